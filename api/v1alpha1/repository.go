@@ -1,0 +1,111 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Repository is a Git repository that environments follow: its address, its credentials, how often it is asked.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=repo,categories={fairlead,gitops}
+// +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.spec.url`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Refs",type=string,JSONPath=`.status.summary`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Repository struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   RepositorySpec   `json:"spec"`
+	Status RepositoryStatus `json:"status,omitempty"`
+}
+
+// RepositoryList is a list of repositories.
+//
+// +kubebuilder:object:root=true
+type RepositoryList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Repository `json:"items"`
+}
+
+// RepositorySpec is what a user says of a repository.
+type RepositorySpec struct {
+	// URL is the address to fetch from: https://, http:// or ssh:// (also user@host:path). Credentials do not belong in it.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(https?|ssh)://[^ ]+$') || self.matches('^[^@/: ]+@[^/: ]+:[^ ]+$')",message="url must start with https://, http:// or ssh://, or have the form user@host:path"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^https?://[^/@]*@')",message="url must not hold credentials: put them in a Secret and name it in spec.secretRef"
+	URL string `json:"url"`
+
+	// SecretRef names a Secret beside the Repository with the credentials. Keys: `username` and `password` (basic auth),
+	// `bearerToken`, `identity` and `known_hosts` (SSH private key, both mandatory for ssh), `password` (passphrase of `identity`),
+	// `ca.crt` (PEM bundle that signs the server), `webhookToken` (shared secret of webhooks).
+	// Read-only credentials are enough.
+	SecretRef *LocalReference `json:"secretRef,omitempty"`
+
+	// Interval is how often the repository is asked for the heads of what is followed: one ls-refs, whatever the number of
+	// apps and environments. A webhook makes the wait shorter, never the interval longer.
+	//
+	// +kubebuilder:default="1m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="interval must be at least 1s"
+	Interval metav1.Duration `json:"interval,omitempty"`
+
+	// Timeout bounds one exchange with the server (ls-refs or fetch).
+	//
+	// +kubebuilder:default="2m"
+	Timeout metav1.Duration `json:"timeout,omitempty"`
+
+	// Suspend stops asking and fetching. What was fetched goes on being kept true.
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// LocalReference names an object in the same namespace.
+type LocalReference struct {
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// RepositoryStatus is what Fairlead last learned from the server.
+type RepositoryStatus struct {
+	// ObservedGeneration is the generation of the spec that this status speaks of.
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// Conditions: Ready, Reconciling, Stalled.
+	//
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// Summary is the followed refs in one line.
+	Summary string `json:"summary,omitempty"`
+
+	// Refs are the refs that environments follow and what they name.
+	//
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	Refs []RefStatus `json:"refs,omitempty"`
+
+	// LastHandledSync repeats the annotation fairlead.dev/sync-requested that was last acted upon.
+	LastHandledSync string `json:"lastHandledSync,omitempty"`
+}
+
+// RefStatus is one followed ref.
+type RefStatus struct {
+	// Ref is what is followed, such as "main" or "semver >=1.0".
+	Ref string `json:"ref"`
+	// Revision is what it names, such as "main@sha1:…".
+	Revision string `json:"revision,omitempty"`
+	// Author wrote the commit, as the commit says.
+	Author string `json:"author,omitempty"`
+	// Subject is the first line of its message.
+	Subject string `json:"subject,omitempty"`
+	// Moved is when the ref was seen to name this revision.
+	Moved metav1.Time `json:"moved,omitempty"`
+	// Forced says that the last move was not a fast-forward.
+	Forced bool `json:"forced,omitempty"`
+	// Error says why the ref does not resolve or cannot be fetched. Revision is then the last good one.
+	Error string `json:"error,omitempty"`
+}

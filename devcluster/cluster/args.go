@@ -1,0 +1,101 @@
+package cluster
+
+import (
+	_ "embed"
+	"strconv"
+)
+
+//go:embed audit-policy.yaml
+var auditPolicy []byte
+
+//go:embed kwok.yaml
+var kwokConfig []byte
+
+const (
+	etcd              = "etcd"
+	apiServer         = "kube-apiserver"
+	controllerManager = "kube-controller-manager"
+	scheduler         = "kube-scheduler"
+	kwok              = "kwok"
+)
+
+func etcdArgs(d dir) []string { return []string{"--data-dir=" + d.path("etcd")} }
+
+func apiServerArgs(d dir, port int, o Options) []string {
+	pki := func(file string) string { return d.path("pki", file) }
+	args := []string{
+		"--etcd-servers=unix://etcd.sock", // relative to the working directory, see package etcd
+		"--bind-address=127.0.0.1",
+		"--secure-port=" + strconv.Itoa(port),
+		"--advertise-address=127.0.0.1",
+		"--endpoint-reconciler-type=none", // a loopback address is no valid endpoint
+		"--service-cluster-ip-range=10.0.0.0/16",
+		"--tls-cert-file=" + pki("server.crt"),
+		"--tls-private-key-file=" + pki("server.key"),
+		"--client-ca-file=" + pki("ca.crt"),
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-key-file=" + pki("service-account.pub"),
+		"--service-account-signing-key-file=" + pki("service-account.key"),
+		"--requestheader-client-ca-file=" + pki("front-proxy-ca.crt"),
+		"--requestheader-allowed-names=front-proxy",
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + pki("front-proxy.crt"),
+		"--proxy-client-key-file=" + pki("front-proxy.key"),
+		"--enable-aggregator-routing=true", // no kube-proxy: reach aggregated servers at their endpoints
+		"--allow-privileged=true",
+		"--profiling=false",
+	}
+	if !o.Controllers {
+		// Nobody makes the ServiceAccounts that this plugin demands of every Pod.
+		args = append(args, "--disable-admission-plugins=ServiceAccount")
+	}
+	if o.AuditLog != "" {
+		args = append(args,
+			"--audit-log-path="+o.AuditLog,
+			"--audit-policy-file="+d.path("audit-policy.yaml"),
+			"--audit-log-maxsize=10000", // MiB; never rotate under the reader
+		)
+	}
+	return args
+}
+
+func controllerManagerArgs(d dir) []string {
+	pki := func(file string) string { return d.path("pki", file) }
+	return []string{
+		"--kubeconfig=" + d.kubeconfig(controllerManager),
+		"--secure-port=0", // serve nothing: no port to collide on
+		"--leader-elect=false",
+		"--service-account-private-key-file=" + pki("service-account.key"),
+		"--root-ca-file=" + pki("ca.crt"),
+		"--cluster-signing-cert-file=" + pki("ca.crt"),
+		"--cluster-signing-key-file=" + pki("ca.key"),
+		"--kube-api-qps=1000",
+		"--kube-api-burst=2000",
+		"--profiling=false",
+	}
+}
+
+func schedulerArgs(d dir) []string {
+	return []string{
+		"--kubeconfig=" + d.kubeconfig(scheduler),
+		"--secure-port=0",
+		"--leader-elect=false",
+		"--kube-api-qps=1000",
+		"--kube-api-burst=2000",
+		"--profiling=false",
+	}
+}
+
+func kwokArgs(d dir) []string {
+	return []string{
+		"--kubeconfig=" + d.kubeconfig(kwok),
+		"--config=" + d.path("kwok.yaml"),
+		"--manage-all-nodes",
+		"--node-lease-duration-seconds=40",
+		"--cidr=10.64.0.0/12", // of Pods; the default has room for 254
+	}
+}

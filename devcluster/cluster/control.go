@@ -1,0 +1,62 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// An Action is what to do with the API server of a running cluster.
+type Action int
+
+const (
+	Restart Action = iota // kill and start again
+	Stop                  // kill
+	Start                 // start if it is down
+)
+
+// ControlAPIServer does one Action to the cluster that another process runs in a directory. It returns
+// when the API server is ready again, or down.
+func ControlAPIServer(ctx context.Context, path string, do Action) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	d := dir(path)
+	if err := mustRun(d); err != nil {
+		return err
+	}
+	before := d.number("apiserver.pid")
+	sig, done := syscall.SIGUSR1, func(now int) bool { return now != 0 && now != before }
+	switch do {
+	case Restart:
+	case Stop:
+		sig, done = syscall.SIGUSR2, func(now int) bool { return now == 0 }
+	case Start:
+		if before != 0 {
+			return nil
+		}
+	}
+	if err := syscall.Kill(d.number("lock"), sig); err != nil {
+		return fmt.Errorf("signal devcluster in %s: %w", d, err)
+	}
+	for !done(d.number("apiserver.pid")) {
+		if err := mustRun(d); err != nil {
+			return err
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mustRun(d dir) error {
+	running, err := d.locked()
+	if err == nil && !running {
+		err = fmt.Errorf("no devcluster runs in %s", d)
+	}
+	return err
+}

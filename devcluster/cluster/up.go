@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+)
+
+// Options say which cluster to run. Paths are absolute.
+type Options struct {
+	Dir         string
+	Port        int // of the API server; 0: the one it had before, or a free one
+	Nodes       int
+	Controllers bool      // false: etcd and API server only
+	AuditLog    string    // "" for none
+	Out         io.Writer // told when the cluster, or the API server again, is ready
+}
+
+// Up runs a cluster until ctx is done, which is no error. See the package comment for the thread it needs.
+func Up(ctx context.Context, o Options) error {
+	control := make(chan os.Signal, 8)
+	signal.Notify(control, syscall.SIGUSR1, syscall.SIGUSR2)
+	defer signal.Stop(control)
+
+	d := dir(o.Dir)
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return err
+	}
+	lock, err := d.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	port, err := prepare(d, o)
+	if err != nil {
+		return err
+	}
+
+	alive, die := context.WithCancelCause(ctx)
+	defer die(nil)
+	c := &running{dir: d, options: o, port: port, lock: lock, died: die}
+	defer c.stop()
+	err = c.run(alive, control)
+	if ctx.Err() != nil {
+		return nil // asked to stop; what was under way then does not matter
+	}
+	if cause := context.Cause(alive); cause != nil {
+		return cause // a child died: whatever failed did so because of that
+	}
+	return err
+}
+
+// prepare writes everything the children read.
+func prepare(d dir, o Options) (port int, err error) {
+	d.forget()
+	old, err := filepath.Glob(d.path("*.log"))
+	if err != nil {
+		return 0, err
+	}
+	for _, log := range old {
+		if log != o.AuditLog {
+			os.Remove(log)
+		}
+	}
+	if port, err = choosePort(d, o.Port); err != nil {
+		return 0, err
+	}
+	if err := makePKI(d); err != nil {
+		return 0, err
+	}
+	for _, client := range []string{controllerManager, scheduler, kwok} {
+		if err := writeKubeconfig(d, client+".kubeconfig", address(port), client); err != nil {
+			return 0, err
+		}
+	}
+	for name, content := range map[string][]byte{
+		"port":              []byte(strconv.Itoa(port) + "\n"),
+		"audit-policy.yaml": auditPolicy,
+		"kwok.yaml":         kwokConfig,
+	} {
+		if err := d.write(name, content); err != nil {
+			return 0, err
+		}
+	}
+	return port, nil
+}
+
+func address(port int) string { return "https://127.0.0.1:" + strconv.Itoa(port) }
+
+// running is a cluster in this process. Only Up's goroutine uses it.
+type running struct {
+	dir     dir
+	options Options
+	port    int
+	lock    *os.File
+	died    func(error)
+	client  kubernetes.Interface
+	api     *process   // nil while it is down
+	others  []*process // in the order they were started: etcd first
+}
+
+func (c *running) run(ctx context.Context, control <-chan os.Signal) error {
+	if err := c.start(ctx); err != nil {
+		return err
+	}
+	if err := writeKubeconfig(c.dir, "kubeconfig", address(c.port), "admin"); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.options.Out, "kubeconfig: %s\nserver: %s\n", c.dir.path("kubeconfig"), address(c.port))
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case sig := <-control:
+			c.stopAPIServer()
+			if sig == syscall.SIGUSR2 {
+				fmt.Fprintln(c.options.Out, "kube-apiserver: stopped")
+				continue
+			}
+			if err := c.startAPIServer(ctx); err != nil {
+				return err
+			}
+			fmt.Fprintln(c.options.Out, "kube-apiserver: ready")
+		}
+	}
+}
+
+func (c *running) start(ctx context.Context) error {
+	var err error
+	if c.client, err = adminClient(c.dir, c.port); err != nil {
+		return err
+	}
+	if err := c.spawn(etcd, etcdArgs(c.dir)); err != nil {
+		return err
+	}
+	// An API server that finds no etcd waits a whole second before it looks again.
+	if err := c.await(ctx, etcd, listening(c.dir.path("etcd.sock"))); err != nil {
+		return err
+	}
+	if err := c.startAPIServer(ctx); err != nil {
+		return err
+	}
+	if !c.options.Controllers {
+		return c.await(ctx, apiServer, c.namespaceExists)
+	}
+	// Started earlier they would find no API server, and look again only after a second.
+	for name, args := range map[string][]string{
+		controllerManager: controllerManagerArgs(c.dir),
+		scheduler:         schedulerArgs(c.dir),
+		kwok:              kwokArgs(c.dir),
+	} {
+		if err := c.spawn(name, args); err != nil {
+			return err
+		}
+	}
+	if err := c.await(ctx, apiServer, c.furnish); err != nil {
+		return err
+	}
+	if err := c.await(ctx, controllerManager, c.serviceAccountExists); err != nil {
+		return err
+	}
+	return c.await(ctx, kwok, c.nodesReady)
+}
+
+func (c *running) startAPIServer(ctx context.Context) error {
+	var err error
+	if c.api, err = start(c.dir, c.lock, apiServer, apiServerArgs(c.dir, c.port, c.options), c.died); err != nil {
+		return err
+	}
+	if err := c.await(ctx, apiServer, c.apiServerReady); err != nil {
+		return err
+	}
+	return c.dir.write("apiserver.pid", []byte(strconv.Itoa(c.api.cmd.Process.Pid)+"\n"))
+}
+
+func (c *running) stopAPIServer() {
+	if c.api == nil {
+		return
+	}
+	c.api.stop(syscall.SIGKILL, time.Second)
+	c.api = nil
+	os.Remove(c.dir.path("apiserver.pid"))
+}
+
+func (c *running) spawn(name string, args []string) error {
+	p, err := start(c.dir, c.lock, name, args, c.died)
+	if err != nil {
+		return err
+	}
+	c.others = append(c.others, p)
+	return nil
+}
+
+// stop ends every child. All that must last is in etcd, so only etcd gets the time to end well; the
+// others would spend it on waiting for each other's connections.
+func (c *running) stop() {
+	c.dir.forget()
+	for i := len(c.others) - 1; i > 0; i-- {
+		c.others[i].stop(syscall.SIGKILL, time.Second)
+	}
+	c.stopAPIServer()
+	if len(c.others) > 0 {
+		c.others[0].stop(syscall.SIGTERM, 5*time.Second)
+	}
+}

@@ -1,0 +1,135 @@
+package app
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// Name identifies an app within a Fairlead: the namespace of its Environment, the Environment, and the app in it.
+type Name struct {
+	Namespace, Environment, App string
+}
+
+// Object is the name of the App object, "<environment>-<app>": also the value of the owner mark.
+func (n Name) Object() string { return n.Environment + "-" + n.App }
+
+// String is "namespace/environment-app".
+func (n Name) String() string { return n.Namespace + "/" + n.Object() }
+
+// Names that Fairlead gives meaning to, on any rendered object. See docs/reference for what each does.
+const (
+	// LabelApp and LabelNamespace together are the owner mark: the name and the namespace of the App that claims an object.
+	LabelApp       = "fairlead.dev/app"
+	LabelNamespace = "fairlead.dev/app-namespace"
+
+	AnnotationWave   = "fairlead.dev/wave"
+	AnnotationPrune  = "fairlead.dev/prune"
+	AnnotationApply  = "fairlead.dev/apply"
+	AnnotationIgnore = "fairlead.dev/ignore"
+)
+
+// Manager is the field manager of every server-side apply that Fairlead sends.
+const Manager = "fairlead"
+
+// Owner is the owner mark on a live object. The zero Owner means that no app has marked it.
+type Owner struct{ Namespace, Name string }
+
+// String is "namespace/name" of the App, empty for the zero Owner.
+func (o Owner) String() string {
+	if o == (Owner{}) {
+		return ""
+	}
+	return o.Namespace + "/" + o.Name
+}
+
+// Owner is the mark that the app's objects carry.
+func (n Name) Owner() Owner { return Owner{Namespace: n.Namespace, Name: n.Object()} }
+
+// OwnerOf reads the owner mark of an object.
+func OwnerOf(o object.Object) Owner {
+	return Owner{Namespace: o.Label(LabelNamespace), Name: o.Label(LabelApp)}
+}
+
+// Mark returns the object with the owner mark of n.
+func (n Name) Mark(o object.Object) object.Object {
+	return o.With(n.Object(), "metadata", "labels", LabelApp).With(n.Namespace, "metadata", "labels", LabelNamespace)
+}
+
+// Policy is the rules of an environment that bear on a plan.
+type Policy struct {
+	// ReportDrift leaves hand edits in place and only reports them.
+	ReportDrift bool
+	// Suspended allows no write at all.
+	Suspended bool
+	// Interactive are the field managers of people, beyond the usual ones.
+	Interactive []string
+}
+
+// defaultInteractive are the field managers that people write with. A trailing * matches any ending.
+var defaultInteractive = []string{"kubectl*", "k9s*", "Lens*", "freelens*", "OpenLens*", "Headlamp*", "headlamp*", "Mozilla*", "dashboard*", "oc", "node-fetch", "kubectl.exe"}
+
+// IsInteractive reports whether a field manager is one that people write with.
+func (p Policy) IsInteractive(manager string) bool {
+	match := func(pattern string) bool {
+		if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+			return strings.HasPrefix(manager, prefix)
+		}
+		return manager == pattern
+	}
+	return slices.ContainsFunc(defaultInteractive, match) || slices.ContainsFunc(p.Interactive, match)
+}
+
+// Claim is one object that an app says it owns. A claim is recorded before the first step that touches the object and dropped
+// after its deletion is confirmed, or after the object is handed to another owner.
+type Claim struct {
+	Key object.Key
+	// Version is the API version that the object was last applied with, such as "v1".
+	Version string
+	// UID is the identity of the live object that was applied, empty until the first apply has answered.
+	UID string
+	// Want is object.Object.Hash of what was last applied, empty until then.
+	Want string
+	// Print is the fingerprint that the apply left, empty until then.
+	Print string
+	// Confirmed says that a person approved the deletion of this object.
+	Confirmed bool
+	// Wave is the wave that the object was applied in: deletions go the other way.
+	Wave int
+}
+
+// Claims are the objects that an app owns, by key. Treat as read-only: With and Without return new values.
+type Claims map[object.Key]Claim
+
+// Keys returns the claimed keys in order.
+func (c Claims) Keys() []object.Key {
+	keys := make([]object.Key, 0, len(c))
+	for k := range c {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, object.Key.Compare)
+	return keys
+}
+
+// Health is a user's additions to the health rules.
+type Health struct {
+	// Deadline is how long an object may be on its way before it is Degraded. 0: not set here.
+	Deadline time.Duration
+	Rules    []HealthRule
+}
+
+// HealthRule judges one kind by CEL expressions over `object`: the first that is true decides, in the order Failed, Healthy, Progressing;
+// if none is, the object is progressing.
+type HealthRule struct {
+	APIVersion, Kind             string
+	Failed, Healthy, Progressing string
+}
+
+// Declaration is what an app's own fairlead.yaml says. The zero value is an app without one.
+type Declaration struct {
+	// DependsOn are apps of the same environment that must be ready first.
+	DependsOn []string
+	Health    Health
+}
