@@ -1,0 +1,185 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+)
+
+// DeclarationFile is the name of the file in an app's directory that [ParseDeclaration] reads.
+const DeclarationFile = "fairlead.yaml"
+
+// Bounds of a declaration: those of rules are the same as in an Environment.
+const (
+	maxDeclaration = 1 << 20
+	maxDependsOn   = 100
+	maxRules       = 50
+	maxExpression  = 4096
+)
+
+var (
+	appName    = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]{0,61}[a-z0-9])?$`)
+	apiVersion = regexp.MustCompile(`^([a-z0-9][-.a-z0-9]{0,251}/)?[a-z][a-z0-9]{0,62}$`)
+	kindName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,62}$`)
+)
+
+// ParseDeclaration reads an app's fairlead.yaml; file is its name in errors. Empty data, or only comments, is the zero Declaration.
+// Anything that is not understood is an error of kind fault.Invalid that begins with "file:line: " and says what to write instead.
+// CEL expressions are not compiled here, and an app that depends on itself is left to order.Cycle: the file does not say whose it is.
+func ParseDeclaration(file string, data []byte) (Declaration, error) {
+	root, err := oneDocument(file, data)
+	if err != nil || root == nil {
+		return Declaration{}, err
+	}
+	var d Declaration
+	err = reader{file}.mapping(root, "an app's declaration", fields{
+		"dependsOn": func(r reader, n *yaml.Node) (err error) { d.DependsOn, err = r.dependsOn(n); return err },
+		"health":    func(r reader, n *yaml.Node) (err error) { d.Health, err = r.health(n); return err },
+	})
+	if err != nil {
+		return Declaration{}, err
+	}
+	return d, nil
+}
+
+// oneDocument returns the root of the only document that says anything, nil if none does.
+func oneDocument(file string, data []byte) (*yaml.Node, error) {
+	if len(data) > maxDeclaration {
+		return nil, fault.Newf(fault.Invalid, "%s: the file is larger than %d bytes", file, maxDeclaration)
+	}
+	var root *yaml.Node
+	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var doc yaml.Node
+		err := dec.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return root, nil
+		}
+		if err != nil {
+			return nil, syntaxError(file, err)
+		}
+		if len(doc.Content) == 0 || isNull(doc.Content[0]) {
+			continue
+		}
+		n := doc.Content[0]
+		if root != nil {
+			return nil, reader{file}.errorf(n, "a second document: an app has one declaration")
+		}
+		root = n
+	}
+}
+
+func (r reader) dependsOn(n *yaml.Node) ([]string, error) {
+	items, err := r.list(n, "dependsOn", "[database, queue]", maxDependsOn)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, item := range items {
+		name, err := r.text(item, "an entry of dependsOn", "database")
+		switch {
+		case err != nil:
+			return nil, err
+		case !appName.MatchString(name):
+			return nil, r.errorf(item, "%q is not the name of an app: lower-case letters, digits, '-' and '.', at most 63, for example database", clip(name))
+		case slices.Contains(names, name):
+			return nil, r.errorf(item, "dependsOn names %q twice", name)
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+func (r reader) health(n *yaml.Node) (Health, error) {
+	var h Health
+	err := r.mapping(n, "health", fields{
+		"deadline": func(r reader, n *yaml.Node) (err error) { h.Deadline, err = r.deadline(n); return err },
+		"rules":    func(r reader, n *yaml.Node) (err error) { h.Rules, err = r.rules(n); return err },
+	})
+	return h, err
+}
+
+func (r reader) deadline(n *yaml.Node) (time.Duration, error) {
+	text, err := r.text(n, "health.deadline", `"5m"`)
+	if err != nil || text == "" && isNull(n) {
+		return 0, err
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, r.errorf(n, `health.deadline: %q is not a duration: write for example "5m" or "1h30m"`, clip(text))
+	}
+	if d <= 0 {
+		return 0, r.errorf(n, `health.deadline: %s is not longer than nothing: write for example "5m"`, clip(text))
+	}
+	return d, nil
+}
+
+func (r reader) rules(n *yaml.Node) ([]HealthRule, error) {
+	items, err := r.list(n, "health.rules", "[{apiVersion: example.com/v1, kind: Widget, healthy: object.status.ready}]", maxRules)
+	if err != nil {
+		return nil, err
+	}
+	var rules []HealthRule
+	for _, item := range items {
+		rule, err := r.rule(item)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(rules, func(o HealthRule) bool { return o.APIVersion == rule.APIVersion && o.Kind == rule.Kind }) {
+			return nil, r.errorf(item, "a second health rule for %s %s: join them with || in one rule", rule.APIVersion, rule.Kind)
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
+}
+
+func (r reader) rule(n *yaml.Node) (HealthRule, error) {
+	var rule HealthRule
+	into := func(field *string, what, example string, max int) func(reader, *yaml.Node) error {
+		return func(r reader, n *yaml.Node) (err error) {
+			*field, err = r.text(n, what, example)
+			if err == nil && len(*field) > max {
+				err = r.errorf(n, "%s of a health rule is longer than %d bytes", what, max)
+			}
+			return err
+		}
+	}
+	err := r.mapping(n, "a health rule", fields{
+		"apiVersion":  into(&rule.APIVersion, "apiVersion", "example.com/v1", 316),
+		"kind":        into(&rule.Kind, "kind", "Widget", 63),
+		"failed":      into(&rule.Failed, "failed", "object.status.phase == 'Error'", maxExpression),
+		"healthy":     into(&rule.Healthy, "healthy", "object.status.phase == 'Ready'", maxExpression),
+		"progressing": into(&rule.Progressing, "progressing", "object.status.phase == 'Starting'", maxExpression),
+	})
+	if err != nil {
+		return HealthRule{}, err
+	}
+	return rule, r.complete(n, rule)
+}
+
+// complete refuses a rule that judges nothing.
+func (r reader) complete(n *yaml.Node, rule HealthRule) error {
+	switch {
+	case !apiVersion.MatchString(rule.APIVersion):
+		return r.errorf(n, "a health rule needs an apiVersion, for example apps/v1 or v1%s", insteadOf(rule.APIVersion))
+	case !kindName.MatchString(rule.Kind):
+		return r.errorf(n, "a health rule needs a kind, for example Deployment%s", insteadOf(rule.Kind))
+	case rule.Healthy == "":
+		return r.errorf(n, "the health rule for %s %s needs the expression healthy, for example object.status.phase == 'Ready'", rule.APIVersion, rule.Kind)
+	}
+	return nil
+}
+
+func insteadOf(text string) string {
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf("; %q is none", clip(text))
+}
