@@ -39,7 +39,7 @@ func serverVersion() string { return version.Get().GitVersion }
 
 func runKubectl() int {
 	// The verbosity must be known before the command is built: building reads configuration and logs.
-	_ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args))
+	_, _ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args))
 	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 		kubectlutil.CheckErr(err) // prints and exits
 	}
@@ -57,6 +57,7 @@ func runKwok() int {
 		return 1
 	}
 	command := kwok.NewCommand(ctx)
+	command.Version = "" // its flag clashes with the one that Kubernetes registers for the whole program
 	command.PersistentFlags().AddFlagSet(flags)
 	if err := command.ExecuteContext(ctx); err != nil {
 		log.Error("run", "err", err)

@@ -1,15 +1,16 @@
 package cluster
 
 import (
-	_ "embed"
+	"bytes"
+	"embed"
 	"strconv"
 )
 
 //go:embed audit-policy.yaml
 var auditPolicy []byte
 
-//go:embed kwok.yaml
-var kwokConfig []byte
+//go:embed stages
+var stages embed.FS
 
 const (
 	etcd              = "etcd"
@@ -98,4 +99,22 @@ func kwokArgs(d dir) []string {
 		"--node-lease-duration-seconds=40",
 		"--cidr=10.64.0.0/12", // of Pods; the default has room for 254
 	}
+}
+
+// kwokConfig is every file of stages, which say what the simulated nodes do.
+func kwokConfig() ([]byte, error) {
+	files, err := stages.ReadDir("stages")
+	if err != nil {
+		return nil, err
+	}
+	var all bytes.Buffer
+	for _, f := range files {
+		b, err := stages.ReadFile("stages/" + f.Name())
+		if err != nil {
+			return nil, err
+		}
+		all.WriteString("---\n")
+		all.Write(b)
+	}
+	return all.Bytes(), nil
 }

@@ -81,10 +81,14 @@ func prepare(d dir, o Options) (port int, err error) {
 			return 0, err
 		}
 	}
+	simulation, err := kwokConfig()
+	if err != nil {
+		return 0, err
+	}
 	for name, content := range map[string][]byte{
 		"port":              []byte(strconv.Itoa(port) + "\n"),
 		"audit-policy.yaml": auditPolicy,
-		"kwok.yaml":         kwokConfig,
+		"kwok.yaml":         simulation,
 	} {
 		if err := d.write(name, content); err != nil {
 			return 0, err

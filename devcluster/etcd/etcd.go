@@ -51,10 +51,11 @@ func serve(dir string) error {
 
 func config(dir string) *embed.Config {
 	client := []url.URL{{Scheme: "unix", Host: "etcd.sock"}}
-	peer := []url.URL{{Scheme: "unix", Host: "etcd-peer.sock"}}
+	// Nobody connects to what is advertised, but etcd wants it in the form of a host and a port.
+	peer := []url.URL{{Scheme: "unix", Host: "etcd-peer.sock:0"}}
 	c := embed.NewConfig()
 	c.Dir = dir
-	c.ListenClientUrls, c.AdvertiseClientUrls = client, client
+	c.ListenClientUrls, c.AdvertiseClientUrls = client, peer
 	c.ListenPeerUrls, c.AdvertisePeerUrls = peer, peer
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.EnableGRPCGateway = false
@@ -63,6 +64,7 @@ func config(dir string) *embed.Config {
 	// The data outlives any process; only a crash of the machine can hurt it.
 	c.UnsafeNoFsync = true
 	c.QuotaBackendBytes = 8 << 30 // the default of 2 GiB is too small for scale tests
+	c.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // else every request is one
 	c.LogLevel = "warn"
 	c.LogOutputs = []string{"stderr"}
 	return c
