@@ -1,0 +1,83 @@
+package order_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/order"
+)
+
+var update = flag.Bool("update", false, "rewrite the expectations")
+
+// A file holds want.yaml, and batches with the expected batches or the error.
+func TestBatches(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no test files", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			ar, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			objs, err := object.Parse(ar.Files[0].Name, ar.Files[0].Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := print(order.Batches(objs))
+			if *update {
+				ar.Files = []txtar.File{ar.Files[0], {Name: "batches", Data: []byte(got)}}
+				if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(ar.Files[1].Data), got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func print(batches []order.Batch, err error) string {
+	if err != nil {
+		return fmt.Sprintf("%s: %v\n", fault.KindOf(err), err)
+	}
+	var b strings.Builder
+	for i, batch := range batches {
+		if batch.Early {
+			fmt.Fprintf(&b, "batch %d: early\n", i)
+		} else {
+			fmt.Fprintf(&b, "batch %d: wave %d\n", i, batch.Wave)
+		}
+		for _, tier := range batch.Tiers {
+			for j, o := range tier {
+				mark := " "
+				if j == 0 {
+					mark = "-"
+				}
+				fmt.Fprintf(&b, "  %s %s\n", mark, o)
+			}
+		}
+	}
+	return b.String()
+}
+
+// An object that did not come from a file may hold what a file may not.
+func TestWaveOfUnquotedNumber(t *testing.T) {
+	o := object.New(map[string]any{"kind": "ConfigMap", "metadata": map[string]any{"name": "x", "annotations": map[string]any{"fairlead.dev/wave": int64(3)}}})
+	_, err := order.Wave(o)
+	if want := `ConfigMap x: annotation fairlead.dev/wave is not text: write it in quotes, for example "1"`; err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}
