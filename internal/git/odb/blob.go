@@ -1,0 +1,116 @@
+package odb
+
+import (
+	"bytes"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// Reading ahead: who opens a file of a directory opens most of them, and one question for thirty costs what one for
+// one does.
+const (
+	aheadFiles = 64
+	aheadBytes = 256 << 10 // of one file; a larger one is read when it is asked for
+)
+
+// blob returns the content of a file, never to be changed. The siblings are read with it while Git is asked anyway.
+func (s *Store) blob(id source.ID, siblings []entry) ([]byte, error) {
+	if v, ok := s.cache.get(id); ok {
+		if data, ok := v.([]byte); ok {
+			return data, nil
+		}
+	}
+	if ahead := s.uncached(id, siblings); len(ahead) > 1 {
+		s.readAhead(ahead)
+		if v, ok := s.cache.get(id); ok {
+			if data, ok := v.([]byte); ok {
+				return data, nil
+			}
+		}
+	}
+	data, err := s.load(id, "blob", s.limits.Blob)
+	if err != nil {
+		return nil, err
+	}
+	s.cache.put(id, data, int64(len(data)))
+	return data, nil
+}
+
+// uncached lists id and those files beside it that are not in the cache.
+func (s *Store) uncached(id source.ID, siblings []entry) []source.ID {
+	ids := []source.ID{id}
+	for _, e := range siblings {
+		if len(ids) == aheadFiles {
+			break
+		}
+		if e.id == id || e.mode == modeTree || e.mode == modeSubmodule {
+			continue
+		}
+		if _, ok := s.cache.get(e.id); !ok {
+			ids = append(ids, e.id)
+		}
+	}
+	return ids
+}
+
+// readAhead puts those of the blobs into the cache that are small. An error is left to who asks for the one blob.
+func (s *Store) readAhead(ids []source.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.with(func(p *process) error {
+		heads, err := p.infos(ids)
+		if err != nil {
+			return err
+		}
+		small := ids[:0:0]
+		for i, h := range heads {
+			if h.kind == "blob" && h.size <= min(aheadBytes, s.limits.Blob) {
+				small = append(small, ids[i])
+			}
+		}
+		all, err := p.contents(small)
+		for i, data := range all {
+			if data != nil && err == nil {
+				s.cache.put(small[i], data, int64(len(data)))
+			}
+		}
+		return err
+	})
+}
+
+// size returns the size of a file without reading it.
+func (s *Store) size(id source.ID) (int64, error) {
+	if v, ok := s.cache.get(id); ok {
+		if data, ok := v.([]byte); ok {
+			return int64(len(data)), nil
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var h header
+	err := s.with(func(p *process) error {
+		heads, err := p.infos([]source.ID{id})
+		if err == nil {
+			h = heads[0]
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if h.kind == "" {
+		s.damaged.Store(true)
+		return 0, fault.New(fault.Transient, ErrMissing)
+	}
+	return h.size, nil
+}
+
+// refusePointer says that a file holds a Git LFS pointer where its content should be.
+func refusePointer(data []byte) error {
+	const maxPointer = 1024
+	if len(data) > maxPointer || !bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/spec/")) {
+		return nil
+	}
+	return fault.Newf(fault.Invalid, "the file is a Git LFS pointer, and Fairlead does not fetch from LFS: store the file itself in Git")
+}

@@ -1,0 +1,100 @@
+package odb
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"time"
+)
+
+var (
+	errIsDir  = errors.New("is a directory")
+	errNotDir = errors.New("is not a directory")
+)
+
+// info is a fs.FileInfo and fs.DirEntry.
+type info struct {
+	entry
+	store *Store
+	size  int64
+}
+
+var (
+	_ fs.FileInfo = info{}
+	_ fs.DirEntry = info{}
+)
+
+func (i info) Name() string               { return i.name }
+func (i info) Size() int64                { return i.size }
+func (i info) ModTime() time.Time         { return time.Time{} }
+func (i info) IsDir() bool                { return i.Mode().IsDir() }
+func (i info) Sys() any                   { return nil }
+func (i info) Type() fs.FileMode          { return i.Mode().Type() }
+func (i info) Info() (fs.FileInfo, error) { return i.measured() }
+func (i info) String() string             { return fs.FormatDirEntry(i) }
+
+func (i info) Mode() fs.FileMode {
+	switch i.mode {
+	case modeFile:
+		return 0o444
+	case modeExec:
+		return 0o555
+	case modeLink:
+		return fs.ModeSymlink | 0o777
+	case modeTree, modeSubmodule:
+		return fs.ModeDir | 0o555
+	}
+	return fs.ModeIrregular
+}
+
+// measured returns i with its size, which takes a question to Git unless the file was read already.
+func (i info) measured() (info, error) {
+	if i.IsDir() {
+		return i, nil
+	}
+	var err error
+	i.size, err = i.store.size(i.id)
+	return i, err
+}
+
+type openFile struct {
+	*bytes.Reader
+	info info
+}
+
+func (f *openFile) Stat() (fs.FileInfo, error) {
+	f.info.size = f.Size()
+	return f.info, nil
+}
+func (f *openFile) Close() error { return nil }
+
+type openDir struct {
+	info info
+	list func() ([]fs.DirEntry, error)
+	rest []fs.DirEntry
+	read bool
+}
+
+func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d *openDir) Close() error               { return nil }
+func (d *openDir) Read([]byte) (int, error)   { return 0, wrap("read", d.info.name, errIsDir) }
+
+func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	if !d.read {
+		var err error
+		if d.rest, err = d.list(); err != nil {
+			return nil, err
+		}
+		d.read = true
+	}
+	if n <= 0 {
+		n = len(d.rest)
+	} else if len(d.rest) == 0 {
+		return nil, io.EOF
+	}
+	n = min(n, len(d.rest))
+	list := d.rest[:n]
+	d.rest = d.rest[n:]
+	return list, nil
+}

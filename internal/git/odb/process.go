@@ -1,0 +1,121 @@
+package odb
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// process is one running `git cat-file --batch-command --buffer`. One caller at a time.
+type process struct {
+	cmd *exec.Cmd
+	in  *bufio.Writer
+	pip io.WriteCloser
+	out *bufio.Reader
+	// broken is set by the first error: the stream is then at an unknown place and the process must be replaced.
+	broken bool
+}
+
+// header is what Git knows of an object without its content. An object that is not there has an empty kind.
+type header struct {
+	kind string
+	size int64
+}
+
+func start(cmd *exec.Cmd) (*process, error) {
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start git cat-file: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start git cat-file: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start git cat-file: %w", err)
+	}
+	return &process{cmd: cmd, in: bufio.NewWriter(in), pip: in, out: bufio.NewReaderSize(out, 64<<10)}, nil
+}
+
+func (p *process) stop() {
+	_ = p.pip.Close()
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait() // its error is the kill
+}
+
+// ask sends one command for each id and calls read for each answer in turn.
+func (p *process) ask(command string, ids []source.ID, read func(i int, h header) error) error {
+	for _, id := range ids {
+		fmt.Fprintf(p.in, "%s %s\n", command, id)
+	}
+	// Git answers at the flush, so it has read every command by then: neither side can block the other.
+	fmt.Fprint(p.in, "flush\n")
+	if err := p.in.Flush(); err != nil {
+		p.broken = true
+		return fmt.Errorf("ask git cat-file: %w", err)
+	}
+	for i, id := range ids {
+		h, err := p.header(id)
+		if err == nil {
+			err = read(i, h)
+		}
+		if err != nil {
+			p.broken = true
+			return fmt.Errorf("ask git cat-file for %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// header reads "<id> <kind> <size>" or "<id> missing".
+func (p *process) header(id source.ID) (header, error) {
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return header{}, err
+	}
+	f := strings.Fields(line)
+	switch {
+	case len(f) == 2 && f[0] == string(id) && f[1] == "missing":
+		return header{}, nil
+	case len(f) == 3 && f[0] == string(id):
+		size, err := strconv.ParseInt(f[2], 10, 64)
+		return header{kind: f[1], size: size}, err
+	}
+	return header{}, fmt.Errorf("answer %q is not understood", strings.TrimSpace(line))
+}
+
+// infos returns the headers of the objects, in order.
+func (p *process) infos(ids []source.ID) ([]header, error) {
+	all := make([]header, len(ids))
+	err := p.ask("info", ids, func(i int, h header) error {
+		all[i] = h
+		return nil
+	})
+	return all, err
+}
+
+// contents returns the objects' bytes, in order; nil for one that is not there.
+func (p *process) contents(ids []source.ID) ([][]byte, error) {
+	all := make([][]byte, len(ids))
+	err := p.ask("contents", ids, func(i int, h header) error {
+		if h.kind == "" {
+			return nil
+		}
+		all[i] = make([]byte, h.size)
+		if _, err := io.ReadFull(p.out, all[i]); err != nil {
+			return err
+		}
+		_, err := p.out.Discard(1) // the newline behind the content
+		return err
+	})
+	return all, err
+}
