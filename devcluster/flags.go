@@ -17,7 +17,8 @@ const usage = `devcluster runs a Kubernetes control plane on this machine, for d
       --port PORT        of the API server on 127.0.0.1; default: the one DIR had before, else a free one
       --nodes N          simulated nodes, default 3
       --no-controllers   etcd and API server only: nothing changes an object but you, Pods need no
-                         ServiceAccount, and namespaces once deleted stay Terminating
+                         ServiceAccount, deleted namespaces stay Terminating, and the ClusterRoles
+                         admin, edit and view have no rules
       --audit-log FILE   append every request to FILE: JSON lines of level Metadata
 
   devcluster apiserver restart|stop|start --dir DIR

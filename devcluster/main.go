@@ -8,15 +8,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"syscall"
 
 	"github.com/fairlead-cd/fairlead/devcluster/cluster"
 )
-
-// The main goroutine starts every child, and a child is killed when the thread that started it ends.
-// The main thread lives as long as the process, so the main goroutine must stay on it.
-func init() { runtime.LockOSThread() }
 
 func main() {
 	if c, ok := components[filepath.Base(os.Args[0])]; ok {

@@ -20,12 +20,15 @@ const (
 	kwok              = "kwok"
 )
 
+// socket is where etcd listens, in the directory of the cluster; see package etcd.
+const socket = "etcd.sock"
+
 func etcdArgs(d dir) []string { return []string{"--data-dir=" + d.path("etcd")} }
 
 func apiServerArgs(d dir, port int, o Options) []string {
 	pki := func(file string) string { return d.path("pki", file) }
 	args := []string{
-		"--etcd-servers=unix://etcd.sock", // relative to the working directory, see package etcd
+		"--etcd-servers=unix://" + socket, // relative to the working directory
 		"--bind-address=127.0.0.1",
 		"--secure-port=" + strconv.Itoa(port),
 		"--advertise-address=127.0.0.1",

@@ -28,6 +28,11 @@ func ControlAPIServer(ctx context.Context, path string, do Action) error {
 	if err := mustRun(d); err != nil {
 		return err
 	}
+	for !d.ready() { // a signal that comes earlier would be obeyed later, after we returned
+		if err := stillRuns(ctx, d); err != nil {
+			return err
+		}
+	}
 	before := d.number("apiserver.pid")
 	sig, done := syscall.SIGUSR1, func(now int) bool { return now != 0 && now != before }
 	switch do {
@@ -43,14 +48,19 @@ func ControlAPIServer(ctx context.Context, path string, do Action) error {
 		return fmt.Errorf("signal devcluster in %s: %w", d, err)
 	}
 	for !done(d.number("apiserver.pid")) {
-		if err := mustRun(d); err != nil {
-			return err
-		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		if err := stillRuns(ctx, d); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stillRuns returns nil after a moment if the cluster runs.
+func stillRuns(ctx context.Context, d dir) error {
+	if err := mustRun(d); err != nil {
+		return err
+	}
+	return pause(ctx, 10*time.Millisecond)
 }
 
 func mustRun(d dir) error {

@@ -104,6 +104,12 @@ func (d dir) write(name string, content []byte) error {
 	return os.Rename(temp, d.path(name))
 }
 
+// ready tells whether a cluster in d has become ready. One that was killed looks ready too.
+func (d dir) ready() bool {
+	_, err := os.Stat(d.path("kubeconfig"))
+	return err == nil
+}
+
 // forget removes what only holds while a cluster is ready.
 func (d dir) forget() {
 	os.Remove(d.path("kubeconfig"))

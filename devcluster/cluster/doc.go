@@ -8,8 +8,8 @@
 //
 // Invariants:
 //   - DIR/kubeconfig exists only while the cluster is ready; it appears at once and complete.
-//   - No child outlives the parent: the kernel kills each when the thread that started it ends, so
-//     Up must be called on a goroutine locked to a thread that lives as long as the process.
+//   - No child outlives the parent: the kernel kills each when the thread that started it ends. So Up
+//     starts all of them from its own goroutine, which it locks to a thread.
 //   - DIR/lock is held by the parent and by every child. It is free only when all of them are gone,
 //     so whoever holds it has the data for himself.
 //   - A child that ends without being asked ends the cluster, and the error shows the end of its log.

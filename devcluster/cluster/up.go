@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -24,8 +25,10 @@ type Options struct {
 	Out         io.Writer // told when the cluster, or the API server again, is ready
 }
 
-// Up runs a cluster until ctx is done, which is no error. See the package comment for the thread it needs.
+// Up runs a cluster until ctx is done, which is no error.
 func Up(ctx context.Context, o Options) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	control := make(chan os.Signal, 8)
 	signal.Notify(control, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(control)
@@ -61,6 +64,7 @@ func Up(ctx context.Context, o Options) error {
 // prepare writes everything the children read.
 func prepare(d dir, o Options) (port int, err error) {
 	d.forget()
+	os.Remove(d.path(socket)) // left by one that was killed
 	old, err := filepath.Glob(d.path("*.log"))
 	if err != nil {
 		return 0, err
@@ -129,7 +133,10 @@ func (c *running) run(ctx context.Context, control <-chan os.Signal) error {
 				fmt.Fprintln(c.options.Out, "kube-apiserver: stopped")
 				continue
 			}
-			if err := c.startAPIServer(ctx); err != nil {
+			if err := c.launchAPIServer(); err != nil {
+				return err
+			}
+			if err := c.awaitAPIServer(ctx); err != nil {
 				return err
 			}
 			fmt.Fprintln(c.options.Out, "kube-apiserver: ready")
@@ -146,16 +153,26 @@ func (c *running) start(ctx context.Context) error {
 		return err
 	}
 	// An API server that finds no etcd waits a whole second before it looks again.
-	if err := c.await(ctx, etcd, listening(c.dir.path("etcd.sock"))); err != nil {
+	if err := c.await(ctx, etcd, c.socketExists); err != nil {
 		return err
 	}
-	if err := c.startAPIServer(ctx); err != nil {
+	if err := c.launchAPIServer(); err != nil {
 		return err
 	}
-	if !c.options.Controllers {
-		return c.await(ctx, apiServer, c.namespaceExists)
+	if c.options.Controllers {
+		if err := c.startControllers(ctx); err != nil {
+			return err
+		}
 	}
-	// Started earlier they would find no API server, and look again only after a second.
+	return c.awaitAPIServer(ctx)
+}
+
+func (c *running) startControllers(ctx context.Context) error {
+	// Started earlier they would find no API server, and look again only after a second. The default
+	// roles come a second later; but the controllers are masters and need none.
+	if err := c.await(ctx, apiServer, c.apiServerReadyBut("poststarthook/rbac/bootstrap-roles")); err != nil {
+		return err
+	}
 	for name, args := range map[string][]string{
 		controllerManager: controllerManagerArgs(c.dir),
 		scheduler:         schedulerArgs(c.dir),
@@ -174,12 +191,17 @@ func (c *running) start(ctx context.Context) error {
 	return c.await(ctx, kwok, c.nodesReady)
 }
 
-func (c *running) startAPIServer(ctx context.Context) error {
+func (c *running) launchAPIServer() error {
 	var err error
-	if c.api, err = start(c.dir, c.lock, apiServer, apiServerArgs(c.dir, c.port, c.options), c.died); err != nil {
+	c.api, err = start(c.dir, c.lock, apiServer, apiServerArgs(c.dir, c.port, c.options), c.died)
+	return err
+}
+
+func (c *running) awaitAPIServer(ctx context.Context) error {
+	if err := c.await(ctx, apiServer, c.apiServerReadyBut()); err != nil {
 		return err
 	}
-	if err := c.await(ctx, apiServer, c.apiServerReady); err != nil {
+	if err := c.await(ctx, apiServer, c.namespaceExists); err != nil {
 		return err
 	}
 	return c.dir.write("apiserver.pid", []byte(strconv.Itoa(c.api.cmd.Process.Pid)+"\n"))

@@ -16,6 +16,7 @@ import (
 )
 
 func TestUpAndDown(t *testing.T) {
+	t.Parallel()
 	in := up(t, t.TempDir(), "--nodes", "2")
 	k := in.client()
 	v, err := k.Discovery().ServerVersion()
@@ -47,6 +48,7 @@ func TestUpAndDown(t *testing.T) {
 
 // A parent that cannot clean up still leaves nothing behind, and the next one goes on with the data.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	in := up(t, t.TempDir())
 	createConfigMap(t, in, "kept")
 	in.signal(syscall.SIGKILL)
@@ -81,6 +83,7 @@ func isChildOf(pid, parent int) bool {
 }
 
 func TestSideBySide(t *testing.T) {
+	t.Parallel()
 	a := up(t, t.TempDir(), "--no-controllers")
 	b := up(t, t.TempDir(), "--no-controllers")
 	if a.server == b.server {
@@ -99,6 +102,7 @@ func TestSideBySide(t *testing.T) {
 }
 
 func TestPortInUse(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +117,7 @@ func TestPortInUse(t *testing.T) {
 }
 
 func TestSameDirectoryAgain(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first := up(t, dir, "--no-controllers")
 	createConfigMap(t, first, "kept")
@@ -146,6 +151,7 @@ func TestSameDirectoryAgain(t *testing.T) {
 }
 
 func TestComponentFailsAtStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "etcd"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -162,6 +168,7 @@ func TestComponentFailsAtStart(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
 		"":                                "no command given",
 		"fly":                             `unknown command "fly"`,

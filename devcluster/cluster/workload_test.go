@@ -4,14 +4,19 @@ import (
 	"context"
 	"fmt"
 	"testing"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func TestEndStates(t *testing.T) {
+	t.Parallel()
 	in := up(t, t.TempDir())
-	if out, ok := in.kubectl("create", "namespace", "shop"); !ok {
-		t.Fatal(out)
+	for _, args := range [][]string{
+		{"create", "namespace", "shop"},
+		{"create", "namespace", "empty"},
+		{"delete", "namespace", "empty", "--wait=false"}, // the controller lets five seconds pass
+	} {
+		if out, ok := in.kubectl(args...); !ok {
+			t.Fatal(out)
+		}
 	}
 	if out, ok := in.kubectl("apply", "--server-side", "-n", "shop", "-f", "testdata/workloads.yaml"); !ok {
 		t.Fatal(out)
@@ -37,21 +42,18 @@ func TestEndStates(t *testing.T) {
 			return ""
 		})
 	}
-	k := in.client()
-	if err := k.CoreV1().Namespaces().Delete(t.Context(), "shop", metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
+	if out, ok := in.kubectl("delete", "-n", "shop", "--wait=false", "statefulset/db", "pvc/data-db-0", "pvc/data-db-1", "pvc/data-db-2"); !ok {
+		t.Fatal(out)
 	}
-	eventually(t, func(ctx context.Context) string {
-		ns, err := k.CoreV1().Namespaces().Get(ctx, "shop", metav1.GetOptions{})
-		if err == nil {
-			return fmt.Sprintf("namespace shop still exists: %v", ns.Status.Conditions)
+	eventually(t, func(context.Context) string {
+		if out, ok := in.kubectl("get", "pvc,pv", "-n", "shop", "-o", "name"); out != "" || !ok {
+			return "left of the deleted StatefulSet: " + out
 		}
 		return ""
 	})
-	eventually(t, func(ctx context.Context) string {
-		volumes, err := k.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
-		if err != nil || len(volumes.Items) > 0 {
-			return fmt.Sprintf("%d volumes are left (%v)", len(volumes.Items), err)
+	eventually(t, func(context.Context) string {
+		if out, ok := in.kubectl("get", "namespace/empty", "--ignore-not-found", "-o", "name"); out != "" || !ok {
+			return "the deleted namespace is still there: " + out
 		}
 		return ""
 	})

@@ -63,7 +63,7 @@ func config(dir string) *embed.Config {
 	c.TickMs, c.ElectionMs = 10, 100
 	// The data outlives any process; only a crash of the machine can hurt it.
 	c.UnsafeNoFsync = true
-	c.QuotaBackendBytes = 8 << 30 // the default of 2 GiB is too small for scale tests
+	c.QuotaBackendBytes = 8 << 30                                            // the default of 2 GiB is too small for scale tests
 	c.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // else every request is one
 	c.LogLevel = "warn"
 	c.LogOutputs = []string{"stderr"}
