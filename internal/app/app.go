@@ -133,3 +133,23 @@ type Declaration struct {
 	DependsOn []string
 	Health    Health
 }
+
+// Identity is the ServiceAccount as which an app's objects are read and written.
+type Identity struct{ Namespace, ServiceAccount string }
+
+// User is the user name under which the API server knows the ServiceAccount.
+func (i Identity) User() string {
+	return "system:serviceaccount:" + i.Namespace + ":" + i.ServiceAccount
+}
+
+// Record is what is kept of one app between two passes, and across restarts.
+type Record struct {
+	App    Name
+	Claims Claims
+	// Bundle is the objects that were applied last, or are being applied: placed and marked.
+	Bundle []object.Object
+	// Revision is the commit of the bundle, as status shows it.
+	Revision string
+	// Version is what the store needs to know which state it was read from. Empty: nothing is stored yet.
+	Version string
+}

@@ -164,7 +164,7 @@ func (m *Mirror) Close() error {
 	if m.store != nil {
 		m.store.Close()
 	}
-	m.remote.forget()
+	m.remote.close()
 	if err := m.lock.Close(); err != nil {
 		return fmt.Errorf("close mirror of %s: %w", m.url, err)
 	}

@@ -1,17 +1,172 @@
 package git
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/git/wire"
 )
 
-type sshTransport struct{}
-
-func newSSH(address, string, Options) *sshTransport { return &sshTransport{} }
-
-func (*sshTransport) forget() {}
-
-func (*sshTransport) dial(context.Context, Auth) (session, error) {
-	return nil, fault.Newf(fault.Invalid, "ssh is not built yet")
+// sshTransport reaches a server by SSH. It remembers nothing: each exchange is a connection.
+type sshTransport struct {
+	address address
+	dir     string // for the known hosts, which the ssh library wants as a file
+	o       Options
 }
+
+func newSSH(a address, dir string, o Options) *sshTransport {
+	return &sshTransport{address: a, dir: dir, o: o}
+}
+
+func (t *sshTransport) forget() {}
+func (t *sshTransport) close()  {}
+
+// hostPort is where to dial.
+func (t *sshTransport) hostPort() string {
+	if _, _, err := net.SplitHostPort(t.address.host); err == nil {
+		return t.address.host
+	}
+	return t.address.host + ":22"
+}
+
+func (t *sshTransport) dial(ctx context.Context, auth Auth) (session, error) {
+	config, err := t.config(auth)
+	if err != nil {
+		return nil, err
+	}
+	s := &sshSession{t: t, ctx: ctx}
+	if err := s.connect(config); err != nil {
+		s.close()
+		return nil, s.explain(err)
+	}
+	body := wire.Bound(s.out, t.o.MaxRefs, tooLarge("list of refs", t.o.MaxRefs))
+	if s.said, err = wire.ReadAdvert(wire.NewReader(body)); err != nil {
+		err = s.reason(err)
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// sshSession is one connection with one git-upload-pack.
+type sshSession struct {
+	t      *sshTransport
+	ctx    context.Context
+	undo   func() bool // ends the watch over the context
+	conn   net.Conn
+	client *ssh.Client
+	run    *ssh.Session
+	in     io.WriteCloser
+	out    io.Reader
+	errs   tail
+	said   wire.Advert
+	asked  bool
+}
+
+// connect dials, shows the key and starts git-upload-pack. When the context ends, the connection is closed, which
+// ends every read and write on it.
+func (s *sshSession) connect(config *ssh.ClientConfig) error {
+	addr := s.t.hostPort()
+	conn, err := (&net.Dialer{}).DialContext(s.ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	s.conn = conn
+	s.undo = context.AfterFunc(s.ctx, func() { _ = conn.Close() })
+	c, channels, requests, err := ssh.NewClientConn(conn, addr, config)
+	if err != nil {
+		return err
+	}
+	s.client = ssh.NewClient(c, channels, requests)
+	if s.run, err = s.client.NewSession(); err != nil {
+		return err
+	}
+	s.run.Stderr = &s.errs
+	if s.in, err = s.run.StdinPipe(); err != nil {
+		return err
+	}
+	if s.out, err = s.run.StdoutPipe(); err != nil {
+		return err
+	}
+	// Many servers refuse environment variables. They answer in version 0 then, which is understood too.
+	_ = s.run.Setenv("GIT_PROTOCOL", "version=2")
+	return s.run.Start("git-upload-pack '" + s.t.address.path + "'")
+}
+
+func (s *sshSession) advert() wire.Advert { return s.said }
+
+// ask writes the request. The answer of version 2 ends with a flush, so its reader must not be read further.
+func (s *sshSession) ask(_ context.Context, kind string, request []byte) (io.ReadCloser, error) {
+	s.asked = true
+	s.t.o.OnRequest(kind)
+	if _, err := s.in.Write(request); err != nil {
+		return nil, s.reason(err)
+	}
+	return io.NopCloser(s.out), nil
+}
+
+func (s *sshSession) close() {
+	if s.undo != nil {
+		s.undo()
+	}
+	if s.in != nil && (s.said.Version == 2 || !s.asked) {
+		_, _ = io.WriteString(s.in, "0000") // a polite end
+	}
+	if s.client != nil {
+		_ = s.client.Close()
+	}
+	if s.conn != nil {
+		_ = s.conn.Close()
+	}
+}
+
+// reason prefers what the server wrote to its error channel to the mere end of the connection.
+func (s *sshSession) reason(err error) error {
+	if s.ctx.Err() != nil {
+		return s.explain(s.ctx.Err())
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return protocolError(err)
+	}
+	var exit *ssh.ExitError
+	if waited := s.run.Wait(); errors.As(waited, &exit) || s.errs.String() != "" {
+		return fault.Newf(fault.Denied, "ask %s: the server refused %s: %s: check spec.url, and whether the key identity of the Secret in spec.secretRef may read it",
+			s.t.address.host, s.t.address.path, firstOf(s.errs.String(), "it gave no reason"))
+	}
+	return protocolError(err)
+}
+
+func firstOf(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+// explain gives an error of dialing its kind and a remedy.
+func (s *sshSession) explain(err error) error {
+	host := s.t.address.host
+	var refused *fault.Error
+	switch {
+	case errors.Is(s.ctx.Err(), context.Canceled):
+		return fmt.Errorf("ask %s: %w", host, s.ctx.Err())
+	case s.ctx.Err() != nil:
+		return fault.Newf(fault.Transient, "ask %s: no answer in time: %w", host, s.ctx.Err())
+	case errors.As(err, &refused):
+		return fault.Newf(refused.Kind, "ask %s: %w", host, refused)
+	case bytes.Contains([]byte(err.Error()), []byte("unable to authenticate")): // the library has no type for it
+		return fault.Newf(fault.Denied, "ask %s: the server does not accept the key: add the public half of the key identity of the Secret in spec.secretRef to the repository's deploy keys", host)
+	}
+	return fault.Newf(fault.Transient, "ask %s: %w", host, err)
+}
+
+// handshakeTimeout bounds the handshake apart from the whole exchange.
+const handshakeTimeout = 30 * time.Second

@@ -20,6 +20,8 @@ type transport interface {
 	dial(ctx context.Context, auth Auth) (session, error)
 	// forget drops what is remembered of the server.
 	forget()
+	// close ends idle connections.
+	close()
 }
 
 // session is one exchange. It is not safe for concurrent use.

@@ -131,7 +131,7 @@ func (r *reader) scalar(n *yaml.Node) (any, error) {
 		}
 		return nil, r.errorf(n.Line, "%s is not a number that JSON can hold", n.Value)
 	case "!!str":
-		if b, ok := oldBool(n.Value); ok && n.Style == 0 {
+		if b, ok := oldBool(n.Value); ok && n.Style == 0 && !r.newBools {
 			return b, nil
 		}
 		return n.Value, nil

@@ -27,11 +27,14 @@ const (
 // An error is fault.Invalid, begins with "file:line: " and says what to do where that is obvious. If any document
 // is wrong there are no objects at all: half a file is never taken for the whole.
 func Parse(file string, data []byte) ([]Object, error) {
-	docs, err := readDocuments(file, data)
+	return parse(&reader{file: file}, data)
+}
+
+func parse(r *reader, data []byte) ([]Object, error) {
+	docs, err := readDocuments(r.file, data)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{file: file}
 	var out []Object
 	for _, doc := range docs {
 		if out, err = r.objects(out, doc, 0); err != nil {
@@ -43,9 +46,10 @@ func Parse(file string, data []byte) ([]Object, error) {
 
 // reader turns nodes of one file into objects.
 type reader struct {
-	file    string
-	aliased int // values made through aliases so far
-	inAlias int // how many aliases we are inside of
+	file     string
+	newBools bool // yes, no, on and off are texts
+	aliased  int  // values made through aliases so far
+	inAlias  int  // how many aliases we are inside of
 }
 
 func (r *reader) errorf(line int, format string, args ...any) error {

@@ -184,3 +184,9 @@ type namedInfo struct {
 }
 
 func (n namedInfo) Name() string { return n.name }
+
+// Real returns the path of name without symlinks, those in its last element included. The symlinks on the way are noted.
+func (r *Recorder) Real(name string) (string, error) {
+	p, _, err := r.find("resolve", name, true, entry)
+	return p, err
+}

@@ -16,17 +16,13 @@ const (
 
 // blob returns the content of a file, never to be changed. The siblings are read with it while Git is asked anyway.
 func (s *Store) blob(id source.ID, siblings []entry) ([]byte, error) {
-	if v, ok := s.cache.get(id); ok {
-		if data, ok := v.([]byte); ok {
-			return data, nil
-		}
+	if data, ok := s.cachedBlob(id); ok {
+		return data, nil
 	}
 	if ahead := s.uncached(id, siblings); len(ahead) > 1 {
 		s.readAhead(ahead)
-		if v, ok := s.cache.get(id); ok {
-			if data, ok := v.([]byte); ok {
-				return data, nil
-			}
+		if data, ok := s.cachedBlob(id); ok {
+			return data, nil
 		}
 	}
 	data, err := s.load(id, "blob", s.limits.Blob)
@@ -79,31 +75,22 @@ func (s *Store) readAhead(ids []source.ID) {
 	})
 }
 
-// size returns the size of a file without reading it.
-func (s *Store) size(id source.ID) (int64, error) {
-	if v, ok := s.cache.get(id); ok {
-		if data, ok := v.([]byte); ok {
-			return int64(len(data)), nil
-		}
+// size returns the size of a file without reading it; 0 if it is missing.
+func (s *Store) size(id source.ID) int64 {
+	if data, ok := s.cachedBlob(id); ok {
+		return int64(len(data))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var h header
-	err := s.with(func(p *process) error {
-		heads, err := p.infos([]source.ID{id})
-		if err == nil {
-			h = heads[0]
-		}
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	if h.kind == "" {
+	h, err := s.info(id)
+	if err != nil || h.kind == "" {
 		s.damaged.Store(true)
-		return 0, fault.New(fault.Transient, ErrMissing)
 	}
-	return h.size, nil
+	return h.size
+}
+
+func (s *Store) cachedBlob(id source.ID) ([]byte, bool) {
+	v, _ := s.cache.get(id)
+	data, ok := v.([]byte)
+	return data, ok
 }
 
 // refusePointer says that a file holds a Git LFS pointer where its content should be.

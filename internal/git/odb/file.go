@@ -13,11 +13,11 @@ var (
 	errNotDir = errors.New("is not a directory")
 )
 
-// info is a fs.FileInfo and fs.DirEntry.
+// info is a fs.FileInfo and fs.DirEntry. Its size is looked up when it is asked for: hardly anyone asks, and unless the
+// file was read already it is a question to Git.
 type info struct {
 	entry
 	store *Store
-	size  int64
 }
 
 var (
@@ -26,12 +26,11 @@ var (
 )
 
 func (i info) Name() string               { return i.name }
-func (i info) Size() int64                { return i.size }
 func (i info) ModTime() time.Time         { return time.Time{} }
 func (i info) IsDir() bool                { return i.Mode().IsDir() }
 func (i info) Sys() any                   { return nil }
 func (i info) Type() fs.FileMode          { return i.Mode().Type() }
-func (i info) Info() (fs.FileInfo, error) { return i.measured() }
+func (i info) Info() (fs.FileInfo, error) { return i, nil }
 func (i info) String() string             { return fs.FormatDirEntry(i) }
 
 func (i info) Mode() fs.FileMode {
@@ -48,14 +47,12 @@ func (i info) Mode() fs.FileMode {
 	return fs.ModeIrregular
 }
 
-// measured returns i with its size, which takes a question to Git unless the file was read already.
-func (i info) measured() (info, error) {
+// Size is 0 for a file that cannot be read; reading it then says why.
+func (i info) Size() int64 {
 	if i.IsDir() {
-		return i, nil
+		return 0
 	}
-	var err error
-	i.size, err = i.store.size(i.id)
-	return i, err
+	return i.store.size(i.id)
 }
 
 type openFile struct {
@@ -63,11 +60,8 @@ type openFile struct {
 	info info
 }
 
-func (f *openFile) Stat() (fs.FileInfo, error) {
-	f.info.size = f.Size()
-	return f.info, nil
-}
-func (f *openFile) Close() error { return nil }
+func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *openFile) Close() error               { return nil }
 
 type openDir struct {
 	info info

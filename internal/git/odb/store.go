@@ -146,17 +146,22 @@ func kindOf(err error) fault.Kind {
 
 // Has says whether the repository holds the object.
 func (s *Store) Has(id source.ID) (bool, error) {
+	h, err := s.info(id)
+	return h.kind != "", err
+}
+
+func (s *Store) info(id source.ID) (header, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var there bool
+	var h header
 	err := s.with(func(p *process) error {
 		heads, err := p.infos([]source.ID{id})
 		if err == nil {
-			there = heads[0].kind != ""
+			h = heads[0]
 		}
 		return err
 	})
-	return there, err
+	return h, err
 }
 
 // Commit returns the commit. It is ErrMissing if the repository does not hold it. Commits are not cached.

@@ -18,19 +18,11 @@ type Tree struct {
 
 var _ source.Tree = (*Tree)(nil)
 
-// ID implements source.Tree. That of a symlink or submodule has a prefix, so that it never equals that of a file with
-// the same bytes.
+// ID implements source.Tree. A submodule has the id of its commit.
 func (t *Tree) ID(name string) (source.ID, error) {
 	n, err := t.find(name, false)
 	if err != nil {
 		return "", wrap("id", name, err)
-	}
-	switch n.mode {
-	case modeLink:
-		return "link:" + n.id, nil
-	case modeSubmodule:
-		return "commit:" + n.id, nil
-	case modeFile, modeExec, modeTree:
 	}
 	return n.id, nil
 }
@@ -72,14 +64,11 @@ func (t *Tree) Lstat(name string) (fs.FileInfo, error) { return t.stat("lstat", 
 
 func (t *Tree) stat(op, name string, follow bool) (fs.FileInfo, error) {
 	n, err := t.find(name, follow)
-	if err == nil {
-		n.name = path.Base(name)
-		var i info
-		if i, err = t.info(n).measured(); err == nil {
-			return i, nil
-		}
+	if err != nil {
+		return nil, wrap(op, name, err)
 	}
-	return nil, wrap(op, name, err)
+	n.name = path.Base(name)
+	return t.info(n), nil
 }
 
 // ReadLink implements fs.ReadLinkFS.

@@ -1,0 +1,180 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+)
+
+// request is what was asked when an error came back.
+type request struct {
+	verb      string
+	resource  object.Resource
+	namespace string
+	want      object.Object
+}
+
+// classify gives an error of the API server its kind, and a text that says what to do.
+func (s *Session) classify(q request, err error) error {
+	var status apierrors.APIStatus
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.Transient, err)
+	case !errors.As(err, &status):
+		return fault.New(fault.Transient, plainNetwork(err))
+	}
+	st := status.Status()
+	switch {
+	case apierrors.IsForbidden(err):
+		return s.forbidden(q, st, err)
+	case apierrors.IsUnauthorized(err):
+		return fault.New(fault.Denied, fmt.Errorf("the API server does not know Fairlead's credentials: %w", err))
+	case apierrors.IsConflict(err):
+		return fault.New(fault.Conflict, err)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsMethodNotSupported(err),
+		isTyped(st):
+		return fault.New(fault.Invalid, refusal(st, q.want.Kind() == "Secret"))
+	case apierrors.IsNotFound(err):
+		return notFound(q, st, err)
+	}
+	e := &fault.Error{Kind: fault.Transient, Err: errors.New(shorten(st.Message))}
+	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
+		e.After = time.Duration(seconds) * time.Second
+	}
+	return e
+}
+
+// isTyped recognises an apply whose fields the schema does not have: API servers answer it with status 500.
+func isTyped(st metav1.Status) bool {
+	return strings.Contains(st.Message, "failed to create typed patch object") || strings.Contains(st.Message, "field not declared in schema") ||
+		strings.Contains(st.Message, ".spec: expected") || strings.Contains(st.Message, "errors:\n  .")
+}
+
+func isNoResource(err error) bool {
+	return strings.Contains(err.Error(), "could not find the requested resource")
+}
+
+// noRight is how the RBAC authorizer words a refusal; admission plugins use the same status with other words.
+var noRight = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)"`)
+
+func (s *Session) forbidden(q request, st metav1.Status, err error) error {
+	m := noRight.FindStringSubmatch(st.Message)
+	switch {
+	case m == nil && strings.Contains(st.Message, "because it is being terminated"):
+		return fault.Newf(fault.Transient, "namespace %s is being deleted: waiting until it is gone", q.namespace)
+	case m == nil:
+		return fault.New(fault.Invalid, &plan.Refusal{Message: shorten(st.Message)})
+	case m[2] == "impersonate":
+		return fault.New(fault.Denied, fmt.Errorf("fairlead itself may not impersonate %s: apply the manifests of 'fairlead install' anew", s.ID.User()))
+	}
+	return fault.New(fault.Denied, &plan.Refusal{Message: s.MissingRight(m[2], q.resource, q.namespace)})
+}
+
+// MissingRight says which right is missing and which rule would grant it.
+func (s *Session) MissingRight(verb string, r object.Resource, namespace string) string {
+	where, kind := "in the whole cluster", "ClusterRole"
+	if r.Namespaced && namespace != "" {
+		where, kind = "in namespace "+namespace, "Role"
+	}
+	return fmt.Sprintf("%s may not %s %s %s; grant it with a %s rule: {apiGroups: [%q], resources: [%q], verbs: [get, list, watch, create, patch, update, delete]}",
+		s.ID.User(), verb, r.Plural, where, kind, r.Group, r.Plural)
+}
+
+func notFound(q request, st metav1.Status, err error) error {
+	if d := st.Details; d != nil && d.Kind == "namespaces" && q.resource.Kind != "Namespace" {
+		return fault.New(fault.Invalid, &plan.Refusal{
+			Message: fmt.Sprintf("namespace %s does not exist: create it, put it into the app, or set spec.destination.createNamespace of the Environment", d.Name),
+		})
+	}
+	return fault.New(fault.Transient, err)
+}
+
+// typedField is how server-side apply words a field that the schema does not have or that has another type.
+var typedField = regexp.MustCompile(`(?:^|[\s:])(\.[A-Za-z][^\s:]*): (field not declared in schema|expected .*|duplicate entries.*)`)
+
+// unknownField is how strict validation words one.
+var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+
+// refusal reads what is refused and why. The server's words may repeat a value: those about a Secret are kept back.
+func refusal(st metav1.Status, secret bool) *plan.Refusal {
+	r := describe(st)
+	r.Immutable = isImmutable(st.Message)
+	if secret {
+		r.Message = r.Field + ": is not valid (the API server's words are not shown, since they may repeat the Secret's value)"
+		r.Message = strings.TrimPrefix(r.Message, ": ")
+	}
+	return &r
+}
+
+func describe(st metav1.Status) plan.Refusal {
+	r := plan.Refusal{Message: shorten(st.Message)}
+	if m := typedField.FindStringSubmatch(st.Message); m != nil {
+		r.Field = strings.TrimPrefix(m[1], ".")
+		r.Message = fmt.Sprintf("%s: %s", r.Field, strings.Replace(m[2], "field not declared in schema", "unknown field", 1))
+		return r
+	}
+	if m := unknownField.FindStringSubmatch(st.Message); m != nil {
+		r.Field = m[1]
+		r.Message = fmt.Sprintf("%s: unknown field", m[1])
+		return r
+	}
+	if st.Details != nil && len(st.Details.Causes) > 0 {
+		cause := st.Details.Causes[0]
+		r.Field = cause.Field
+		if cause.Field != "" {
+			r.Message = shorten(cause.Field + ": " + cause.Message)
+		}
+		if more := len(st.Details.Causes) - 1; more > 0 {
+			r.Message += fmt.Sprintf(" (and %d more)", more)
+		}
+	}
+	return r
+}
+
+// isImmutable recognises the words in which the API server's validations refuse a change of a field that was fine at creation.
+func isImmutable(message string) bool {
+	for _, words := range []string{
+		"field is immutable", "is immutable", "may not be changed", "updates to statefulset spec for fields other than", "may not change once set",
+		"cannot change roleRef", "pod updates may not change fields other than", "spec is immutable after creation", "field can not be changed",
+	} {
+		if strings.Contains(message, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// longest is how much of a server's message a person is shown: a refusal may repeat a whole object.
+const longest = 600
+
+func shorten(message string) string {
+	message = strings.Join(strings.Fields(message), " ")
+	if len(message) > longest {
+		return strings.ToValidUTF8(message[:longest], "") + "…"
+	}
+	return message
+}
+
+func plainNetwork(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return fmt.Errorf("the API server cannot be reached: %w", err)
+	}
+	return err
+}
+
+func unstructuredOf(o object.Object) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: o.Content()}
+}

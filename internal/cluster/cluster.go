@@ -1,0 +1,68 @@
+package cluster
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+)
+
+// Cluster is one API server. It is safe for concurrent use.
+type Cluster struct {
+	Kinds  *Kinds
+	config *rest.Config
+	// OnRequest is told the verb and the plural of each request, for metrics. May be nil.
+	onRequest func(verb, resource string)
+
+	mu       sync.Mutex
+	sessions map[app.Identity]*Session
+}
+
+// Options for Open.
+type Options struct {
+	// OnRequest is told the verb and the resource of each request to the API server that is made for an app. May be nil.
+	OnRequest func(verb, resource string)
+}
+
+// Open prepares to talk to the API server of config. It sends nothing yet.
+func Open(config *rest.Config, o Options) (*Cluster, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1 // the server's priority and fairness protects it better than a limiter here
+	kinds, err := newKinds(config)
+	if err != nil {
+		return nil, err
+	}
+	if o.OnRequest == nil {
+		o.OnRequest = func(string, string) {}
+	}
+	return &Cluster{Kinds: kinds, config: config, onRequest: o.OnRequest, sessions: map[app.Identity]*Session{}}, nil
+}
+
+// As returns the session that acts as id. Sessions are kept: asking again costs nothing.
+func (c *Cluster) As(id app.Identity) (*Session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.sessions[id]; s != nil {
+		return s, nil
+	}
+	config := rest.CopyConfig(c.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: id.User()}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("impersonate %s: %w", id.User(), err)
+	}
+	s := &Session{ID: id, cluster: c, client: client}
+	c.sessions[id] = s
+	return s, nil
+}
+
+// WrapTransport lets a caller see all requests of a configuration, for tests and metrics.
+func WrapTransport(config *rest.Config, wrap func(http.RoundTripper) http.RoundTripper) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.Wrap(wrap)
+	return config
+}

@@ -1,0 +1,157 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/nearest"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// UnknownKindError says that the cluster was asked and does not know a kind.
+type UnknownKindError struct {
+	GVK object.GVK
+	// Hint names what was probably meant, or what to install.
+	Hint string
+}
+
+func (e *UnknownKindError) Error() string {
+	return fmt.Sprintf("the cluster does not know %s of %s: %s", e.GVK.Kind, e.GVK.APIVersion(), e.Hint)
+}
+
+// Kinds are the kinds that the API server serves, learned by discovery and kept until told that they changed.
+type Kinds struct {
+	client discovery.DiscoveryInterface
+
+	mu     sync.Mutex
+	byGVK  map[object.GVK]object.Resource
+	byKind map[object.GroupKind][]object.Resource // preferred version first
+	broken map[string]error                       // group/version whose discovery failed
+	stale  bool
+	asked  time.Time
+}
+
+// again is how soon an unknown kind may cause another discovery: a stopgap for changes that nobody told us of.
+const again = 10 * time.Second
+
+func newKinds(config *rest.Config) (*Kinds, error) {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("prepare discovery: %w", err)
+	}
+	return &Kinds{client: client, stale: true}, nil
+}
+
+// Changed tells that kinds were added or removed: the next Find asks the server again.
+func (k *Kinds) Changed() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stale = true
+}
+
+// Find returns how the cluster serves a kind. The error is an *UnknownKindError if the cluster certainly does not know it, of kind
+// Transient if it could not be asked.
+func (k *Kinds) Find(ctx context.Context, gvk object.GVK) (object.Resource, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r, ok := k.byGVK[gvk]; ok {
+		return r, nil
+	}
+	if k.stale || time.Since(k.asked) > again {
+		if err := k.load(ctx); err != nil {
+			return object.Resource{}, err
+		}
+		if r, ok := k.byGVK[gvk]; ok {
+			return r, nil
+		}
+	}
+	if err := k.broken[gvk.APIVersion()]; err != nil {
+		return object.Resource{}, fault.New(fault.Transient, fmt.Errorf("discover %s: %w", gvk.APIVersion(), err))
+	}
+	return object.Resource{}, fault.New(fault.Invalid, &UnknownKindError{GVK: gvk, Hint: k.hint(gvk)})
+}
+
+// Any returns how the cluster serves a kind in the given version, or else in any version of the same group.
+func (k *Kinds) Any(ctx context.Context, gvk object.GVK) (object.Resource, error) {
+	r, err := k.Find(ctx, gvk)
+	if err == nil || fault.KindOf(err) != fault.Invalid {
+		return r, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for version, cause := range k.broken {
+		if group, _, ok := strings.Cut(version, "/"); ok && group == gvk.Group {
+			return object.Resource{}, fault.New(fault.Transient, fmt.Errorf("discover %s: %w", version, cause))
+		}
+	}
+	if others := k.byKind[gvk.GroupKind()]; len(others) > 0 {
+		return others[0], nil
+	}
+	return object.Resource{}, err
+}
+
+func (k *Kinds) load(context.Context) error {
+	groups, lists, err := k.client.ServerGroupsAndResources()
+	broken := map[string]error{}
+	if err != nil {
+		failed, ok := discovery.GroupDiscoveryFailedErrorGroups(err)
+		if !ok {
+			return fault.New(fault.Transient, fmt.Errorf("discover kinds: %w", err))
+		}
+		for gv, cause := range failed {
+			broken[gv.String()] = cause
+		}
+	}
+	preferred := map[string]string{}
+	for _, g := range groups {
+		preferred[g.Name] = g.PreferredVersion.Version
+	}
+	k.byGVK, k.byKind = map[object.GVK]object.Resource{}, map[object.GroupKind][]object.Resource{}
+	for _, list := range lists {
+		k.add(list, preferred)
+	}
+	k.broken, k.stale, k.asked = broken, false, time.Now()
+	return nil
+}
+
+func (k *Kinds) add(list *metav1.APIResourceList, preferred map[string]string) {
+	for _, r := range list.APIResources {
+		if strings.Contains(r.Name, "/") || !slices.Contains(r.Verbs, "patch") {
+			continue
+		}
+		gvk := object.ParseGVK(list.GroupVersion, r.Kind)
+		res := object.Resource{GVK: gvk, Plural: r.Name, Namespaced: r.Namespaced}
+		k.byGVK[gvk] = res
+		gk := gvk.GroupKind()
+		if preferred[gvk.Group] == gvk.Version {
+			k.byKind[gk] = append([]object.Resource{res}, k.byKind[gk]...)
+		} else {
+			k.byKind[gk] = append(k.byKind[gk], res)
+		}
+	}
+}
+
+func (k *Kinds) hint(gvk object.GVK) string {
+	if others := k.byKind[gvk.GroupKind()]; len(others) > 0 {
+		return "it serves the kind as " + others[0].APIVersion()
+	}
+	var near []string
+	for known := range k.byGVK {
+		if known.Group == gvk.Group && known.Version == gvk.Version {
+			near = append(near, known.Kind)
+		}
+	}
+	if word, ok := nearest.Of(gvk.Kind, near); ok {
+		return fmt.Sprintf("did you mean %s?", word)
+	}
+	return "install its CustomResourceDefinition first"
+}

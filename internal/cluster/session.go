@@ -1,0 +1,133 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// Session reads and writes objects as one ServiceAccount. It is safe for concurrent use.
+type Session struct {
+	ID      app.Identity
+	cluster *Cluster
+	client  dynamic.Interface
+}
+
+func (s *Session) at(r object.Resource, namespace string) dynamic.ResourceInterface {
+	res := s.client.Resource(schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Plural})
+	if r.Namespaced {
+		return res.Namespace(namespace)
+	}
+	return res
+}
+
+// Client returns the dynamic client that acts as the session's ServiceAccount.
+func (s *Session) Client() dynamic.Interface { return s.client }
+
+// DryRun asks the API server what an apply of o would make of it, admission included. The answer has no resourceVersion if o does
+// not exist. A refusal that the user can mend is in the error chain as a *plan.Refusal.
+func (s *Session) DryRun(ctx context.Context, r object.Resource, o object.Object) (object.Object, error) {
+	s.cluster.onRequest("dry-run", r.Plural)
+	return s.patch(ctx, r, o, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+}
+
+// Apply makes o what is live: a forced server-side apply by Fairlead's field manager. It returns the answer.
+func (s *Session) Apply(ctx context.Context, r object.Resource, o object.Object) (object.Object, error) {
+	s.cluster.onRequest("apply", r.Plural)
+	return s.patch(ctx, r, o, metav1.PatchOptions{})
+}
+
+func (s *Session) patch(ctx context.Context, r object.Resource, o object.Object, opts metav1.PatchOptions) (object.Object, error) {
+	force := true
+	opts.Force, opts.FieldManager, opts.FieldValidation = &force, app.Manager, metav1.FieldValidationStrict
+	out, err := s.at(r, o.Namespace()).Patch(ctx, o.Name(), types.ApplyPatchType, o.JSON(), opts)
+	if err != nil {
+		return object.Object{}, s.classify(request{verb: "patch", resource: r, namespace: o.Namespace(), want: o}, err)
+	}
+	return object.New(out.Object), nil
+}
+
+// Live reads an object. An absent object is the zero Object and no error.
+func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name string) (object.Object, error) {
+	s.cluster.onRequest("get", r.Plural)
+	out, err := s.at(r, namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) && !isNoResource(err) {
+		return object.Object{}, nil
+	}
+	if err != nil {
+		return object.Object{}, s.classify(request{verb: "get", resource: r, namespace: namespace}, err)
+	}
+	return object.New(out.Object), nil
+}
+
+// Delete deletes exactly the object that was observed: another uid or resourceVersion is an error of kind Conflict. It returns once the
+// server has accepted; the object may live on until its finalizers are done. An object that is gone already is no error.
+func (s *Session) Delete(ctx context.Context, r object.Resource, live object.Object) error {
+	s.cluster.onRequest("delete", r.Plural)
+	uid, rv := types.UID(live.UID()), live.ResourceVersion()
+	policy := metav1.DeletePropagationBackground
+	err := s.at(r, live.Namespace()).Delete(ctx, live.Name(), metav1.DeleteOptions{
+		Preconditions:     &metav1.Preconditions{UID: &uid, ResourceVersion: &rv},
+		PropagationPolicy: &policy,
+	})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return s.classify(request{verb: "delete", resource: r, namespace: live.Namespace()}, err)
+	}
+	return nil
+}
+
+// SetManagers writes the managedFields of an object, provided that it is still the one that was observed.
+func (s *Session) SetManagers(ctx context.Context, r object.Resource, live object.Object, managedFields []any) error {
+	s.cluster.onRequest("take-over", r.Plural)
+	patch, err := json.Marshal([]map[string]any{
+		{"op": "replace", "path": "/metadata/managedFields", "value": managedFields},
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": live.ResourceVersion()},
+	})
+	if err != nil {
+		return fmt.Errorf("encode managedFields of %s: %w", live, err)
+	}
+	_, err = s.at(r, live.Namespace()).Patch(ctx, live.Name(), types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: app.Manager})
+	if err != nil {
+		return s.classify(request{verb: "patch", resource: r, namespace: live.Namespace()}, err)
+	}
+	return nil
+}
+
+var namespaces = object.Resource{GVK: object.GVK{Version: "v1", Kind: "Namespace"}, Plural: "namespaces"}
+
+// EnsureNamespace creates a namespace if it does not exist, and reports whether it did. The namespace is nobody's: it is never deleted by Fairlead.
+func (s *Session) EnsureNamespace(ctx context.Context, name string) (bool, error) {
+	live, err := s.Live(ctx, namespaces, "", name)
+	if err == nil && !live.IsZero() {
+		if live.Deleting() {
+			return false, fault.Newf(fault.Transient, "namespace %s is being deleted: waiting until it is gone", name)
+		}
+		return false, nil
+	}
+	if err != nil && fault.KindOf(err) != fault.Denied {
+		return false, err
+	}
+	s.cluster.onRequest("create", namespaces.Plural)
+	ns := object.New(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}})
+	_, err = s.at(namespaces, "").Create(ctx, unstructuredOf(ns), metav1.CreateOptions{FieldManager: app.Manager})
+	if apierrors.IsAlreadyExists(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, s.classify(request{verb: "create", resource: namespaces}, err)
+	}
+	return true, nil
+}

@@ -1,0 +1,156 @@
+// Package diff tells how two objects differ, field by field, as people read it.
+//
+// It compares what the API server said before with what it says it would be after: both sides are defaulted, so that only real changes show. Values of
+// Secrets never appear in a change; that a value changed does.
+package diff
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// Change is one field that differs. From and To are values as people read them, empty where the field is absent.
+type Change struct {
+	Path     string
+	From, To string
+}
+
+// String prints a change on one line: "data.theme: light → dark".
+func (c Change) String() string {
+	switch {
+	case c.From == "":
+		return fmt.Sprintf("%s: + %s", c.Path, c.To)
+	case c.To == "":
+		return fmt.Sprintf("%s: - %s", c.Path, c.From)
+	default:
+		return fmt.Sprintf("%s: %s → %s", c.Path, c.From, c.To)
+	}
+}
+
+// served are the fields that the API server writes by itself: they are never a change that somebody wants.
+var served = [][]string{
+	{"metadata", "managedFields"}, {"metadata", "resourceVersion"}, {"metadata", "generation"}, {"metadata", "uid"},
+	{"metadata", "creationTimestamp"}, {"metadata", "selfLink"}, {"status"},
+}
+
+// Between returns the changes from one object to another, in order of their paths. A zero object is absent: every field of
+// the other is then added or removed. Equal objects give nil.
+func Between(from, to object.Object) []Change {
+	d := differ{secret: from.Kind() == "Secret" || to.Kind() == "Secret"}
+	d.compare("", strip(from), strip(to))
+	slices.SortStableFunc(d.changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
+	return d.changes
+}
+
+// Equal reports whether Between would return nothing.
+func Equal(from, to object.Object) bool { return len(Between(from, to)) == 0 }
+
+func strip(o object.Object) any {
+	if o.IsZero() {
+		return nil
+	}
+	for _, path := range served {
+		o = o.With(nil, path...)
+	}
+	return o.Content()
+}
+
+type differ struct {
+	secret  bool
+	changes []Change
+}
+
+func (d *differ) compare(path string, from, to any) {
+	if reflect.DeepEqual(from, to) {
+		return
+	}
+	fm, fromMap := from.(map[string]any)
+	tm, toMap := to.(map[string]any)
+	if fromMap && toMap || fromMap && to == nil || toMap && from == nil {
+		for _, k := range keysOf(fm, tm) {
+			d.compare(join(path, k), fm[k], tm[k])
+		}
+		return
+	}
+	fl, fromNamed := named(from)
+	tl, toNamed := named(to)
+	if fromNamed && toNamed {
+		for _, k := range keysOf(fl, tl) {
+			d.compare(path+"["+k+"]", fl[k], tl[k])
+		}
+		return
+	}
+	d.changes = append(d.changes, Change{Path: path, From: d.show(path, from), To: d.show(path, to)})
+}
+
+func keysOf(a, b map[string]any) []string {
+	keys := make([]string, 0, len(a)+len(b))
+	for k := range a {
+		keys = append(keys, k)
+	}
+	for k := range b {
+		if _, both := a[k]; !both {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// named views a list whose items are maps with distinct names as a map by name: containers, env, ports, volumes.
+func named(v any) (map[string]any, bool) {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil, false
+	}
+	byName := make(map[string]any, len(list))
+	for _, item := range list {
+		m, _ := item.(map[string]any)
+		name, ok := m["name"].(string)
+		if _, twice := byName[name]; !ok || twice {
+			return nil, false
+		}
+		byName[name] = item
+	}
+	return byName, true
+}
+
+func join(path, key string) string {
+	if strings.ContainsAny(key, "./") {
+		return path + "[" + key + "]"
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// longest is how many bytes of one value a change shows: enough for an image with its digest.
+const longest = 160
+
+func (d *differ) show(path string, v any) string {
+	if v == nil {
+		return ""
+	}
+	// All of a Secret is hidden but what names and sorts it: an annotation may repeat its data.
+	if d.secret && path != "type" && path != "immutable" && !strings.HasPrefix(path, "metadata.labels") {
+		return "(secret)"
+	}
+	text, ok := v.(string)
+	if !ok || text == "" || strings.ContainsAny(text, "\n\t") {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return "?"
+		}
+		text = string(b)
+	}
+	if len(text) > longest {
+		return strings.ToValidUTF8(text[:longest], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/contest"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/observed"
+	"github.com/fairlead-cd/fairlead/internal/order"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+)
+
+// Session acts on a cluster as one ServiceAccount.
+type Session interface {
+	DryRun(context.Context, object.Resource, object.Object) (object.Object, error)
+	Apply(context.Context, object.Resource, object.Object) (object.Object, error)
+	Live(ctx context.Context, r object.Resource, namespace, name string) (object.Object, error)
+	Delete(context.Context, object.Resource, object.Object) error
+	SetManagers(ctx context.Context, r object.Resource, live object.Object, managedFields []any) error
+	EnsureNamespace(ctx context.Context, name string) (created bool, err error)
+}
+
+// Kinds says how the cluster serves a kind. An error of kind fault.Invalid means that it certainly does not.
+type Kinds interface {
+	Find(context.Context, object.GVK) (object.Resource, error)
+	Any(context.Context, object.GVK) (object.Resource, error)
+	// Changed tells that what was learned may no longer hold.
+	Changed()
+}
+
+// Watch is how the watch of one kind stands.
+type Watch struct {
+	Synced, Gone bool
+	Err          error
+}
+
+// Live is what is remembered of the claimed objects.
+type Live interface {
+	Track(id app.Identity, r object.Resource, namespaces ...string) Watch
+	Entry(id app.Identity, r object.Resource, key object.Key) observed.Entry
+	Put(id app.Identity, r object.Resource, o object.Object) observed.Entry
+	// Autoscaled reports whether an autoscaler that the identity can see targets the object.
+	Autoscaled(id app.Identity, key object.Key) bool
+}
+
+// Ledger stores records. Save fails with kind fault.Conflict if the stored record is not the one that was read.
+type Ledger interface {
+	Load(context.Context, app.Name) (app.Record, error)
+	Save(context.Context, app.Record) (version string, err error)
+	Delete(context.Context, app.Record) error
+}
+
+// Neighbours are the other apps.
+type Neighbours interface {
+	// Claims reports whether another app exists under that owner mark and wants the object, or may want it.
+	Claims(by app.Owner, key object.Key) bool
+	// Census says what the environment says about deleting the given keys of an app.
+	Census(of app.Name, keys []object.Key) plan.Census
+}
+
+// Engine runs passes. It is safe for concurrent use by passes of different apps.
+type Engine struct {
+	Connect    func(app.Identity) (Session, error)
+	Kinds      Kinds
+	Live       Live
+	Ledger     Ledger
+	Neighbours Neighbours
+	Now        func() time.Time
+	Log        *slog.Logger
+	// Observe is told how long a stage of a pass took and how it ended, for metrics. May be nil.
+	Observe func(stage string, took time.Duration, err error)
+
+	mu     sync.Mutex
+	memory map[app.Name]*memory
+}
+
+// Subject is one app as its environment and Git describe it now.
+type Subject struct {
+	Name     app.Name
+	Identity app.Identity
+	// Namespace is given to namespaced objects that name none.
+	Namespace       string
+	CreateNamespace bool
+	Policy          app.Policy
+	Rules           health.Rules
+	// Rendered says that Objects is what Git says at Revision.
+	Rendered bool
+	Objects  []object.Object
+	// Digest is equal for equal Objects: it saves comparing them.
+	Digest   string
+	Revision string
+	// Blocked is why Objects may not be applied now. Repairs go on.
+	Blocked string
+	// Approved is the hold that a person approved, if any.
+	Approved string
+}
+
+// Result is one executed step.
+type Result struct {
+	Step plan.Step
+	Err  error
+}
+
+// Outcome is what a pass found and did.
+type Outcome struct {
+	Plan    plan.Plan // the last one that was computed
+	Results []Result  // all steps that ran, in the order in which they were started
+	// Health is the verdict on every object that is wanted or claimed.
+	Health map[object.Key]health.Verdict
+	// Claimed is how many objects the app claims now.
+	Claimed int
+	// Again is when to look again though nothing happens; zero: not needed.
+	Again time.Duration
+	// Undone and Left are the hand edits that were repaired, and those that were left in place.
+	Undone, Left []plan.Step
+}
+
+// memory is what the engine remembers of an app between passes. It can all be had again.
+type memory struct {
+	record app.Record
+	loaded bool
+
+	placed   placed
+	asked    map[object.Key]answer
+	fights   map[object.Key]contest.Record
+	since    map[object.Key]time.Time // since when an object is on its way
+	bundled  string                   // digest of the want whose bundle is stored
+	kinds    map[object.Key]object.Resource
+	deadline time.Duration
+}
+
+// placed is a want with every object in its namespace and marked, in batches.
+type placed struct {
+	digest  string
+	batches []order.Batch
+	objects map[object.Key]object.Object
+	hashes  map[object.Key]string
+	unknown map[object.Key]string // kinds that the cluster does not serve, and the reason
+	crds    map[object.GroupKind]bool
+	spaces  map[string]bool
+}
+
+// answer is what the API server said of one object, good as long as neither side changed.
+type answer struct {
+	want, resourceVersion string
+	sighting              plan.Sighting
+}
+
+// Preload gives the engine the record of an app as it was stored, so that its first pass need not ask for it. The bundle is not kept.
+func (e *Engine) Preload(r app.Record) {
+	m := e.remember(r.App)
+	r.Bundle = nil
+	e.setRecord(m, r)
+	m.loaded = true
+}
+
+// Forget drops what is remembered of an app: it no longer exists.
+func (e *Engine) Forget(n app.Name) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.memory, n)
+}
+
+// Claims returns what an app is known to claim. The caller must not change it.
+func (e *Engine) Claims(n app.Name) app.Claims {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m := e.memory[n]; m != nil {
+		return m.record.Claims
+	}
+	return nil
+}
+
+func (e *Engine) remember(n app.Name) *memory {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.memory == nil {
+		e.memory = map[app.Name]*memory{}
+	}
+	m := e.memory[n]
+	if m == nil {
+		m = &memory{
+			record: app.Record{App: n},
+			asked:  map[object.Key]answer{}, fights: map[object.Key]contest.Record{}, since: map[object.Key]time.Time{},
+			kinds: map[object.Key]object.Resource{},
+		}
+		e.memory[n] = m
+	}
+	return m
+}
+
+func (e *Engine) setRecord(m *memory, r app.Record) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m.record = r
+}

@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/contest"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fingerprint"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+)
+
+// execute runs steps tier by tier, the steps of a tier side by side. A step that fails stops the tiers after it, not its neighbours. It
+// returns the claims as they are afterwards.
+func (l *look) execute(ctx context.Context, steps []plan.Step, claims app.Claims) ([]Result, app.Claims) {
+	after := maps.Clone(claims)
+	var results []Result
+	var mu sync.Mutex
+	for _, tier := range tiers(steps) {
+		var g errgroup.Group
+		g.SetLimit(parallel)
+		failed := false
+		for _, step := range tier {
+			g.Go(func() error {
+				claim, err := l.run(ctx, step, claims[step.Key])
+				mu.Lock()
+				defer mu.Unlock()
+				results = append(results, Result{Step: step, Err: err})
+				if err != nil {
+					failed = true
+					return nil
+				}
+				if step.Do != plan.Delete {
+					after[step.Key] = claim
+				}
+				return nil
+			})
+		}
+		_ = g.Wait() // errors are in the results
+		if failed {
+			break
+		}
+	}
+	slices.SortStableFunc(results, func(a, b Result) int { return a.Step.Key.Compare(b.Step.Key) })
+	return results, after
+}
+
+func tiers(steps []plan.Step) [][]plan.Step {
+	byTier := map[int][]plan.Step{}
+	for _, s := range steps {
+		byTier[s.Tier] = append(byTier[s.Tier], s)
+	}
+	var out [][]plan.Step
+	for _, t := range slices.Sorted(maps.Keys(byTier)) {
+		out = append(out, byTier[t])
+	}
+	return out
+}
+
+// run makes one step and returns the claim that it leaves.
+func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Claim, error) {
+	r, err := l.engine.resource(ctx, l.m, step.Key)
+	if err != nil {
+		return claim, fmt.Errorf("%s %s: %w", step.Do, step.Key, err)
+	}
+	l.mu.Lock()
+	delete(l.m.asked, step.Key)
+	l.mu.Unlock()
+	switch step.Do {
+	case plan.Delete:
+		err = l.session.Delete(ctx, r, step.Live)
+	case plan.Replace:
+		err = l.replace(ctx, r, step)
+		fallthrough
+	case plan.Create, plan.Update, plan.Adopt, plan.Repair:
+		if err == nil {
+			claim, err = l.apply(ctx, r, step, claim)
+		}
+	}
+	if err != nil {
+		return claim, fmt.Errorf("%s %s: %w", step.Do, step.Key, err)
+	}
+	if step.Do == plan.Repair {
+		l.mu.Lock()
+		l.m.fights[step.Key] = l.m.fights[step.Key].Repaired(l.now)
+		l.mu.Unlock()
+	}
+	return claim, nil
+}
+
+func (l *look) apply(ctx context.Context, r object.Resource, step plan.Step, claim app.Claim) (app.Claim, error) {
+	if step.Takeover && !step.Live.IsZero() {
+		if err := l.takeOver(ctx, r, step); err != nil {
+			return claim, err
+		}
+	}
+	out, err := l.session.Apply(ctx, r, l.ceded(step.Key, step.Object, step.Live))
+	if err != nil {
+		return claim, err
+	}
+	entry := l.engine.Live.Put(l.subject.Identity, r, out)
+	claim.UID, claim.Want, claim.Print = out.UID(), step.Object.Hash(), entry.Print.String()
+	return claim, nil
+}
+
+// takeOver merges the field entries of earlier managers, or of people, into Fairlead's: what the apply after it does not set is then removed.
+func (l *look) takeOver(ctx context.Context, r object.Resource, step plan.Step) error {
+	adopted := step.Do == plan.Adopt
+	take := func(manager string) bool {
+		return l.subject.Policy.IsInteractive(manager) || adopted && fingerprint.Earlier(manager)
+	}
+	fields, ok := fingerprint.Takeover(step.Live, app.Manager, step.Object.APIVersion(), take)
+	if !ok {
+		return nil
+	}
+	return l.session.SetManagers(ctx, r, step.Live, fields)
+}
+
+// errGoing says that an object to be replaced still has to go.
+var errGoing = errors.New("waits until the old object is gone")
+
+// replace deletes the old object. The new one is applied by the pass that finds it gone, unless it is gone at once.
+func (l *look) replace(ctx context.Context, r object.Resource, step plan.Step) error {
+	if owner := app.OwnerOf(step.Live); owner != l.subject.Name.Owner() {
+		return fault.Newf(fault.Invalid, "it does not carry the owner mark of app %s: delete it by hand if it may be replaced", l.subject.Name)
+	}
+	if err := l.session.Delete(ctx, r, step.Live); err != nil {
+		return err
+	}
+	live, err := l.session.Live(ctx, r, step.Key.Namespace, step.Key.Name)
+	if err == nil && !live.IsZero() {
+		return fault.New(fault.Transient, errGoing)
+	}
+	return err
+}
+
+// fights prunes what is remembered of repairs of objects that are no longer claimed.
+func (m *memory) fightsOf(claims app.Claims) {
+	maps.DeleteFunc(m.fights, func(k object.Key, _ contest.Record) bool { _, claimed := claims[k]; return !claimed })
+}

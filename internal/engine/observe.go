@@ -1,0 +1,374 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fingerprint"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/observed"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+)
+
+// parallel bounds the requests that one pass has under way at once.
+const parallel = 8
+
+// look is one observation of an app: what is known of each key, and what it took to know it.
+type look struct {
+	engine  *Engine
+	session Session
+	subject Subject
+	m       *memory
+	now     time.Time
+	watches map[object.Resource]Watch
+	bundle  func() (map[object.Key]object.Object, error)
+
+	mu   sync.Mutex
+	seen map[object.Key]plan.Sighting
+	errs []error
+}
+
+// observe says what the cluster has for every wanted and claimed object. Objects that are as they were applied cost no request.
+func (e *Engine) observe(ctx context.Context, session Session, m *memory, s Subject) (*look, error) {
+	l := &look{engine: e, session: session, subject: s, m: m, now: e.Now(), seen: map[object.Key]plan.Sighting{}}
+	l.bundle = sync.OnceValues(func() (map[object.Key]object.Object, error) { return e.loadBundle(ctx, m) })
+	keys := l.keys()
+	l.track(ctx, keys)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for _, key := range keys {
+		want := m.placed.objects[key]
+		sighting, settled := l.glance(gctx, key, want)
+		if settled {
+			l.put(key, sighting)
+			continue
+		}
+		g.Go(func() error {
+			l.put(key, l.ask(gctx, key, want))
+			return nil
+		})
+	}
+	_ = g.Wait() // what a request answers is in its sighting
+	return l, errors.Join(l.errs...)
+}
+
+func (l *look) put(key object.Key, s plan.Sighting) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen[key] = s
+}
+
+func (l *look) keys() []object.Key {
+	keys := make([]object.Key, 0, len(l.m.placed.objects)+len(l.m.record.Claims))
+	for k := range l.m.placed.objects {
+		keys = append(keys, k)
+	}
+	for k := range l.m.record.Claims {
+		if _, wanted := l.m.placed.objects[k]; !wanted {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, object.Key.Compare)
+	return keys
+}
+
+// track makes sure that every kind of the app is watched, and notes how the watches stand.
+func (l *look) track(ctx context.Context, keys []object.Key) {
+	spaces := map[object.Resource][]string{}
+	for _, key := range keys {
+		r, err := l.engine.resource(ctx, l.m, key)
+		if err != nil {
+			continue
+		}
+		if key.Namespace != "" && !slices.Contains(spaces[r], key.Namespace) || spaces[r] == nil {
+			spaces[r] = append(spaces[r], key.Namespace)
+		}
+	}
+	l.watches = make(map[object.Resource]Watch, len(spaces))
+	for r, namespaces := range spaces {
+		w := l.engine.Live.Track(l.subject.Identity, r, namespaces...)
+		l.watches[r] = w
+		if w.Gone { // its CustomResourceDefinition was deleted: learn anew what the cluster serves
+			l.engine.Kinds.Changed()
+			maps.DeleteFunc(l.m.kinds, func(_ object.Key, x object.Resource) bool { return x == r })
+			l.m.placed.digest = ""
+		}
+	}
+}
+
+// glance decides from what is remembered, if that is enough.
+func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (plan.Sighting, bool) {
+	r, err := l.engine.resource(ctx, l.m, key)
+	if err != nil {
+		return l.unserved(key, want, err), true
+	}
+	claim, claimed := l.m.record.Claims[key]
+	w := l.watches[r]
+	entry := l.engine.Live.Entry(l.subject.Identity, r, key)
+	if claimed && claim.Print != "" && !w.Synced && !w.Gone && entry.IsZero() {
+		why := "the watch of " + r.Plural + " is starting"
+		if w.Err != nil {
+			why = w.Err.Error()
+		}
+		return plan.Sighting{State: plan.Unknown, Why: why}, true
+	}
+	wantSame := want.IsZero() || claim.Want == l.m.placed.hashes[key]
+	if claimed && wantSame && l.asApplied(key, claim, entry) && !(want.IsZero() && l.subject.Rendered) {
+		return plan.Sighting{State: plan.Current, Health: l.verdict(key, entry.Health)}, true
+	}
+	if a, ok := l.m.asked[key]; ok && a.resourceVersion == entry.ResourceVersion && a.want == l.m.placed.hashes[key] {
+		s := a.sighting
+		s.Rival = l.rival(key, s.Live)
+		return s, true
+	}
+	return plan.Sighting{}, false
+}
+
+// asApplied reports whether an object is just as its last apply left it.
+func (l *look) asApplied(key object.Key, claim app.Claim, entry observed.Entry) bool {
+	if entry.IsZero() || claim.Print == "" || entry.Added || entry.Deleting || entry.Owner != l.subject.Name.Owner() {
+		return false
+	}
+	was := fingerprint.ParsePrint(claim.Print)
+	return was.Same(entry.Print, false) || was.Same(entry.Print, true) && l.engine.Live.Autoscaled(l.subject.Identity, key)
+}
+
+// unserved is the sighting of an object whose kind the cluster does not serve, or could not say.
+func (l *look) unserved(key object.Key, want object.Object, err error) plan.Sighting {
+	switch {
+	case fault.KindOf(err) != fault.Invalid:
+		l.mu.Lock()
+		l.errs = append(l.errs, err)
+		l.mu.Unlock()
+		return plan.Sighting{State: plan.Unknown, Why: err.Error()}
+	case want.IsZero():
+		return plan.Sighting{State: plan.Absent} // the kind is gone, and every object of it
+	case l.m.placed.crds[key.GroupKind()]:
+		return plan.Sighting{State: plan.Unknown, Deferred: true, Why: "waits for its CustomResourceDefinition"}
+	default:
+		return plan.Sighting{State: plan.Unknown, Why: err.Error()}
+	}
+}
+
+// ask sends what requests it takes to know an object, and remembers the answer.
+func (l *look) ask(ctx context.Context, key object.Key, want object.Object) plan.Sighting {
+	r, err := l.engine.resource(ctx, l.m, key)
+	if err == nil {
+		var s plan.Sighting
+		if s, err = l.request(ctx, r, key, want); err == nil {
+			return l.remember(r, key, s)
+		}
+	}
+	err = fmt.Errorf("observe %s: %w", key, err)
+	l.mu.Lock()
+	l.errs = append(l.errs, err)
+	l.mu.Unlock()
+	return plan.Sighting{State: plan.Unknown, Why: err.Error()}
+}
+
+func (l *look) remember(r object.Resource, key object.Key, s plan.Sighting) plan.Sighting {
+	entry := l.engine.Live.Entry(l.subject.Identity, r, key)
+	a := answer{want: l.m.placed.hashes[key], resourceVersion: entry.ResourceVersion, sighting: s}
+	l.mu.Lock()
+	// An answer is worth keeping only if the watch would tell that it no longer holds, and only if it does not ask to be asked again.
+	whole := !s.Predicted.IsZero() || s.Drifted && s.Contested == "" || l.m.placed.objects[key].IsZero()
+	if whole && s.Refusal == nil && s.State == plan.Present && entry.ResourceVersion == s.Live.ResourceVersion() {
+		l.m.asked[key] = a
+	} else {
+		delete(l.m.asked, key)
+	}
+	l.mu.Unlock()
+	return s
+}
+
+// request asks the API server about one object: what is live where it may exist, and a dry run where the want is new.
+func (l *look) request(ctx context.Context, r object.Resource, key object.Key, want object.Object) (plan.Sighting, error) {
+	claim, claimed := l.m.record.Claims[key]
+	var live object.Object
+	var err error
+	maybe := claimed || !l.engine.Live.Entry(l.subject.Identity, r, key).IsZero()
+	if maybe {
+		if live, err = l.session.Live(ctx, r, key.Namespace, key.Name); err != nil {
+			return l.refused(plan.Sighting{}, want, err)
+		}
+	}
+	s := l.sight(key, live)
+	if !live.IsZero() && l.suspects(claim, live) {
+		l.blame(&s, key, claim, want)
+	}
+	if live.IsZero() && claimed {
+		s.Applied = l.appliedOf(key)
+		s.Drifted = claim.Print != ""
+	}
+	mode := app.ApplyOf(want)
+	switch {
+	case want.IsZero(), mode == app.ApplyNever, mode == app.ApplyOnce && !live.IsZero():
+		return s, nil
+	case !live.IsZero() && live.Deleting():
+		return plan.Sighting{State: plan.Unknown, Why: key.String() + " is being deleted: it is applied again once it is gone"}, nil
+	case claim.Want == l.m.placed.hashes[key] && (s.Drifted || live.IsZero()):
+		return s, nil // what was accepted before needs no dry run to be repaired
+	case l.subject.Policy.Suspended, l.subject.Blocked != "":
+		return s, nil
+	}
+	return l.dryRun(ctx, r, key, want, s)
+}
+
+func (l *look) dryRun(ctx context.Context, r object.Resource, key object.Key, want object.Object, s plan.Sighting) (plan.Sighting, error) {
+	predicted, err := l.session.DryRun(ctx, r, l.ceded(key, want, s.Live))
+	if err != nil {
+		return l.refused(s, want, err)
+	}
+	if predicted.ResourceVersion() != "" && s.Live.IsZero() {
+		live, err := l.session.Live(ctx, r, key.Namespace, key.Name)
+		if err != nil {
+			return l.refused(s, want, err)
+		}
+		s = l.sight(key, live)
+		if cede := l.ceded(key, want, live); !live.IsZero() && cede.Hash() != want.Hash() {
+			if predicted, err = l.session.DryRun(ctx, r, cede); err != nil {
+				return l.refused(s, want, err)
+			}
+		}
+	}
+	s.Predicted = predicted
+	return s, nil
+}
+
+// sight is the sighting of a live object before anything was compared.
+func (l *look) sight(key object.Key, live object.Object) plan.Sighting {
+	if live.IsZero() {
+		return plan.Sighting{State: plan.Absent}
+	}
+	return plan.Sighting{
+		State: plan.Present, Live: live,
+		Health: l.verdict(key, l.subject.Rules.Assess(live)),
+		Rival:  l.rival(key, live),
+	}
+}
+
+func (l *look) rival(key object.Key, live object.Object) app.Owner {
+	owner := app.OwnerOf(live)
+	if owner == (app.Owner{}) || owner == l.subject.Name.Owner() || !l.engine.Neighbours.Claims(owner, key) {
+		return app.Owner{}
+	}
+	return owner
+}
+
+// refused turns the refusal of a request into a sighting, and passes every other error on.
+func (l *look) refused(s plan.Sighting, want object.Object, err error) (plan.Sighting, error) {
+	var refusal *plan.Refusal
+	if !asRefusal(err, &refusal) {
+		return plan.Sighting{}, err
+	}
+	if ns := want.Namespace(); ns != "" && l.m.placed.spaces[ns] && l.seenAbsent(ns) {
+		return plan.Sighting{State: plan.Unknown, Deferred: true, Why: "waits for namespace " + ns}, nil
+	}
+	copied := *refusal
+	s.Refusal = &copied
+	if s.State == plan.Unknown {
+		s.State = plan.Absent
+	}
+	return s, nil
+}
+
+// seenAbsent reports whether a namespace that the want itself brings is not there yet.
+func (l *look) seenAbsent(namespace string) bool {
+	key := object.Key{Kind: "Namespace", Name: namespace}
+	r, ok := l.m.kinds[key]
+	return !ok || l.engine.Live.Entry(l.subject.Identity, r, key).IsZero()
+}
+
+func asRefusal(err error, target **plan.Refusal) bool { return errors.As(err, target) }
+
+// suspects reports whether a claimed live object is not as its last apply left it.
+func (l *look) suspects(claim app.Claim, live object.Object) bool {
+	if claim.Print == "" {
+		return false
+	}
+	return !l.asApplied(claim.Key, claim, observed.Of(live, observed.Lens{Policy: l.subject.Policy})) && !live.Deleting()
+}
+
+// blame says who changed what of what was applied.
+func (l *look) blame(s *plan.Sighting, key object.Key, claim app.Claim, want object.Object) {
+	applied := want
+	if claim.Want != l.m.placed.hashes[key] || want.IsZero() {
+		applied = l.appliedOf(key)
+	}
+	s.Applied = applied
+	s.Edit = fingerprint.Blame(l.ceded(key, applied, s.Live), s.Live, app.Manager, l.subject.Policy.IsInteractive)
+	s.Drifted = true
+	if until := l.m.fights[key].Until(); until.After(l.now) {
+		s.Contested = contested(s.Edit, until.Sub(l.now))
+	}
+}
+
+func contested(edit fingerprint.Edit, left time.Duration) string {
+	who, fields := edit.Manager, "the fields"
+	if who == "" {
+		who = "somebody"
+	}
+	if len(edit.Fields) > 0 {
+		fields = string(edit.Fields[0])
+	}
+	return fmt.Sprintf("%s keeps changing %s back; next try in %s; to leave the field to it, set the annotation %s on the object in Git",
+		who, fields, left.Round(time.Second), app.AnnotationIgnore)
+}
+
+// ceded is the want without the fields that Fairlead applies at creation only.
+func (l *look) ceded(key object.Key, want, live object.Object) object.Object {
+	if want.IsZero() || live.IsZero() {
+		return want
+	}
+	pointers := app.IgnoredOf(want)
+	if want.At("spec", "replicas") != nil &&
+		(l.engine.Live.Autoscaled(l.subject.Identity, key) || fingerprint.Scaled(live, l.subject.Policy.IsInteractive)) {
+		pointers = append(slices.Clone(pointers), "/spec/replicas")
+	}
+	if len(pointers) == 0 {
+		return want
+	}
+	return fingerprint.Cede(want, live, app.Manager, pointers)
+}
+
+// verdict counts the time that an object has been on its way.
+func (l *look) verdict(key object.Key, v health.Verdict) health.Verdict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if v.Status != health.Progressing {
+		delete(l.m.since, key)
+		return v
+	}
+	since, ok := l.m.since[key]
+	if !ok {
+		since = l.now
+		l.m.since[key] = since
+	}
+	return v.At(since, l.now, l.subject.Rules.Deadline())
+}
+
+// appliedOf is what the stored bundle says was applied; zero if it does not know.
+func (l *look) appliedOf(key object.Key) object.Object {
+	bundle, err := l.bundle()
+	if err != nil {
+		l.mu.Lock()
+		l.errs = append(l.errs, err)
+		l.mu.Unlock()
+		return object.Object{}
+	}
+	o := bundle[key]
+	if claim := l.m.record.Claims[key]; o.IsZero() || claim.Want != o.Hash() {
+		return object.Object{}
+	}
+	return o
+}

@@ -1,0 +1,285 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+)
+
+// rounds bounds how many batches one pass takes on when nothing has to be waited for.
+const rounds = 50
+
+// Pass looks at an app, decides, and does what can be done now. The error is what kept it from looking or from recording; what the
+// API server said of single objects is in the outcome. After an error of kind Conflict the record is read anew by the next pass.
+func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
+	m := e.remember(s.Name)
+	session, err := e.Connect(s.Identity)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !m.loaded {
+		if err := e.load(ctx, m, s.Name); err != nil {
+			return Outcome{}, err
+		}
+	}
+	if err := e.stage("place", func() error { return e.place(ctx, m, s) }); err != nil {
+		if fault.KindOf(err) != fault.Invalid {
+			return Outcome{}, err
+		}
+		s.Rendered, s.Objects, s.Blocked = false, nil, err.Error()
+		m.placed = placed{}
+	}
+	wait, err := e.namespaceReady(ctx, session, m, s)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if wait != "" && s.Blocked == "" {
+		s.Blocked = wait
+	}
+	var out Outcome
+	for range rounds {
+		more, err := e.round(ctx, session, m, s, &out)
+		if err != nil || !more {
+			m.deadline = s.Rules.Deadline()
+			e.finish(m, &out, wait != "")
+			return out, err
+		}
+	}
+	out.Again = time.Millisecond
+	return out, nil
+}
+
+// round observes, plans and executes once. It reports whether another round may get further without waiting for anything.
+func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subject, out *Outcome) (bool, error) {
+	var l *look
+	looked := e.stage("observe", func() (err error) { l, err = e.observe(ctx, session, m, s); return err })
+	in := plan.Input{
+		App: s.Name, Rendered: s.Rendered, Want: m.placed.batches, Seen: l.seen, Claims: m.record.Claims,
+		Policy: s.Policy, Approved: s.Approved, Blocked: s.Blocked,
+	}
+	if gone := l.unwanted(); len(gone) > 0 && s.Rendered {
+		in.Census = e.Neighbours.Census(s.Name, gone)
+	}
+	p := plan.Compute(in)
+	out.Plan, out.Left = p, p.Reported
+	out.Health = l.health()
+	out.Claimed = len(m.record.Claims)
+	steps := p.Next()
+	if err := e.record(ctx, m, s, p, len(steps) > 0); err != nil {
+		return false, errors.Join(looked, err)
+	}
+	if len(steps) == 0 {
+		return false, looked
+	}
+	var results []Result
+	var claims app.Claims
+	_ = e.stage("execute", func() error {
+		results, claims = l.execute(ctx, steps, m.record.Claims)
+		return firstError(results)
+	})
+	out.Results = append(out.Results, results...)
+	for _, r := range results {
+		e.log(ctx, s, r)
+		if r.Err == nil && r.Step.Do == plan.Repair {
+			out.Undone = append(out.Undone, r.Step)
+		}
+	}
+	err := e.save(ctx, m, claims, nil, m.record.Revision)
+	out.Claimed = len(m.record.Claims)
+	if err = errors.Join(looked, err); err != nil {
+		return false, err
+	}
+	return progressed(results), resultError(results)
+}
+
+// record stores the claims of a plan, and the bundle of a new want, before the first step.
+func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, steps bool) error {
+	fresh := steps && s.Rendered && p.Blocked == "" && m.bundled != m.placed.digest
+	if !fresh {
+		return e.save(ctx, m, p.Claims, nil, m.record.Revision)
+	}
+	bundle := make([]object.Object, 0, len(m.placed.objects))
+	for _, b := range m.placed.batches {
+		bundle = append(bundle, b.Objects()...)
+	}
+	if err := e.save(ctx, m, p.Claims, bundle, s.Revision); err != nil {
+		return err
+	}
+	m.bundled = m.placed.digest
+	return nil
+}
+
+// save stores claims, and a bundle if one is given, unless they are stored already. Without a bundle the stored one is kept.
+func (e *Engine) save(ctx context.Context, m *memory, claims app.Claims, bundle []object.Object, revision string) error {
+	if bundle == nil && maps.Equal(claims, m.record.Claims) {
+		return nil
+	}
+	next := m.record
+	next.Claims, next.Revision = claims, revision
+	next.Bundle = bundle
+	return e.stage("record", func() error {
+		version, err := e.Ledger.Save(ctx, next)
+		if err != nil {
+			m.loaded = m.loaded && fault.KindOf(err) != fault.Conflict
+			return err
+		}
+		next.Version, next.Bundle = version, nil
+		e.setRecord(m, next)
+		m.fightsOf(claims)
+		return nil
+	})
+}
+
+func (e *Engine) load(ctx context.Context, m *memory, n app.Name) error {
+	r, err := e.Ledger.Load(ctx, n)
+	if err != nil {
+		return err
+	}
+	r.App, r.Bundle = n, nil
+	e.setRecord(m, r)
+	m.loaded, m.bundled = true, ""
+	clear(m.asked)
+	return nil
+}
+
+func (e *Engine) loadBundle(ctx context.Context, m *memory) (map[object.Key]object.Object, error) {
+	r, err := e.Ledger.Load(ctx, m.record.App)
+	if err != nil {
+		return nil, err
+	}
+	bundle := make(map[object.Key]object.Object, len(r.Bundle))
+	for _, o := range r.Bundle {
+		bundle[o.Key()] = o
+	}
+	return bundle, nil
+}
+
+// Release forgets an app's claims: its objects stay as they are.
+func (e *Engine) Release(ctx context.Context, n app.Name) error {
+	m := e.remember(n)
+	if !m.loaded {
+		if err := e.load(ctx, m, n); err != nil {
+			return err
+		}
+	}
+	if m.record.Version != "" {
+		if err := e.Ledger.Delete(ctx, m.record); err != nil {
+			return err
+		}
+	}
+	e.Forget(n)
+	return nil
+}
+
+func (l *look) unwanted() []object.Key {
+	var keys []object.Key
+	for _, k := range l.m.record.Claims.Keys() {
+		if _, wanted := l.m.placed.objects[k]; !wanted {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+func (l *look) health() map[object.Key]health.Verdict {
+	out := make(map[object.Key]health.Verdict, len(l.seen))
+	for key, s := range l.seen {
+		if app.ApplyOf(l.m.placed.objects[key]) == app.ApplyNever {
+			continue
+		}
+		_, wanted := l.m.placed.objects[key]
+		switch {
+		case s.State == plan.Current || s.State == plan.Present:
+			out[key] = s.Health
+		case s.State == plan.Absent && (wanted || !l.subject.Rendered):
+			out[key] = health.Verdict{Status: health.Missing, Message: "does not exist"}
+		case s.State == plan.Unknown && s.Deferred:
+			out[key] = health.Verdict{Status: health.Missing, Message: s.Why}
+		case s.State == plan.Unknown:
+			out[key] = health.Verdict{Status: health.Unknown, Message: s.Why}
+		}
+	}
+	return out
+}
+
+// finish says when to look again though nothing happens: for a deadline, or the end of a fight's back-off.
+func (e *Engine) finish(m *memory, out *Outcome, waits bool) {
+	now := e.Now()
+	sooner := func(d time.Duration) {
+		if d = max(d, 100*time.Millisecond); out.Again == 0 || d < out.Again {
+			out.Again = d
+		}
+	}
+	if waits {
+		sooner(2 * time.Second)
+	}
+	for _, n := range out.Plan.Contested {
+		sooner(m.fights[n.Key].Until().Sub(now))
+	}
+	for key, since := range m.since {
+		if v, ok := out.Health[key]; ok && v.Status == health.Progressing {
+			sooner(m.deadline - now.Sub(since))
+		}
+	}
+}
+
+func progressed(results []Result) bool {
+	for _, r := range results {
+		if r.Err != nil {
+			return false
+		}
+	}
+	return len(results) > 0
+}
+
+// resultError is what makes a pass worth retrying: errors that pass by themselves.
+func resultError(results []Result) error {
+	var errs []error
+	for _, r := range results {
+		if r.Err == nil {
+			continue
+		}
+		var refusal *plan.Refusal
+		if asRefusal(r.Err, &refusal) {
+			continue
+		}
+		errs = append(errs, r.Err)
+	}
+	return errors.Join(errs...)
+}
+
+func firstError(results []Result) error {
+	for _, r := range results {
+		if r.Err != nil {
+			return r.Err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) stage(name string, f func() error) error {
+	began := e.Now()
+	err := f()
+	if e.Observe != nil {
+		e.Observe(name, e.Now().Sub(began), err)
+	}
+	return err
+}
+
+// log writes one line for each step.
+func (e *Engine) log(ctx context.Context, s Subject, r Result) {
+	args := []any{"app", s.Name.String(), "do", string(r.Step.Do), "object", r.Step.Key.String(), "why", r.Step.Why, "revision", s.Revision}
+	if r.Err != nil {
+		e.Log.WarnContext(ctx, "step failed", append(args, "error", r.Err.Error())...)
+		return
+	}
+	e.Log.InfoContext(ctx, fmt.Sprintf("step %s", r.Step.Do), args...)
+}

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/order"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+)
+
+// place puts every wanted object in its namespace, marks it, and orders them. The result is kept until the want changes or the cluster may have learned a
+// kind that it did not know.
+func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
+	if !s.Rendered {
+		m.placed = placed{}
+		return nil
+	}
+	if m.placed.digest == s.Digest+s.Namespace && len(m.placed.unknown) == 0 {
+		return nil
+	}
+	p := placed{
+		objects: map[object.Key]object.Object{}, hashes: map[object.Key]string{}, unknown: map[object.Key]string{},
+		crds: map[object.GroupKind]bool{}, spaces: map[string]bool{},
+	}
+	for _, o := range s.Objects {
+		p.note(o)
+	}
+	for _, o := range s.Objects {
+		placedObject, err := e.placeOne(ctx, m, &p, s, o)
+		if err != nil {
+			return err
+		}
+		key := placedObject.Key()
+		if was, twice := p.objects[key]; twice {
+			return fault.Newf(fault.Invalid, "%s is defined twice: in %s and in %s", key, was.Origin(), o.Origin())
+		}
+		p.objects[key], p.hashes[key] = placedObject, placedObject.Hash()
+	}
+	all := make([]object.Object, 0, len(p.objects))
+	for _, o := range p.objects {
+		all = append(all, o)
+	}
+	batches, err := order.Batches(all)
+	if err != nil {
+		return err
+	}
+	p.batches, p.digest = batches, s.Digest+s.Namespace
+	m.placed = p
+	return nil
+}
+
+// note remembers which kinds and namespaces the want itself brings.
+func (p *placed) note(o object.Object) {
+	switch o.Key().GroupKind() {
+	case object.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
+		p.crds[object.GroupKind{Group: o.Text("spec", "group"), Kind: o.Text("spec", "names", "kind")}] = true
+	case object.GroupKind{Kind: "Namespace"}:
+		p.spaces[o.Name()] = true
+	}
+}
+
+func (e *Engine) placeOne(ctx context.Context, m *memory, p *placed, s Subject, o object.Object) (object.Object, error) {
+	r, err := e.Kinds.Find(ctx, o.GVK())
+	if err != nil && fault.KindOf(err) != fault.Invalid {
+		return object.Object{}, err
+	}
+	known := err == nil
+	switch {
+	case known && !r.Namespaced:
+		o = o.With(nil, "metadata", "namespace")
+	case o.Namespace() == "":
+		// An object of a kind that is not known yet is assumed to be namespaced; it is placed anew once the kind is known.
+		o = o.With(s.Namespace, "metadata", "namespace")
+	}
+	o = s.Name.Mark(o)
+	if known {
+		m.kinds[o.Key()] = r
+	} else {
+		p.unknown[o.Key()] = err.Error()
+	}
+	return o, nil
+}
+
+// resource returns how the cluster serves a key that is wanted or claimed. It is an error of kind Invalid if the cluster certainly does not.
+func (e *Engine) resource(ctx context.Context, m *memory, key object.Key) (object.Resource, error) {
+	if r, ok := m.kinds[key]; ok {
+		return r, nil
+	}
+	claim, ok := m.record.Claims[key]
+	if !ok {
+		return object.Resource{}, fault.Newf(fault.Invalid, "%s", m.placed.unknown[key])
+	}
+	r, err := e.Kinds.Any(ctx, object.ParseGVK(claim.Version, key.Kind))
+	if err != nil {
+		return object.Resource{}, fmt.Errorf("find kind of %s: %w", key, err)
+	}
+	m.kinds[key] = r
+	return r, nil
+}
+
+// namespaceReady makes the default namespace if the environment says so and something will be put in it. It returns why the
+// app has to wait, if it has to.
+func (e *Engine) namespaceReady(ctx context.Context, session Session, m *memory, s Subject) (string, error) {
+	if !s.CreateNamespace || !s.Rendered || s.Blocked != "" || s.Policy.Suspended || m.placed.spaces[s.Namespace] {
+		return "", nil
+	}
+	fresh := false
+	for key, o := range m.placed.objects {
+		claim, claimed := m.record.Claims[key]
+		if key.Namespace == s.Namespace && app.ApplyOf(o) != app.ApplyNever && (!claimed || claim.UID == "") {
+			fresh = true
+		}
+	}
+	if !fresh {
+		return "", nil
+	}
+	created, err := session.EnsureNamespace(ctx, s.Namespace)
+	if created {
+		e.Log.InfoContext(ctx, "created namespace", "app", s.Name.String(), "namespace", s.Namespace)
+	}
+	if err == nil {
+		return "", nil
+	}
+	if fault.KindOf(err) == fault.Transient {
+		return err.Error(), nil
+	}
+	var refusal *plan.Refusal
+	if asRefusal(err, &refusal) {
+		return "namespace " + s.Namespace + ": " + refusal.Message, nil
+	}
+	return "", fmt.Errorf("create namespace %s: %w", s.Namespace, err)
+}

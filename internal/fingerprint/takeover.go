@@ -1,0 +1,54 @@
+package fingerprint
+
+import "github.com/fairlead-cd/fairlead/internal/object"
+
+// earlier are the field managers of systems that an object may have been applied with before Fairlead. Their entries are merged into
+// Fairlead's when an object is adopted, so that a field that is removed from Git is removed from the cluster.
+// Names: Kubernetes (before-first-apply, kubectl), Argo CD, Flux, Helm.
+var earlier = map[string]bool{
+	"before-first-apply": true, "kubectl-client-side-apply": true, "kubectl-last-applied": true, "kubectl": true, "kubectl-create": true,
+	"argocd-controller": true, "argocd-application-controller": true,
+	"kustomize-controller": true, "helm-controller": true, "helm": true, "Helm": true, "flux": true,
+}
+
+// Earlier reports whether manager is one whose entries an adoption takes over.
+func Earlier(manager string) bool { return earlier[manager] }
+
+// Takeover merges the entries of the managers that take chooses into manager's own, and returns the managedFields to write. It
+// returns false if there is nothing to take. The values of the object stay as they are: what manager then does not apply is removed by
+// its next apply.
+func Takeover(live object.Object, manager, apiVersion string, take func(manager string) bool) ([]any, bool) {
+	list, _ := live.At("metadata", "managedFields").([]any)
+	var kept []any
+	var merged map[string]any
+	time, taken := "", false
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		name, _ := m["manager"].(string)
+		sub, _ := m["subresource"].(string)
+		fields, ok := m["fieldsV1"].(map[string]any)
+		op, _ := m["operation"].(string)
+		mine := name == manager && op == "Apply" && sub == ""
+		theirs := take(name) && name != manager && takeable(Entry{Subresource: sub})
+		if !ok || !mine && !theirs {
+			kept = append(kept, e)
+			continue
+		}
+		merged = union(merged, fields)
+		if t, _ := m["time"].(string); t > time {
+			time = t
+		}
+		taken = taken || theirs
+	}
+	if !taken {
+		return nil, false
+	}
+	entry := map[string]any{
+		"manager": manager, "operation": "Apply", "apiVersion": apiVersion,
+		"fieldsType": "FieldsV1", "fieldsV1": merged,
+	}
+	if time != "" {
+		entry["time"] = time
+	}
+	return append(kept, entry), true
+}

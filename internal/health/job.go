@@ -1,0 +1,37 @@
+package health
+
+import "github.com/fairlead-cd/fairlead/internal/object"
+
+// job is Healthy when it has completed, not while it runs: the next wave waits for what it does.
+func job(o object.Object) Verdict {
+	cs := conditionsOf(o)
+	switch kind, c := cs.firstTrue("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"); kind {
+	case "Complete":
+		return say(Healthy, "completed")
+	case "Failed", "FailureTarget":
+		return say(Degraded, because(c.reason, c.message))
+	case "SuccessCriteriaMet":
+		return say(Progressing, "done, its pods are ending")
+	}
+	if suspended, _ := o.At("spec", "suspend").(bool); suspended || cs.get("Suspended").yes() {
+		return say(Suspended, "suspended (spec.suspend)")
+	}
+	if o.Text("status", "startTime") == "" {
+		return say(Progressing, "not started yet")
+	}
+	active, failed := number(o, 0, "status", "active"), number(o, 0, "status", "failed")
+	want := number(o, number(o, 1, "spec", "parallelism"), "spec", "completions")
+	v := sayf(Progressing, "%d of %d succeeded, %d running", number(o, 0, "status", "succeeded"), want, active)
+	if failed > 0 {
+		v.Message += ", " + plural(failed, "pod") + " failed"
+	}
+	return v
+}
+
+// cronJob says nothing of its Jobs: one run that failed is no fault of the declaration.
+func cronJob(o object.Object) Verdict {
+	if suspended, _ := o.At("spec", "suspend").(bool); suspended {
+		return say(Suspended, "suspended (spec.suspend)")
+	}
+	return say(Healthy, "")
+}

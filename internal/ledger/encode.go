@@ -1,0 +1,101 @@
+package ledger
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	kjson "sigs.k8s.io/json"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// format is the version of the stored form. A reader refuses a newer one instead of guessing.
+const format = 1
+
+// maxDecoded bounds what a record may unpack to.
+const maxDecoded = 512 << 20
+
+type storedClaims struct {
+	Format   int         `json:"format"`
+	App      app.Name    `json:"app"`
+	Revision string      `json:"revision,omitempty"`
+	Claims   []app.Claim `json:"claims"`
+}
+
+func encodeClaims(r app.Record) ([]byte, error) {
+	s := storedClaims{Format: format, App: r.App, Revision: r.Revision, Claims: []app.Claim{}}
+	for _, k := range r.Claims.Keys() {
+		s.Claims = append(s.Claims, r.Claims[k])
+	}
+	return pack(s)
+}
+
+func decodeClaims(data []byte) (app.Record, error) {
+	var s storedClaims
+	if err := unpack(data, &s); err != nil {
+		return app.Record{}, err
+	}
+	if s.Format != format {
+		return app.Record{}, fault.Newf(fault.Invalid, "decode: format %d is not known to this version of Fairlead (it knows %d)", s.Format, format)
+	}
+	r := app.Record{App: s.App, Revision: s.Revision, Claims: make(app.Claims, len(s.Claims))}
+	for _, c := range s.Claims {
+		r.Claims[c.Key] = c
+	}
+	return r, nil
+}
+
+func encodeBundle(r app.Record) ([]byte, error) {
+	contents := make([]map[string]any, 0, len(r.Bundle))
+	for _, o := range r.Bundle {
+		contents = append(contents, o.Content())
+	}
+	return pack(contents)
+}
+
+func decodeBundle(data []byte) ([]object.Object, error) {
+	var contents []map[string]any
+	if err := unpack(data, &contents); err != nil {
+		return nil, err
+	}
+	objs := make([]object.Object, 0, len(contents))
+	for _, m := range contents {
+		objs = append(objs, object.New(m))
+	}
+	return objs, nil
+}
+
+func pack(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	z, err := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.NewEncoder(z).Encode(v); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+func unpack(data []byte, v any) error {
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return fault.New(fault.Invalid, fmt.Errorf("unpack: %w", err))
+	}
+	raw, err := io.ReadAll(io.LimitReader(z, maxDecoded))
+	if err != nil {
+		return fault.New(fault.Invalid, fmt.Errorf("unpack: %w", err))
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, v); err != nil {
+		return fault.New(fault.Invalid, fmt.Errorf("decode: %w", err))
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package live
+
+import (
+	"context"
+	"sync"
+
+	"k8s.io/client-go/dynamic"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/observed"
+)
+
+// Kind names one watch: who looks, and at what.
+type Kind struct {
+	Identity app.Identity
+	Resource object.Resource
+	// All looks at every object, not only at those with an owner mark.
+	All bool
+}
+
+// Change is one entry that is different from before. A zero Entry is an object that is gone, or lost its owner mark.
+type Change struct {
+	Kind   Kind
+	Key    object.Key
+	Owner  app.Owner // of the entry before or after: whom it concerns
+	Before observed.Entry
+	After  observed.Entry
+}
+
+// Options say what a Store needs of the world.
+type Options struct {
+	// Client returns the client that acts as an identity.
+	Client func(app.Identity) (dynamic.Interface, error)
+	// Lens returns how the objects of an app are looked at.
+	Lens func(app.Owner) observed.Lens
+	// OnChange is told every change. It must not block.
+	OnChange func(Change)
+	// OnWatch is told when a watch is ready, fails or ends, so that who waits for it can look again. It must not block.
+	OnWatch func(Kind)
+	// OnRequest is told of every LIST and WATCH that is sent, for metrics.
+	OnRequest func(verb, resource string)
+}
+
+// Store is what is remembered of all claimed objects of one cluster. It is safe for concurrent use.
+type Store struct {
+	ctx context.Context
+	o   Options
+
+	mu      sync.Mutex
+	watches map[Kind]*watch
+	done    sync.WaitGroup
+}
+
+// NewStore returns an empty store whose watches end with ctx.
+func NewStore(ctx context.Context, o Options) *Store {
+	return &Store{ctx: ctx, o: o, watches: map[Kind]*watch{}}
+}
+
+// Wait returns when every watch has ended, after the store's context was cancelled.
+func (s *Store) Wait() { s.done.Wait() }
+
+// Track makes sure that a kind is watched in the given namespaces (none for kinds without namespaces), and says how the watch stands.
+func (s *Store) Track(k Kind, namespaces ...string) Status {
+	s.mu.Lock()
+	w := s.watches[k]
+	if w == nil {
+		w = newWatch(s, k)
+		s.watches[k] = w
+		s.done.Go(w.run)
+	}
+	s.mu.Unlock()
+	return w.want(namespaces)
+}
+
+// Status is how a watch stands.
+type Status struct {
+	// Synced says that the watch has delivered everything there is in the namespaces that were asked for.
+	Synced bool
+	// Gone says that the cluster no longer serves the kind.
+	Gone bool
+	// Err is why the watch does not run; nil if it does or is still starting.
+	Err error
+}
+
+// Entry returns what is remembered of an object, the zero Entry if it is not there.
+func (s *Store) Entry(k Kind, key object.Key) observed.Entry {
+	s.mu.Lock()
+	w := s.watches[k]
+	s.mu.Unlock()
+	if w == nil {
+		return observed.Entry{}
+	}
+	return w.entry(key)
+}
+
+// Autoscaled reports whether one of the HorizontalPodAutoscalers of a watch scales the object of key.
+func (s *Store) Autoscaled(autoscalers Kind, key object.Key) bool {
+	s.mu.Lock()
+	w := s.watches[autoscalers]
+	s.mu.Unlock()
+	return w != nil && w.scales(key)
+}
+
+// Put remembers the answer to an own write before its event arrives, and returns the entry.
+func (s *Store) Put(k Kind, o object.Object) observed.Entry {
+	e := observed.Of(o, s.o.Lens(app.OwnerOf(o)))
+	s.mu.Lock()
+	w := s.watches[k]
+	s.mu.Unlock()
+	if w != nil {
+		w.put(o.Key(), e, false)
+	}
+	return e
+}
+
+// Retain ends every watch that used does not want any more.
+func (s *Store) Retain(used func(Kind) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, w := range s.watches {
+		if !used(k) {
+			w.stop()
+			delete(s.watches, k)
+		}
+	}
+}
+
+// Watches returns how many watches run and how many entries they hold.
+func (s *Store) Watches() (watches, entries int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.watches {
+		entries += w.size()
+	}
+	return len(s.watches), entries
+}

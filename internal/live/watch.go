@@ -1,0 +1,249 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/observed"
+)
+
+// watch keeps the entries of one kind as one identity sees them.
+type watch struct {
+	store  *Store
+	kind   Kind
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	entries map[object.Key]observed.Entry
+	scopes  map[string]*scope // by namespace; "" is the whole cluster
+	wide    bool              // the whole cluster is watched
+	decided bool              // wide is known
+	err     error             // why nothing can be watched at all
+	asked   []string          // namespaces that were asked for before wide was known
+}
+
+// scope is one reflector: a namespace, or the whole cluster.
+type scope struct {
+	synced, gone bool
+	err          error
+}
+
+func newWatch(s *Store, k Kind) *watch {
+	ctx, cancel := context.WithCancel(s.ctx)
+	return &watch{store: s, kind: k, ctx: ctx, cancel: cancel, entries: map[object.Key]observed.Entry{}, scopes: map[string]*scope{}}
+}
+
+func (w *watch) stop() { w.cancel() }
+
+func (w *watch) size() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.entries)
+}
+
+// run finds out how far the identity may look, and starts to look there.
+func (w *watch) run() {
+	client, err := w.store.o.Client(w.kind.Identity)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	wide := !w.kind.Resource.Namespaced || w.mayWatchAll(client)
+	w.mu.Lock()
+	w.wide, w.decided = wide, true
+	namespaces := w.asked
+	if wide {
+		namespaces = []string{""}
+	}
+	for _, ns := range namespaces {
+		w.look(ns)
+	}
+	w.mu.Unlock()
+	w.store.o.OnWatch(w.kind)
+}
+
+func (w *watch) fail(err error) {
+	w.mu.Lock()
+	w.err = err
+	w.mu.Unlock()
+	w.store.o.OnWatch(w.kind)
+}
+
+// mayWatchAll asks whether the identity may list and watch the kind in all namespaces. If it cannot be asked, it may not: watching by namespace then says
+// what is missing.
+func (w *watch) mayWatchAll(client dynamic.Interface) bool {
+	reviews := client.Resource(schema.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "selfsubjectaccessreviews"})
+	for _, verb := range []string{"list", "watch"} {
+		review := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+			"spec": map[string]any{"resourceAttributes": map[string]any{
+				"verb": verb, "group": w.kind.Resource.Group, "resource": w.kind.Resource.Plural,
+			}},
+		}}
+		out, err := reviews.Create(w.ctx, review, metav1.CreateOptions{})
+		if err != nil {
+			return false
+		}
+		if allowed, _, _ := unstructured.NestedBool(out.Object, "status", "allowed"); !allowed {
+			return false
+		}
+	}
+	return true
+}
+
+// want makes sure that the namespaces are looked at, and says how that stands.
+func (w *watch) want(namespaces []string) Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return Status{Err: w.err}
+	}
+	if !w.decided {
+		for _, ns := range namespaces {
+			if !slices.Contains(w.asked, ns) {
+				w.asked = append(w.asked, ns)
+			}
+		}
+		return Status{}
+	}
+	if w.wide {
+		namespaces = []string{""}
+	}
+	st := Status{Synced: true}
+	for _, ns := range namespaces {
+		sc := w.look(ns)
+		st.Synced = st.Synced && sc.synced
+		st.Gone = st.Gone || sc.gone
+		if st.Err == nil {
+			st.Err = sc.err
+		}
+	}
+	return st
+}
+
+// look starts a reflector for one namespace unless it runs. The lock is held.
+func (w *watch) look(namespace string) *scope {
+	if sc := w.scopes[namespace]; sc != nil && !sc.gone {
+		return sc
+	}
+	sc := &scope{}
+	w.scopes[namespace] = sc
+	w.store.done.Go(func() { w.reflect(namespace, sc) })
+	return sc
+}
+
+func (w *watch) scales(key object.Key) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.entries {
+		if e.Scales == key {
+			return true
+		}
+	}
+	return false
+}
+
+// entry returns what is remembered.
+func (w *watch) entry(key object.Key) observed.Entry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.entries[key]
+}
+
+// put remembers an entry unless a newer one of the same object is there, and reports the change if it came by itself.
+func (w *watch) put(key object.Key, e observed.Entry, report bool) {
+	w.mu.Lock()
+	before, known := w.entries[key]
+	if known && observed.Older(e.ResourceVersion, before.ResourceVersion) {
+		w.mu.Unlock()
+		return
+	}
+	w.entries[key] = e
+	w.mu.Unlock()
+	if report && before != e {
+		w.store.o.OnChange(Change{Kind: w.kind, Key: key, Owner: e.Owner, Before: before, After: e})
+	}
+}
+
+// drop forgets an object that left the watch: it was deleted, or lost its owner mark.
+func (w *watch) drop(key object.Key, resourceVersion string) {
+	w.mu.Lock()
+	before, known := w.entries[key]
+	if !known || resourceVersion != "" && observed.Older(resourceVersion, before.ResourceVersion) {
+		w.mu.Unlock()
+		return
+	}
+	delete(w.entries, key)
+	w.mu.Unlock()
+	w.store.o.OnChange(Change{Kind: w.kind, Key: key, Owner: before.Owner, Before: before})
+}
+
+// replace takes the whole list of a scope, read at resourceVersion: what is not in it has left.
+func (w *watch) replace(namespace string, sc *scope, items []*unstructured.Unstructured, resourceVersion string) {
+	present := make(map[object.Key]bool, len(items))
+	for _, item := range items {
+		o := object.New(item.Object)
+		present[o.Key()] = true
+		w.put(o.Key(), observed.Of(o, w.store.o.Lens(app.OwnerOf(o))), true)
+	}
+	w.mu.Lock()
+	var left []object.Key
+	for key, e := range w.entries {
+		late := observed.Older(resourceVersion, e.ResourceVersion) // applied after the list was read
+		if !present[key] && !late && (namespace == "" || key.Namespace == namespace) {
+			left = append(left, key)
+		}
+	}
+	was := sc.synced && sc.err == nil
+	sc.synced, sc.err = true, nil
+	w.mu.Unlock()
+	for _, key := range left {
+		w.drop(key, "")
+	}
+	if !was {
+		w.store.o.OnWatch(w.kind)
+	}
+}
+
+// trouble remembers why a scope cannot be watched. It returns true if the kind itself is gone.
+func (w *watch) trouble(namespace string, sc *scope, err error) bool {
+	gone := apierrors.IsNotFound(err) || meta.IsNoMatchError(err)
+	w.mu.Lock()
+	before := sc.err
+	switch {
+	case gone:
+		sc.gone, sc.err = true, nil
+	case apierrors.IsForbidden(err):
+		sc.err = fault.New(fault.Denied, fmt.Errorf("%s may not list and watch %s %s", w.kind.Identity.User(), w.kind.Resource.Plural, where(namespace)))
+	case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+		// The reflector lists again by itself.
+	default:
+		sc.err = fault.New(fault.Transient, fmt.Errorf("watch %s: %w", w.kind.Resource.Plural, err))
+	}
+	told := gone || before == nil && sc.err != nil
+	w.mu.Unlock()
+	if told {
+		w.store.o.OnWatch(w.kind)
+	}
+	return gone
+}
+
+func where(namespace string) string {
+	if namespace == "" {
+		return "in the whole cluster"
+	}
+	return "in namespace " + namespace
+}

@@ -1,0 +1,32 @@
+package object
+
+import "go.yaml.in/yaml/v3"
+
+// Documents returns the root nodes of a YAML or JSON file's documents, with lines. Empty documents are null nodes.
+// Its errors are like those of Parse.
+func Documents(file string, data []byte) ([]*yaml.Node, error) { return readDocuments(file, data) }
+
+// Values reads a file whose documents need not be objects, such as a patch, as JSON content. Bounds and errors are those of
+// Parse; empty documents are left out.
+func Values(file string, data []byte) ([]any, error) {
+	docs, err := readDocuments(file, data)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{file: file, newBools: true}
+	var out []any
+	for _, doc := range docs {
+		if isNull(doc) {
+			continue
+		}
+		v, err := r.value(doc, 0)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// ParseNew is Parse with the booleans of YAML 1.2, where yes, no, on and off are texts: what Kustomize reads.
+func ParseNew(file string, data []byte) ([]Object, error) { return parse(&reader{file: file, newBools: true}, data) }

@@ -1,0 +1,228 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/diff"
+	"github.com/fairlead-cd/fairlead/internal/fingerprint"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/order"
+)
+
+// Compute decides. It never fails: what cannot be done is in the plan, with the reason.
+func Compute(in Input) Plan {
+	c := computer{Input: in, plan: Plan{App: in.App, Blocked: in.Blocked, Suspended: in.Policy.Suspended, Claims: maps.Clone(in.Claims)}}
+	if c.plan.Claims == nil {
+		c.plan.Claims = app.Claims{}
+	}
+	wanted := map[object.Key]bool{}
+	if in.Rendered {
+		for _, b := range in.Want {
+			c.plan.Batches = append(c.plan.Batches, c.batch(b, wanted))
+		}
+	}
+	for _, key := range in.Claims.Keys() {
+		switch {
+		case wanted[key]:
+		case in.Rendered:
+			c.unwanted(key)
+		default:
+			c.keep(key)
+		}
+	}
+	c.settle()
+	if c.plan.Blocked != "" || c.plan.Suspended {
+		c.standStill(wanted)
+	}
+	return c.plan
+}
+
+// standStill keeps a want that may not be applied from claiming anything, and repairs what drifted from what was applied before.
+func (c *computer) standStill(wanted map[object.Key]bool) {
+	maps.DeleteFunc(c.plan.Claims, func(k object.Key, _ app.Claim) bool { _, before := c.Claims[k]; return !before })
+	for _, key := range c.Claims.Keys() {
+		s, claim := c.Seen[key], c.Claims[key]
+		if wanted[key] && s.Drifted && !s.Applied.IsZero() && s.Applied.Hash() == claim.Want && !c.repaired(key) {
+			c.keep(key)
+		}
+	}
+}
+
+func (c *computer) repaired(key object.Key) bool {
+	is := func(s Step) bool { return s.Key == key }
+	return slices.ContainsFunc(c.plan.Repairs, is) || slices.ContainsFunc(c.plan.Reported, is)
+}
+
+type computer struct {
+	Input
+	plan    Plan
+	deletes []candidate
+}
+
+// batch plans the objects of one batch.
+func (c *computer) batch(b order.Batch, wanted map[object.Key]bool) Batch {
+	out := Batch{Wave: b.Wave, Early: b.Early}
+	for tier, objs := range b.Tiers {
+		for _, o := range objs {
+			key := o.Key()
+			wanted[key] = true
+			step := Step{Key: key, Object: o, Wave: b.Wave, Tier: tier}
+			c.want(&out, step, c.Seen[key])
+		}
+	}
+	return out
+}
+
+// want plans one wanted object.
+func (c *computer) want(b *Batch, step Step, s Sighting) {
+	mode := app.ApplyOf(step.Object)
+	if mode == app.ApplyNever {
+		return
+	}
+	claim, claimed := c.Claims[step.Key]
+	unsettled := func(text string) { b.Unsettled = append(b.Unsettled, Note{Key: step.Key, Text: text}) }
+	switch {
+	case s.State == Unknown && !s.Deferred:
+		c.plan.Waiting = append(c.plan.Waiting, Note{Key: step.Key, Text: s.Why})
+		b.Pending++
+		unsettled(s.Why)
+	case s.Rival != (app.Owner{}):
+		c.refuse(step, "is owned by app "+s.Rival.String()+": remove it from one of the two apps", "")
+	case s.Refusal != nil:
+		c.refused(b, step, s, mode)
+	case s.Deferred:
+		c.claim(step)
+		b.Pending++
+		unsettled(s.Why)
+	case s.State == Current && claim.Want == step.Object.Hash():
+		c.judge(b, step.Key, s)
+	case s.State == Absent && claimed && claim.Want == step.Object.Hash():
+		c.repair(b, step, s)
+	case s.State == Absent:
+		step.Do = Create
+		c.add(b, step)
+	case mode == app.ApplyOnce:
+		c.judge(b, step.Key, s)
+	case s.Drifted && claim.Want == step.Object.Hash():
+		c.repair(b, step, s)
+		c.judge(b, step.Key, s)
+	default:
+		c.change(b, step, s, claimed)
+	}
+}
+
+// change plans the update or adoption of an object that exists.
+func (c *computer) change(b *Batch, step Step, s Sighting, claimed bool) {
+	step.Live = s.Live
+	step.Edit = s.Edit
+	step.Changes = diff.Between(s.Live, s.Predicted)
+	earlier := !fingerprint.Applied(s.Live, app.Manager)
+	step.Do = Update
+	if earlier || !claimed && app.OwnerOf(s.Live) != c.App.Owner() {
+		step.Do = Adopt
+	}
+	step.Takeover = earlier || s.Edit.Additions
+	if !step.Takeover && len(step.Changes) == 0 && ownsSame(s) {
+		claim := c.claim(step)
+		claim.UID, claim.Want = s.Live.UID(), step.Object.Hash()
+		claim.Print = fingerprint.Of(s.Live, app.Manager, app.IgnoredOf(s.Live)).String()
+		c.plan.Claims[step.Key] = claim
+		c.judge(b, step.Key, s)
+		return
+	}
+	step.Why = summary(step)
+	c.add(b, step)
+}
+
+// ownsSame reports whether an apply would leave the ownership of fields as it is. A dry run's answer has our field tree as
+// it would be: the same print of the same values means the same tree.
+func ownsSame(s Sighting) bool {
+	return fingerprint.Of(s.Live, app.Manager, nil) == fingerprint.Of(s.Predicted, app.Manager, nil)
+}
+
+// repair plans the undoing of a hand edit, or its mere report.
+func (c *computer) repair(b *Batch, step Step, s Sighting) {
+	step.Do, step.Live, step.Edit = Repair, s.Live, s.Edit
+	step.Takeover = s.Edit.Additions
+	step.Why = editText(s)
+	if c.Policy.ReportDrift {
+		c.plan.Reported = append(c.plan.Reported, step)
+		return
+	}
+	if s.Contested != "" {
+		c.plan.Contested = append(c.plan.Contested, Note{Key: step.Key, Text: s.Contested})
+		return
+	}
+	c.claim(step)
+	c.plan.Repairs = append(c.plan.Repairs, step)
+	if s.State == Absent {
+		b.Unsettled = append(b.Unsettled, Note{Key: step.Key, Text: "is being created anew"})
+	}
+}
+
+// keep plans for a claimed object while Git cannot be read: only what was applied is repaired.
+func (c *computer) keep(key object.Key) {
+	s := c.Seen[key]
+	if !s.Drifted || s.Applied.IsZero() {
+		return
+	}
+	c.repair(&Batch{}, Step{Key: key, Object: s.Applied, Wave: c.Claims[key].Wave}, s)
+}
+
+// judge lets the next batch wait until the object is healthy.
+func (c *computer) judge(b *Batch, key object.Key, s Sighting) {
+	switch s.Health.Status {
+	case health.Healthy, health.Suspended:
+		return
+	default:
+		b.Unsettled = append(b.Unsettled, Note{Key: key, Text: string(s.Health.Status) + ": " + s.Health.Message})
+	}
+}
+
+func (c *computer) add(b *Batch, step Step) {
+	c.claim(step)
+	b.Steps = append(b.Steps, step)
+}
+
+// claim records that the app owns the object of a step from now on.
+func (c *computer) claim(step Step) app.Claim {
+	claim := c.plan.Claims[step.Key]
+	claim.Key, claim.Version, claim.Wave = step.Key, step.Object.APIVersion(), step.Wave
+	claim.Confirmed = false
+	c.plan.Claims[step.Key] = claim
+	return claim
+}
+
+// refused sorts a refusal: an immutable field is replaced where the user allows it, held otherwise; all else blocks the release.
+func (c *computer) refused(b *Batch, step Step, s Sighting, mode app.Apply) {
+	step.Live = s.Live
+	if !s.Refusal.Immutable || s.Live.IsZero() {
+		c.refuse(step, s.Refusal.Message, s.Refusal.At)
+		return
+	}
+	if mode == app.ApplyReplace {
+		step.Do, step.Why = Replace, "immutable: "+s.Refusal.Field
+		c.add(b, step)
+		return
+	}
+	step.Do = Replace
+	c.plan.Held = append(c.plan.Held, Held{Step: step, Reason: immutableReason(s.Refusal)})
+	c.block("held: " + step.Key.String() + ": " + immutableReason(s.Refusal))
+}
+
+func (c *computer) refuse(step Step, message, at string) {
+	if at == "" {
+		at = step.Object.Origin().String()
+	}
+	c.plan.Refused = append(c.plan.Refused, Note{Key: step.Key, Text: message, At: at})
+	c.block("refused: " + step.Key.String() + ": " + message)
+}
+
+func (c *computer) block(reason string) {
+	if c.plan.Blocked == "" {
+		c.plan.Blocked = reason
+	}
+}

@@ -1,0 +1,153 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fingerprint"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// protected kinds hold what cannot be had back: they are deleted only with an approval.
+var protected = map[object.GroupKind]string{
+	{Kind: "Namespace"}:             "all that is in the namespace would go with it",
+	{Kind: "PersistentVolume"}:      "its data would go with it",
+	{Kind: "PersistentVolumeClaim"}: "its data would go with it",
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: "all objects of its kind would go with it",
+}
+
+// candidate is a claimed object that Git no longer wants.
+type candidate struct {
+	step   Step
+	reason string // why it is held; empty if it may go
+	// foreign says that no approval makes the deletion right: a person has to act.
+	foreign bool
+	going   bool // deletion has begun
+}
+
+// unwanted decides about a claimed object that a successful render does not have.
+func (c *computer) unwanted(key object.Key) {
+	s, claim := c.Seen[key], c.Claims[key]
+	step := Step{Do: Delete, Key: key, Live: s.Live, Wave: claim.Wave}
+	owner := app.OwnerOf(s.Live)
+	switch {
+	case s.State == Absent:
+		delete(c.plan.Claims, key)
+	case s.State == Present && claim.UID == "" && owner == (app.Owner{}):
+		delete(c.plan.Claims, key) // claimed, but the process died before the apply: it was never ours
+	case s.State != Present:
+		c.plan.Waiting = append(c.plan.Waiting, Note{Key: key, Text: s.Why})
+	case owner != c.App.Owner() && owner != (app.Owner{}):
+		c.plan.Kept = append(c.plan.Kept, Note{Key: key, Text: "handed over to app " + owner.String()})
+		delete(c.plan.Claims, key)
+	case c.Census.Elsewhere[key] != (app.Owner{}):
+		c.plan.Waiting = append(c.plan.Waiting, Note{Key: key, Text: "waits for app " + c.Census.Elsewhere[key].String() + " to take it over"})
+	case app.PruneOf(s.Live) == app.PruneNever:
+		c.plan.Kept = append(c.plan.Kept, Note{Key: key, Text: "left in place: it is marked never to be pruned"})
+		delete(c.plan.Claims, key)
+	case s.Live.Deleting():
+		c.deletes = append(c.deletes, candidate{step: step, going: true})
+		c.plan.Waiting = append(c.plan.Waiting, Note{Key: key, Text: "is being deleted" + finalizers(s.Live)})
+	default:
+		reason, foreign := c.reasonToHold(step, s, claim)
+		c.deletes = append(c.deletes, candidate{step: step, reason: reason, foreign: foreign})
+	}
+}
+
+func finalizers(live object.Object) string {
+	list, _ := live.At("metadata", "finalizers").([]any)
+	if len(list) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; waits for finalizers: %v", list)
+}
+
+// reasonToHold is the first reason why an object must not be deleted now, empty if there is none.
+func (c *computer) reasonToHold(step Step, s Sighting, claim app.Claim) (reason string, foreign bool) {
+	kind, guarded := protected[step.Key.GroupKind()]
+	prune := app.PruneOf(s.Live)
+	switch {
+	case app.OwnerOf(s.Live) == (app.Owner{}):
+		return "its owner mark was removed by hand: delete it with kubectl, or put the labels " +
+			app.LabelApp + "=" + c.App.Object() + " and " + app.LabelNamespace + "=" + c.App.Namespace + " back", true
+	case !fingerprint.Applied(s.Live, app.Manager):
+		return "somebody replaced the object that was applied: delete it with kubectl if it is not needed", true
+	case claim.Confirmed, prune == app.PruneAlways:
+		return "", false
+	case c.Census.Suspect[step.Key] != "":
+		return c.Census.Suspect[step.Key], false
+	case prune == app.PruneConfirm:
+		return "it is marked to be deleted only when confirmed", false
+	case guarded:
+		return kind, false
+	case c.Census.Over != "":
+		return c.Census.Over, false
+	}
+	return "", false
+}
+
+// settle turns the candidates into deletions and holds, last wave first.
+func (c *computer) settle() {
+	var ids []string
+	for _, d := range c.deletes {
+		if d.reason != "" && !d.foreign {
+			ids = append(ids, d.step.Key.String()+d.step.Live.UID())
+		}
+	}
+	c.plan.HoldID = holdID(ids)
+	approved := c.plan.HoldID != "" && c.Approved == c.plan.HoldID
+	if approved {
+		c.plan.HoldID = ""
+	}
+	byWave := map[int]*Batch{}
+	for _, d := range c.deletes {
+		b := byWave[d.step.Wave]
+		if b == nil {
+			b = &Batch{Wave: d.step.Wave}
+			byWave[d.step.Wave] = b
+		}
+		c.settleOne(b, d, approved)
+	}
+	for _, wave := range slices.Backward(slices.Sorted(maps.Keys(byWave))) {
+		if b := byWave[wave]; len(b.Steps)+len(b.Unsettled) > 0 {
+			c.plan.Deletes = append(c.plan.Deletes, *b)
+		}
+	}
+}
+
+func (c *computer) settleOne(b *Batch, d candidate, approved bool) {
+	switch {
+	case d.going:
+		b.Unsettled = append(b.Unsettled, Note{Key: d.step.Key, Text: "is being deleted"})
+	case d.reason != "" && (d.foreign || !approved):
+		reason := d.reason
+		if !d.foreign {
+			reason += "; approve with: fairlead approve " + c.App.Object() + " -n " + c.App.Namespace + " --hold " + c.plan.HoldID
+		}
+		c.plan.Held = append(c.plan.Held, Held{Step: d.step, Reason: reason})
+	case c.Census.Waiting != "":
+		c.plan.Waiting = append(c.plan.Waiting, Note{Key: d.step.Key, Text: c.Census.Waiting})
+	default:
+		if d.reason != "" {
+			claim := c.plan.Claims[d.step.Key]
+			claim.Confirmed = true
+			c.plan.Claims[d.step.Key] = claim
+		}
+		b.Steps = append(b.Steps, d.step)
+	}
+}
+
+// holdID names a set of held deletions: another set has another name, so that approving one never approves another.
+func holdID(ids []string) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	slices.Sort(ids)
+	sum := sha256.Sum256([]byte(strings.Join(ids, "\n")))
+	return hex.EncodeToString(sum[:5])
+}

@@ -1,0 +1,173 @@
+package plan
+
+import (
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/diff"
+	"github.com/fairlead-cd/fairlead/internal/fingerprint"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/order"
+)
+
+// Input is everything a plan depends on. Equal inputs give equal plans.
+type Input struct {
+	App app.Name
+	// Rendered says that Want is what Git says: a successful render. Without it nothing but repairs is planned.
+	Rendered bool
+	// Want is the rendered objects, placed in their namespaces and marked, in the batches in which they must come.
+	Want []order.Batch
+	// Seen has a sighting for every key of Want and of Claims.
+	Seen   map[object.Key]Sighting
+	Claims app.Claims
+	Policy app.Policy
+	// Census is what the whole environment says about deletions.
+	Census Census
+	// Approved is the HoldID that a person approved, if any.
+	Approved string
+	// Blocked is why the want may not be applied now (it waits for another app, say). Repairs go on.
+	Blocked string
+}
+
+// State is what is known of an object in the cluster.
+type State uint8
+
+// The states of a sighting.
+const (
+	// Unknown could not be observed: nothing is decided about the object.
+	Unknown State = iota
+	// Current is live exactly as it was applied last: no request was needed to know.
+	Current
+	// Absent is known not to exist.
+	Absent
+	// Present exists; Live holds it.
+	Present
+)
+
+// Sighting is one object as the API server described it.
+type Sighting struct {
+	State State
+	// Why says why the state is Unknown, or, with Deferred, what the object has to wait for.
+	Why string
+	// Deferred says that the API server cannot be asked yet: the object's namespace or kind is made by an earlier batch.
+	Deferred bool
+	// Live is set for Present.
+	Live object.Object
+	// Predicted is the answer of a server-side dry run of the want; zero if none was needed.
+	Predicted object.Object
+	// Refusal is why the dry run was refused; nil if it was not.
+	Refusal *Refusal
+	// Drifted says that somebody changed, removed or added to what was applied; Edit says who and what.
+	Drifted bool
+	Edit    fingerprint.Edit
+	// Applied is what was applied last, where that is known and Drifted is set.
+	Applied object.Object
+	// Health is the verdict on the live object.
+	Health health.Verdict
+	// Contested is why a drifted object is left alone for now: somebody keeps changing it back. Empty: it is not.
+	Contested string
+	// Rival is the app that owns the live object, if that is another one which still exists and wants it.
+	Rival app.Owner
+}
+
+// Refusal is why the API server, or a policy in it, does not accept an object.
+type Refusal struct {
+	Message string
+	// Field is the field that is refused, such as "spec.selector"; empty if the server named none.
+	Field string
+	// Immutable says that the field cannot be changed on an existing object.
+	Immutable bool
+	// At is the file and line that say it, where known.
+	At string
+}
+
+// Error makes a refusal an error, for the way from the API server to the sighting.
+func (r *Refusal) Error() string { return r.Message }
+
+// Census is what a whole environment says about the deletions of one app.
+type Census struct {
+	// Waiting says why deletions must wait: other apps of the environment have not been read at this commit yet. Empty: complete.
+	Waiting string
+	// Over says that the deletions exceed the environment's budget, and by which rule. Empty: within.
+	Over string
+	// Elsewhere are the keys that another app wants now: they are handed over.
+	Elsewhere map[object.Key]app.Owner
+	// Suspect are the keys that a broken app may want, and why that is thought.
+	Suspect map[object.Key]string
+}
+
+// Action is what a step does.
+type Action string
+
+// The actions. Their text is what people read.
+const (
+	Create  Action = "create"
+	Update  Action = "update"
+	Adopt   Action = "adopt"   // update an object that Fairlead did not make, taking over its earlier managers
+	Repair  Action = "repair"  // apply again what somebody changed
+	Replace Action = "replace" // delete and create anew
+	Delete  Action = "delete"
+)
+
+// Step is one thing to do to one object.
+type Step struct {
+	Do     Action
+	Key    object.Key
+	Object object.Object // what to apply; zero for Delete
+	Live   object.Object // what is live, where it was observed
+	// Takeover says that other managers' entries have to be merged into Fairlead's first.
+	Takeover bool
+	Wave     int
+	Tier     int // steps of one tier may run side by side, tiers run one after the other
+	// Why is the one-line reason: the changed fields, the edit that is undone.
+	Why     string
+	Changes []diff.Change
+	Edit    fingerprint.Edit
+}
+
+// Held is a step that waits for a person.
+type Held struct {
+	Step   Step
+	Reason string // why, and how to let it go
+}
+
+// Note is an object and what is to be said of it.
+type Note struct {
+	Key  object.Key
+	Text string
+	At   string // file and line, where known
+}
+
+// Batch is the steps that may run together, and what its objects still lack before the next batch may run.
+type Batch struct {
+	Wave      int
+	Early     bool
+	Steps     []Step
+	Unsettled []Note
+	// Pending counts the objects about which nothing can be decided yet.
+	Pending int
+}
+
+// Plan is what to do, in order, and what not to do, and why.
+type Plan struct {
+	App     app.Name
+	Batches []Batch
+	Repairs []Step
+	Deletes []Batch
+	// Reported is drift that the policy leaves in place.
+	Reported []Step
+	// Contested are hand edits that are not undone for now, because they keep coming back.
+	Contested []Note
+	Held      []Held
+	Refused   []Note
+	Waiting   []Note
+	// Kept are objects that leave the app without being deleted: handed over, or marked to be kept.
+	Kept []Note
+	// Claims is what to record before the first step.
+	Claims app.Claims
+	// HoldID names exactly the deletions that are held now; empty if none is.
+	HoldID string
+	// Blocked is why no step of the want runs; empty if they may.
+	Blocked string
+	// Suspended says that no step at all may run.
+	Suspended bool
+}
