@@ -1,0 +1,144 @@
+package webhook_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/webhook"
+)
+
+var update = flag.Bool("update", false, "rewrite the expectations")
+
+const secret = "correct horse"
+
+// TestFiles: header, body and what is read of them. {hmac} stands for the body's signature, {secret} for the secret.
+func TestFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("glob: %v, %v", files, err)
+	}
+	for _, name := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			a, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			header, body, want := a.Files[0].Data, a.Files[1].Data, &a.Files[2].Data
+			got := show(webhook.Parse(signedHeader(t, header, body), body, []byte(secret))) + "\n"
+			if *update {
+				*want = []byte(got)
+				if err := os.WriteFile(name, txtar.Format(a), 0o644); err != nil { //nolint:gosec // test data
+					t.Fatal(err)
+				}
+			}
+			if got != string(*want) {
+				t.Errorf("got:\n%swant:\n%s", got, *want)
+			}
+		})
+	}
+}
+
+func signedHeader(t *testing.T, text, body []byte) http.Header {
+	t.Helper()
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	filled := strings.NewReplacer("{hmac}", hex.EncodeToString(mac.Sum(nil)), "{secret}", secret).Replace(string(text))
+	h, err := textproto.NewReader(bufio.NewReader(strings.NewReader(filled + "\n"))).ReadMIMEHeader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return http.Header(h)
+}
+
+func show(p webhook.Push, err error) string {
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%s: %v", fault.KindOf(err), err)
+	case p.Ping:
+		return p.Provider + " ping"
+	}
+	return fmt.Sprintf("%s %v %v", p.Provider, p.Refs, p.URLs)
+}
+
+// TestNoSecret: whoever configured no secret accepts nothing, not even what is signed with the empty one.
+func TestNoSecret(t *testing.T) {
+	mac := hmac.New(sha256.New, nil)
+	h := http.Header{"X-Fairlead-Signature": {"sha256=" + hex.EncodeToString(mac.Sum(nil))}}
+	for _, empty := range [][]byte{nil, {}} {
+		if _, err := webhook.Parse(h, nil, empty); fault.KindOf(err) != fault.Denied {
+			t.Errorf("got %v, want an error of kind denied", err)
+		}
+	}
+}
+
+func TestConcerns(t *testing.T) {
+	push := webhook.Push{URLs: []string{"https://git.example.com/shop/config", "git@GIT.example.com:shop/config.git"}}
+	for url, want := range map[string]bool{
+		"https://git.example.com/shop/config.git":       true,
+		"ssh://git@git.example.com:2222/shop/config":    true,
+		"git@git.example.com:shop/config.git":           true,
+		"https://git.example.com/shop/config2.git":      false,
+		"https://git.example.com.evil.com/shop/config":  false,
+		"https://other.example.com/shop/config.git":     false,
+		"https://git.example.com/other/shop/config.git": false,
+	} {
+		if got := push.Concerns(url); got != want {
+			t.Errorf("Concerns(%s) = %v", url, got)
+		}
+	}
+	if !(webhook.Push{}).Concerns("https://git.example.com/any") {
+		t.Error("a push that names no repository concerns none")
+	}
+}
+
+// FuzzParse: whatever is signed is read or refused, and every ref that is read is a full name.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range files {
+		a, err := txtar.ParseFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, event := range []string{"push", "Push Hook", "repo:push"} {
+			f.Add(event, a.Files[1].Data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, event string, body []byte) {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write(body)
+		sum := hex.EncodeToString(mac.Sum(nil))
+		for _, h := range []http.Header{
+			{"X-Github-Event": {event}, "X-Hub-Signature-256": {"sha256=" + sum}},
+			{"X-Gitlab-Event": {event}, "X-Gitlab-Token": {secret}},
+			{"X-Event-Key": {event}, "X-Hub-Signature": {"sha256=" + sum}},
+			{"Authorization": {"Bearer " + secret}},
+		} {
+			p, err := webhook.Parse(h, body, []byte(secret))
+			if fault.KindOf(err) == fault.Denied {
+				t.Fatalf("signed and denied: %v", err)
+			}
+			for _, r := range p.Refs {
+				if !strings.HasPrefix(r, "refs/") || bytes.ContainsAny([]byte(r), "\x00\n ") {
+					t.Errorf("ref %q", r)
+				}
+			}
+		}
+	})
+}
