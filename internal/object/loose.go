@@ -29,4 +29,6 @@ func Values(file string, data []byte) ([]any, error) {
 }
 
 // ParseNew is Parse with the booleans of YAML 1.2, where yes, no, on and off are texts: what Kustomize reads.
-func ParseNew(file string, data []byte) ([]Object, error) { return parse(&reader{file: file, newBools: true}, data) }
+func ParseNew(file string, data []byte) ([]Object, error) {
+	return parse(&reader{file: file, newBools: true}, data)
+}
