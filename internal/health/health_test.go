@@ -126,8 +126,10 @@ func TestCompileErrors(t *testing.T) {
 		want string
 	}{
 		{"syntax", app.HealthRule{Healthy: "object.status.phase == "}, `healthy: line 1, column 24: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}`},
-		{"second line", app.HealthRule{Healthy: "true &&\n  objct.a"}, `healthy: line 2, column 3: undeclared reference to 'objct' (in container '')`},
-		{"failed too", app.HealthRule{Failed: "nope()", Healthy: "true"}, `failed: line 1, column 5: undeclared reference to 'nope' (in container '')`},
+		{"second line", app.HealthRule{Healthy: "true &&\n  objct.a"}, `healthy: line 2, column 3: undeclared reference to 'objct'`},
+		{"failed too", app.HealthRule{Failed: "nope()", Healthy: "true"}, `failed: line 1, column 5: undeclared reference to 'nope'`},
+		{"no regular expressions", app.HealthRule{Healthy: "object.kind.matches('W.*')"}, `healthy: line 1, column 20: undeclared reference to 'matches'`},
+		{"too deep", app.HealthRule{Healthy: strings.Repeat("(", 60) + "true" + strings.Repeat(")", 60)}, `healthy: expression recursion limit exceeded: 50`},
 		{"no truth", app.HealthRule{Healthy: "'yes'"}, `healthy: line 1, column 1: is a string: write something that is true or false`},
 		{"empty", app.HealthRule{Healthy: "  "}, `apiVersion, kind and healthy must not be empty`},
 	} {

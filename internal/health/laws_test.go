@@ -119,11 +119,12 @@ func TestCostly(t *testing.T) {
 	for i := range long {
 		long[i] = strings.Repeat("x", 1000)
 	}
-	o := object.New(map[string]any{"apiVersion": "v1", "kind": "Widget", "list": long})
+	o := object.New(map[string]any{"apiVersion": "v1", "kind": "Widget", "list": long, "text": strings.Repeat("x", 1<<20)})
 	for _, healthy := range []string{
 		"object.list.all(a, object.list.all(b, object.list.all(c, a == b || true)))",
 		"object.list.map(x, x + x)" + strings.Repeat(".map(x, x + x + x + x)", 40) + ".size() > 0",
-		"object.list.exists(x, x.matches('(x+x+)+y'))",
+		"object.list.all(a, object.list.all(b, object.text.size() > 0))",
+		"object.list.all(a, object == object)",
 	} {
 		rules, err := health.Compile(app.Health{Rules: []app.HealthRule{{APIVersion: "v1", Kind: "Widget", Healthy: healthy}}})
 		if err != nil {

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -13,18 +14,10 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
-// Bounds of one expression, so that a rule can neither hang us nor fill memory. The extensions for texts are left out for the same
-// reason: replace could make gigabytes before its cost is counted.
-const (
-	maxExpression = 4096
-	maxNodes      = 2_000
-	maxDepth      = 50
-	maxCost       = 100_000 // a few milliseconds at most
-)
-
-// environment is what expressions are compiled in: standard CEL and the variable object. It is made once, when a rule first needs it.
+// environment is what expressions are compiled in: the library and the variable object. It is made once, when a rule first needs it.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
-	return cel.NewEnv(
+	return cel.NewCustomEnv(
+		library(),
 		cel.Variable("object", cel.DynType),
 		cel.CrossTypeNumericComparisons(true),
 		cel.DefaultUTCTimeZone(true),
@@ -81,12 +74,16 @@ func compileText(text string) (cel.Program, error) {
 	ast, issues := env.Compile(text)
 	if issues.Err() != nil {
 		first := issues.Errors()[0]
-		return nil, fmt.Errorf("line %d, column %d: %s", first.Location.Line(), first.Location.Column()+1, line(first.Message))
+		message := line(strings.TrimSuffix(first.Message, " (in container '')"))
+		if first.Location.Line() < 1 { // too deep, too long: it is nowhere in particular
+			return nil, errors.New(message)
+		}
+		return nil, fmt.Errorf("line %d, column %d: %s", first.Location.Line(), first.Location.Column()+1, message)
 	}
 	if kind := ast.OutputType(); !kind.IsExactType(cel.BoolType) && !kind.IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("line 1, column 1: is a %s: write something that is true or false", kind)
 	}
-	program, err := env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	program, err := env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost), cel.CostTracking(meter{}))
 	if err != nil {
 		return nil, err
 	}
