@@ -1,0 +1,149 @@
+package render
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+func (v *visitor) openAPI() error {
+	spec := v.k.spec.OpenAPI
+	if len(spec) == 0 {
+		return nil
+	}
+	v.ownSchema = true
+	if p, ok := spec["path"]; ok {
+		_, value := pair(v.k.root, "openapi")
+		at := v.k.at("openapi", -1, "")
+		if key, _ := pair(value, "path"); key != nil {
+			at.line = key.Line
+		}
+		return v.values(at, p)
+	}
+	return nil
+}
+
+func (v *visitor) patches() error {
+	spec := &v.k.spec
+	for i, p := range spec.PatchesStrategicMerge {
+		if err := v.pathOrPatch(v.k.at("patchesStrategicMerge", i, ""), string(p)); err != nil {
+			return err
+		}
+	}
+	for i, p := range spec.PatchesJson6902 {
+		if err := v.patch(v.k.at("patchesJson6902", i, "path"), p.Path, v.k.at("patchesJson6902", i, "patch"), p.Patch); err != nil {
+			return err
+		}
+	}
+	for i, p := range spec.Patches {
+		if err := v.patch(v.k.at("patches", i, "path"), p.Path, v.k.at("patches", i, "patch"), p.Patch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patch is in a file, or written into the kustomization.
+func (v *visitor) patch(pathAt place, file string, inlineAt place, inline string) error {
+	if file != "" {
+		name, data, err := v.file(pathAt, file)
+		if err != nil {
+			return err
+		}
+		return v.patchContent(place{name, 0}, data)
+	}
+	return v.patchContent(inlineAt, []byte(inline))
+}
+
+// pathOrPatch is the old form, in which a text is either.
+func (v *visitor) pathOrPatch(at place, text string) error {
+	if strings.Contains(text, "\n") || strings.Contains(text, ": ") {
+		return v.patchContent(at, []byte(text))
+	}
+	return v.patch(at, text, at, "")
+}
+
+// patchContent checks that a patch is YAML and remembers which objects it is about. At has a line if it is written inline.
+func (v *visitor) patchContent(at place, data []byte) error {
+	file := at.file
+	if at.line > 0 {
+		file = object.Origin{File: at.file, Line: at.line}.String() + ": patch"
+	}
+	values, err := object.Values(file, data)
+	if err != nil {
+		return err
+	}
+	v.k.bytes += len(data)
+	for _, value := range values {
+		if m, ok := value.(map[string]any); ok {
+			v.patched = append(v.patched, object.New(m).WithOrigin(object.Origin{File: at.file, Line: at.line}))
+		}
+	}
+	return nil
+}
+
+func (v *visitor) replacements() error {
+	for i, r := range v.k.spec.Replacements {
+		if r.Path == "" {
+			continue
+		}
+		if err := v.values(v.k.at("replacements", i, "path"), r.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// generators are the ConfigMaps and Secrets that are made of files.
+func (v *visitor) generators() error {
+	spec := &v.k.spec
+	for i, g := range spec.ConfigMapGenerator {
+		if err := v.sources("configMapGenerator", i, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
+			return err
+		}
+	}
+	for i, g := range spec.SecretGenerator {
+		if err := v.sources("secretGenerator", i, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
+			return err
+		}
+	}
+	v.k.total += len(spec.ConfigMapGenerator) + len(spec.SecretGenerator)
+	return nil
+}
+
+func (v *visitor) sources(field string, index int, files, envs []string, env string) error {
+	if env != "" {
+		if _, _, err := v.file(v.k.at(field, index, "env"), env); err != nil {
+			return err
+		}
+	}
+	for i, p := range envs {
+		if _, _, err := v.file(v.item(field, index, "envs", i), p); err != nil {
+			return err
+		}
+	}
+	for i, p := range files {
+		if _, after, ok := strings.Cut(p, "="); ok {
+			p = after
+		}
+		if _, _, err := v.file(v.item(field, index, "files", i), p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// item is the line of an item of a list within the item of a list.
+func (v *visitor) item(field string, index int, inner string, i int) place {
+	at := v.k.at(field, index, inner)
+	_, list := pair(v.k.root, field)
+	if list == nil || list.Kind != yaml.SequenceNode || index >= len(list.Content) {
+		return at
+	}
+	if _, items := pair(list.Content[index], inner); items != nil && i < len(items.Content) {
+		at.line = items.Content[i].Line
+	}
+	return at
+}

@@ -1,0 +1,95 @@
+package render
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// plain reads every manifest of the app's directory and below.
+func (r *renderer) plain() ([]object.Object, error) { return r.plainDir(nil, r.dir) }
+
+func (r *renderer) plainDir(out []object.Object, dir string) ([]object.Object, error) {
+	if chart, err := r.files.isFile(path.Join(dir, chartFile)); chart || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		return nil, fault.Newf(fault.Invalid, "%s: Helm charts are not supported yet: "+
+			"commit what `helm template` prints, or keep the chart outside of app directories", path.Join(dir, chartFile))
+	}
+	entries, err := r.files.rec.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		if strings.HasPrefix(e.Name(), ".") || name == path.Join(r.dir, declarationFile) {
+			continue
+		}
+		if out, err = r.plainEntry(out, name); err != nil {
+			return nil, err
+		}
+		if len(out) > r.files.limits.Objects {
+			return nil, r.check(out)
+		}
+	}
+	return out, nil
+}
+
+func (r *renderer) plainEntry(out []object.Object, name string) ([]object.Object, error) {
+	link, err := r.files.rec.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	isLink := link.Mode()&fs.ModeSymlink != 0
+	if !isLink && !link.IsDir() && !isManifest(name) {
+		return out, nil
+	}
+	info, err := r.files.stat(name)
+	switch {
+	case isAbsent(err):
+		return nil, fault.Newf(fault.Invalid, "%s: the symlink leads to nothing", name)
+	case err != nil:
+		return nil, err
+	case info.IsDir() && isLink:
+		// To follow it could go round in circles, and to skip it would delete what it holds.
+		return nil, fault.Newf(fault.Invalid, "%s: a symlink to a directory is not followed: name the directory in a kustomization.yaml", name)
+	case info.IsDir():
+		return r.subdir(out, name)
+	case !info.Mode().IsRegular() || !isManifest(name):
+		return out, nil
+	}
+	data, err := r.files.read(name)
+	if err != nil {
+		return nil, err
+	}
+	objs, err := object.Parse(name, data)
+	return append(out, objs...), err
+}
+
+// subdir reads a directory below: as a kustomization where it is one, as Flux does.
+func (r *renderer) subdir(out []object.Object, dir string) ([]object.Object, error) {
+	names, err := r.files.kustomizations(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return r.plainDir(out, dir)
+	}
+	objs, err := r.kustomize(dir)
+	return append(out, objs...), err
+}
+
+func isManifest(name string) bool {
+	switch path.Ext(name) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,135 @@
+package render
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// Request is all that a render depends on.
+type Request struct {
+	Tree   source.Tree
+	Dir    string // the app's directory in the tree
+	Limits Limits
+}
+
+// Limits bound one app, so that a hostile tree is refused with a reason. Zero fields have the defaults.
+type Limits struct {
+	Objects int // 20,000
+	Files   int // 20,000: files read
+	Bytes   int // 64 MiB: read, and again rendered
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		Objects: cmp.Or(l.Objects, 20_000),
+		Files:   cmp.Or(l.Files, 20_000),
+		Bytes:   cmp.Or(l.Bytes, 64<<20),
+	}
+}
+
+// Kind says how an app was rendered.
+type Kind string
+
+// The kinds of app directories.
+const (
+	Plain     Kind = "plain"
+	Kustomize Kind = "kustomize"
+)
+
+// Result is what an app renders to.
+type Result struct {
+	Objects     []object.Object
+	Declaration app.Declaration
+	Kind        Kind // empty if the render failed before it was known
+	// Inputs are what the render read or looked for, up to an error if there was one: trying again can help
+	// exactly when one of them has changed.
+	Inputs source.Inputs
+}
+
+// declarationFile is the optional file of an app directory that holds what belongs to the app alone.
+const declarationFile = "fairlead.yaml"
+
+// chartFile is what makes a directory a Helm chart.
+const chartFile = "Chart.yaml"
+
+// Render renders one app. Errors that the user can mend are fault.Invalid and name file and line. With an error there are
+// no objects, but Inputs are always there. It is safe for concurrent use.
+func Render(req Request) (Result, error) {
+	rec := source.NewRecorder(req.Tree)
+	r := &renderer{dir: req.Dir, files: newFiles(rec, req.Limits.withDefaults())}
+	res, err := r.render()
+	if err != nil {
+		res.Objects = nil
+	}
+	res.Inputs = rec.Inputs()
+	return res, err
+}
+
+type renderer struct {
+	dir   string
+	files *files
+}
+
+func (r *renderer) render() (Result, error) {
+	var res Result
+	info, err := r.files.stat(r.dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return res, fault.Newf(fault.Invalid, "%s: there is no such directory in this commit", r.dir)
+	}
+	if err != nil {
+		return res, err
+	}
+	if res.Declaration, err = r.declaration(); err != nil {
+		return res, err
+	}
+	names, err := r.files.kustomizations(r.dir)
+	if err != nil {
+		return res, err
+	}
+	if len(names) > 0 {
+		res.Kind = Kustomize
+		res.Objects, err = r.kustomize(r.dir)
+	} else {
+		res.Kind = Plain
+		res.Objects, err = r.plain()
+	}
+	if err != nil {
+		return res, err
+	}
+	return res, r.check(res.Objects)
+}
+
+func (r *renderer) declaration() (app.Declaration, error) {
+	file := path.Join(r.dir, declarationFile)
+	data, err := r.files.read(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return app.Declaration{}, nil
+	}
+	if err != nil {
+		return app.Declaration{}, err
+	}
+	return app.ParseDeclaration(file, data)
+}
+
+// check refuses results that no app can have.
+func (r *renderer) check(objs []object.Object) error {
+	limits := r.files.limits
+	if len(objs) == 0 {
+		return fault.Newf(fault.Invalid, "%s: renders to no objects: remove the directory to remove the app", r.dir)
+	}
+	if len(objs) > limits.Objects {
+		return fault.Newf(fault.Invalid, "%s: renders to more than %d objects: split the app", r.dir, limits.Objects)
+	}
+	if _, err := object.NewSet(objs...); err != nil {
+		return fault.New(fault.Invalid, fmt.Errorf("%s: %w", r.dir, err))
+	}
+	return nil
+}
