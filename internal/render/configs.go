@@ -12,7 +12,7 @@ import (
 func (v *visitor) config(at place, text string) error {
 	if values, err := object.Values(at.file, []byte(text)); err == nil && len(values) > 0 {
 		if _, isMap := values[0].(map[string]any); isMap {
-			return v.configValues(at, values)
+			return v.configValues([]place{at}, values)
 		}
 	}
 	name, isDir, err := v.find(at, text)
@@ -35,18 +35,35 @@ func (v *visitor) configFile(at place, name string) error {
 		return err
 	}
 	v.k.bytes += len(data)
-	return v.configValues(place{name, 0}, values)
+	return v.configValues(documentPlaces(name, data), values)
+}
+
+// documentPlaces are the lines on which the documents of a file begin, those that object.Values returns.
+func documentPlaces(file string, data []byte) []place {
+	docs, err := object.Documents(file, data)
+	if err != nil {
+		return nil
+	}
+	var out []place
+	for _, doc := range docs {
+		if doc.ShortTag() != "!!null" {
+			out = append(out, place{file, doc.Line})
+		}
+	}
+	return out
 }
 
 // configValues lets only Kustomize's own generators and transformers through: others are programs or containers.
-func (v *visitor) configValues(at place, values []any) error {
-	for _, value := range values {
+// Places are those of the values; the last is that of all that follow.
+func (v *visitor) configValues(places []place, values []any) error {
+	for i, value := range values {
+		at := places[min(i, len(places)-1)]
 		m, ok := value.(map[string]any)
 		if !ok {
 			return at.errorf("expected the configuration of a generator or transformer")
 		}
 		if items, ok := m["items"].([]any); ok {
-			if err := v.configValues(at, items); err != nil {
+			if err := v.configValues([]place{at}, items); err != nil {
 				return err
 			}
 			continue

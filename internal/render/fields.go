@@ -76,8 +76,13 @@ func (v *visitor) patchContent(at place, data []byte) error {
 		return err
 	}
 	v.k.bytes += len(data)
-	for _, value := range values {
+	places := []place{at}
+	if at.line == 0 {
+		places = documentPlaces(file, data)
+	}
+	for i, value := range values {
 		if m, ok := value.(map[string]any); ok {
+			at := places[min(i, len(places)-1)]
 			v.patched = append(v.patched, object.New(m).WithOrigin(object.Origin{File: at.file, Line: at.line}))
 		}
 	}

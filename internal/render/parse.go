@@ -24,7 +24,10 @@ func (g *graph) parse(k *kustomization) error {
 	if err != nil {
 		return err
 	}
-	if len(values) != 1 {
+	if len(values) == 0 {
+		return place{k.file, 1}.errorf("the kustomization is empty: list the app's files under resources")
+	}
+	if len(values) > 1 {
 		return place{k.file, 1}.errorf("a kustomization is one document, found %d", len(values))
 	}
 	docs, err := object.Documents(k.file, data)

@@ -185,6 +185,9 @@ func (v *visitor) missing(at place, p, name string) error {
 	if strings.Contains(p, "?ref=") || strings.Contains(p, "//") {
 		return at.errorf("%s does not exist here, and nothing is fetched from the network: copy it into the repository", p)
 	}
+	if strings.Contains(p, " - ") {
+		return at.errorf("%s does not exist: two entries of a list run together: check the indentation", p)
+	}
 	var siblings []string
 	if entries, err := v.files.rec.ReadDir(path.Dir(name)); err == nil {
 		for _, e := range entries {

@@ -123,7 +123,7 @@ func (r *renderer) declaration() (app.Declaration, error) {
 func (r *renderer) check(objs []object.Object) error {
 	limits := r.files.limits
 	if len(objs) == 0 {
-		return fault.Newf(fault.Invalid, "%s: renders to no objects: remove the directory to remove the app", r.dir)
+		return fault.Newf(fault.Invalid, "%s: renders to no objects: add manifests, or remove the directory to remove the app", r.dir)
 	}
 	if len(objs) > limits.Objects {
 		return fault.Newf(fault.Invalid, "%s: renders to more than %d objects: split the app", r.dir, limits.Objects)

@@ -1,0 +1,254 @@
+package render_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+	"sigs.k8s.io/kustomize/api/types"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/source/sourcetest"
+)
+
+func cases(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	return files
+}
+
+// trap is a network that nobody may use.
+type trap struct{ t testing.TB }
+
+func (tr trap) RoundTrip(r *http.Request) (*http.Response, error) {
+	tr.t.Errorf("dialled %s", r.URL)
+	return nil, errors.New("trapped")
+}
+
+// setTraps makes any use of the network or of a program fail the test.
+func setTraps(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	marker := filepath.Join(dir, "ran")
+	for _, name := range []string{"git", "helm", "helmV3", "docker", "podman", "sh", "bash", "ssh", "kustomize", "kubectl"} {
+		script := "#!/bin/sh\necho " + name + " \"$@\" >>" + marker + "\nexit 1\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil { //nolint:gosec // a program
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
+	was := http.DefaultTransport
+	http.DefaultTransport = trap{t}
+	t.Cleanup(func() {
+		http.DefaultTransport = was
+		if ran, err := os.ReadFile(marker); err == nil {
+			t.Errorf("ran %s", ran)
+		}
+	})
+}
+
+// TestNothingFetched renders every case while the network and all programs are trapped.
+func TestNothingFetched(t *testing.T) {
+	setTraps(t)
+	for _, file := range cases(t) {
+		_, tree, _ := readCase(t, file)
+		_, err := render.Render(render.Request{Tree: tree, Dir: "app"})
+		if strings.Contains(file, "error_remote") && err == nil {
+			t.Errorf("%s: rendered", file)
+		}
+	}
+}
+
+// TestEveryPathField fails when Kustomize gets a new field: it may take a path, and refs.go has to look at it before Kustomize does.
+func TestEveryPathField(t *testing.T) {
+	want := map[string]string{
+		"Kustomization": "apiVersion bases buildMetadata commonAnnotations commonLabels components configMapGenerator configurations crds " +
+			"generatorOptions generators helmChartInflationGenerator helmCharts helmGlobals imageTags images kind labels metadata " +
+			"namePrefix nameSuffix namespace openapi patches patchesJson6902 patchesStrategicMerge replacements replicas resources " +
+			"secretGenerator sortOptions transformers validators vars",
+		"KvPairSources":    "env envs files literals",
+		"Patch":            "options patch path target",
+		"ReplacementField": "path source sourceValue targets",
+	}
+	for _, typ := range []reflect.Type{
+		reflect.TypeFor[types.Kustomization](), reflect.TypeFor[types.KvPairSources](),
+		reflect.TypeFor[types.Patch](), reflect.TypeFor[types.ReplacementField](),
+	} {
+		names := fieldNames(typ)
+		slices.Sort(names)
+		if got := strings.Join(names, " "); got != want[typ.Name()] {
+			t.Errorf("fields of %s are now\n%s", typ.Name(), got)
+		}
+	}
+}
+
+func fieldNames(typ reflect.Type) []string {
+	var names []string
+	for f := range typ.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" && f.Anonymous {
+			names = append(names, fieldNames(f.Type)...)
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// TestConcurrent renders all cases at once, those with a schema of their own among them, and expects of each what it gives alone.
+func TestConcurrent(t *testing.T) {
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			files := cases(t)
+			for i := range files {
+				file := files[(i*7+worker*11)%len(files)]
+				_, tree, want := readCase(t, file)
+				if d := cmp.Diff(want, outcome(t, tree)); d != "" {
+					t.Errorf("%s: -want +got\n%s", file, d)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestInputsAreAll: whatever is done to a tree, if the inputs are unchanged, so is what comes of it.
+func TestInputsAreAll(t *testing.T) {
+	for _, file := range cases(t) {
+		a, tree, want := readCase(t, file)
+		res, _ := render.Render(render.Request{Tree: tree, Dir: "app"})
+		files := treeFiles(a)
+		for name := range files {
+			for what, edit := range map[string]func(sourcetest.Files){
+				"removed": func(f sourcetest.Files) { delete(f, name) },
+				"emptied": func(f sourcetest.Files) { f[name] = "" },
+				"doubled": func(f sourcetest.Files) { f[filepath.Join(filepath.Dir(name), "zz-new.yaml")] = "apiVersion: v1" },
+			} {
+				edited := maps.Clone(files)
+				edit(edited)
+				other := sourcetest.New(edited)
+				same, err := res.Inputs.Unchanged(other)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := outcome(t, other); same && cmp.Diff(want, got) != "" {
+					t.Errorf("%s: %s %s is said to change nothing:\n%s", file, name, what, cmp.Diff(want, got))
+				}
+			}
+		}
+	}
+}
+
+func treeFiles(a *txtar.Archive) sourcetest.Files {
+	files := sourcetest.FromArchive(a)
+	for _, name := range outputs {
+		delete(files, name)
+	}
+	return files
+}
+
+// TestLimits: what is too large is refused with a reason.
+func TestLimits(t *testing.T) {
+	files := sourcetest.Files{}
+	for i := range 20 {
+		files[fmt.Sprintf("app/%d.yaml", i)] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a%d}\ndata: {x: %q}\n", i, strings.Repeat("x", 1000))
+	}
+	// Sixteen layers of two bases each ask for 65,536 builds.
+	for i := range 16 {
+		for _, side := range []string{"a", "b"} {
+			next := fmt.Sprintf("resources: [../a%d, ../b%d]\nnamePrefix: %s-\n", i+1, i+1, side)
+			if i == 15 {
+				next = "resources: [../app/1.yaml]\n"
+			}
+			files[fmt.Sprintf("%s%d/kustomization.yaml", side, i)] = next
+		}
+	}
+	tree := sourcetest.New(files)
+	for _, c := range []struct {
+		dir    string
+		limits render.Limits
+		want   string
+	}{
+		{"app", render.Limits{Objects: 10}, "app: renders to more than 10 objects: split the app"},
+		{"app", render.Limits{Files: 10}, "app/18.yaml: the app reads more than 10 files"},
+		{"app", render.Limits{Bytes: 5000}, "app/12.yaml: the app reads more than 0 MiB"},
+		{"a0", render.Limits{}, "more than 2000: a base is built for each kustomization that names it"},
+	} {
+		_, err := render.Render(render.Request{Tree: tree, Dir: c.dir, Limits: c.limits})
+		if err == nil || !strings.Contains(err.Error(), c.want) || fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%+v: %v, want %s", c.limits, err, c.want)
+		}
+	}
+}
+
+// FuzzRender: no tree panics, dials or runs anything, and what renders once renders the same again.
+func FuzzRender(f *testing.F) {
+	for _, file := range cases(f) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	http.DefaultTransport = trap{f}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tree := treeOf(data)
+		if tree == nil {
+			return
+		}
+		limits := render.Limits{Objects: 1000, Bytes: 1 << 20}
+		res, err := render.Render(render.Request{Tree: tree, Dir: "app", Limits: limits})
+		if ok, unchangedErr := res.Inputs.Unchanged(tree); !ok || unchangedErr != nil {
+			t.Fatalf("changed inputs in the same tree: %v", unchangedErr)
+		}
+		if err != nil {
+			if fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "dial") {
+				t.Fatalf("%s: %v", fault.KindOf(err), err)
+			}
+			return
+		}
+		again, err := render.Render(render.Request{Tree: tree, Dir: "app", Limits: limits})
+		if err != nil || string(object.Stream(res.Objects)) != string(object.Stream(again.Objects)) {
+			t.Fatalf("rendered otherwise: %v", err)
+		}
+	})
+}
+
+// treeOf makes a tree of an archive, nil if its paths make none.
+func treeOf(data []byte) (tree *sourcetest.Tree) {
+	defer func() {
+		if recover() != nil {
+			tree = nil
+		}
+	}()
+	return sourcetest.New(treeFiles(txtar.Parse(data)))
+}
+
+func BenchmarkRender(b *testing.B) {
+	for _, name := range []string{"overlay", "links", "plain"} {
+		b.Run(name, func(b *testing.B) {
+			_, tree, _ := readCase(b, "testdata/"+name+".txtar")
+			for b.Loop() {
+				if _, err := render.Render(render.Request{Tree: tree, Dir: "app"}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
