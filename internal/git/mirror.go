@@ -100,9 +100,10 @@ func (m *Mirror) check() error {
 	}
 	for _, id := range m.kept {
 		c, err := m.store.Commit(id)
-		if err == nil {
-			_, err = m.store.Tree(c.Tree).ReadDir(".")
+		if err != nil {
+			return m.rebuild(m.bare.format)
 		}
+		_, err = m.store.Tree(c.Tree).ReadDir(".")
 		if err != nil && fault.KindOf(err) != fault.Invalid { // a tree that is refused is there
 			return m.rebuild(m.bare.format)
 		}

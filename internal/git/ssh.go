@@ -15,11 +15,15 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/git/wire"
 )
 
-// sshTransport reaches a server by SSH. It remembers nothing: each exchange is a connection.
+// sshTransport reaches a server by SSH. Each exchange is a connection. Callers serialise.
 type sshTransport struct {
 	address address
 	dir     string // for the known hosts, which the ssh library wants as a file
 	o       Options
+
+	// The key is remembered: to open one with a passphrase is meant to be slow.
+	key   ssh.Signer
+	keyOf [32]byte // the hash of what the key was read from
 }
 
 func newSSH(a address, dir string, o Options) *sshTransport {

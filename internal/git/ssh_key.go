@@ -3,6 +3,7 @@ package git
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -27,9 +28,12 @@ func (t *sshTransport) config(auth Auth) (*ssh.ClientConfig, error) {
 	if len(bytes.TrimSpace(auth.Identity)) == 0 {
 		return nil, fault.Newf(fault.Invalid, "read identity: the Secret in spec.secretRef has no key identity: put the private SSH key there")
 	}
-	key, err := parseKey(auth)
-	if err != nil {
-		return nil, err
+	sum := sha256.Sum256(slices.Concat(auth.Identity, []byte{0}, auth.Passphrase))
+	if t.key == nil || t.keyOf != sum {
+		if t.key, err = parseKey(auth); err != nil {
+			return nil, err
+		}
+		t.keyOf = sum
 	}
 	known, err := t.knownHosts(auth.KnownHosts)
 	if err != nil {
@@ -37,7 +41,7 @@ func (t *sshTransport) config(auth Auth) (*ssh.ClientConfig, error) {
 	}
 	return &ssh.ClientConfig{
 		User:              t.address.user,
-		Auth:              []ssh.AuthMethod{ssh.PublicKeys(key)},
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(t.key)},
 		HostKeyAlgorithms: algorithms(known, t.hostPort()),
 		HostKeyCallback: func(name string, remote net.Addr, key ssh.PublicKey) error {
 			return hostError(known(name, remote, key), key, scanCommand(host, port))

@@ -36,15 +36,30 @@ func CreateRepo(ctx context.Context, dir, format string) (*Repo, error) {
 // Commit adds a commit with the changes to the branch and moves the branch there. A branch that does not exist starts
 // without a parent. The author's time is now.
 func (r *Repo) Commit(ctx context.Context, branch, message string, changes ...Change) (source.Commit, error) {
+	return r.commit(ctx, branch, "", message, changes)
+}
+
+// Merge is Commit with the head of another branch as second parent. The files are those of branch, with the changes.
+func (r *Repo) Merge(ctx context.Context, branch, other, message string, changes ...Change) (source.Commit, error) {
+	second, err := r.Head(ctx, other)
+	if err != nil {
+		return "", err
+	}
+	return r.commit(ctx, branch, second, message, changes)
+}
+
+func (r *Repo) commit(ctx context.Context, branch string, second source.Commit, message string, changes []Change) (source.Commit, error) {
 	parent, err := r.Head(ctx, branch)
 	if err != nil {
 		return "", err
 	}
-	ref := "refs/heads/" + branch
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "commit %s\ncommitter Ada <ada@example.com> %d +0000\ndata %d\n%s\n", ref, time.Now().Unix(), len(message), message)
+	fmt.Fprintf(&b, "commit refs/heads/%s\ncommitter Ada <ada@example.com> %d +0000\ndata %d\n%s\n", branch, time.Now().Unix(), len(message), message)
 	if parent != "" {
 		fmt.Fprintf(&b, "from %s\n", parent)
+	}
+	if second != "" {
+		fmt.Fprintf(&b, "merge %s\n", second)
 	}
 	for _, c := range changes {
 		c(&b)

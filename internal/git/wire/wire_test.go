@@ -1,0 +1,169 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+const (
+	id1 = "1111111111111111111111111111111111111111"
+	id2 = "2222222222222222222222222222222222222222"
+)
+
+// packets writes lines as packets; an empty one is a flush, a single "|" a delimiter.
+func packets(lines ...string) []byte {
+	var m message
+	for _, l := range lines {
+		switch l {
+		case "":
+			m.flush()
+		case "|":
+			m.delim()
+		default:
+			m.linef("%s", l)
+		}
+	}
+	return m.b
+}
+
+func reader(b []byte) *Reader { return NewReader(bytes.NewReader(b)) }
+
+func TestAdvert(t *testing.T) {
+	a, err := ReadAdvert(reader(packets("version 2", "agent=git/2", "ls-refs=unborn", "fetch=shallow filter", "object-format=sha256", "")))
+	if err != nil || a.Version != 2 || !a.Has("fetch=filter") || a.Has("fetch=sideband-all") || !a.Has("agent") || a.Format() != "sha256" {
+		t.Errorf("got %+v, %v", a, err)
+	}
+	a, err = ReadAdvert(reader(packets("# service=git-upload-pack", "", id1+" HEAD\x00multi_ack symref=HEAD:refs/heads/main symref=X:refs/heads/x",
+		id1+" refs/heads/main", id2+" refs/tags/v1", id1+" refs/tags/v1^{}", "shallow "+id1, "")))
+	if err != nil || a.Version != 0 || len(a.Refs) != 3 || a.Refs[0].Target != "refs/heads/main" || a.Refs[2].Commit() != id1 || a.Format() != "sha1" {
+		t.Errorf("got %+v, %v", a, err)
+	}
+	a, err = ReadAdvert(reader(packets("version 1", strings.Repeat("0", 40)+" capabilities^{}\x00ofs-delta", "")))
+	if err != nil || a.Version != 1 || len(a.Refs) != 0 || !a.Has("ofs-delta") {
+		t.Errorf("got %+v, %v", a, err)
+	}
+}
+
+func TestRefusedPackets(t *testing.T) {
+	var said *ServerError
+	for text, want := range map[string]error{
+		"<html>": ErrNotGit, "": io.ErrUnexpectedEOF, "00": io.ErrUnexpectedEOF, "0009ERR x": nil, "0003": nil, "ffff": nil, "0010short": io.ErrUnexpectedEOF,
+	} {
+		_, err := ReadAdvert(reader([]byte(text)))
+		if err == nil || want != nil && !errors.Is(err, want) || strings.Contains(text, "ERR") && !errors.As(err, &said) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, line := range []string{"x refs/heads/a", id1 + " refs/heads/a b^", id1 + "  ", id1 + " refs/heads/\x01"} {
+		if refs, err := ReadRefs(reader(packets(line, ""))); err == nil && !isRefName(refs[0].Name) {
+			t.Errorf("%q: %v", line, refs)
+		}
+	}
+}
+
+func TestBound(t *testing.T) {
+	limit := errors.New("too large")
+	data, err := io.ReadAll(Bound(strings.NewReader("12345"), 5, limit))
+	if err != nil || string(data) != "12345" {
+		t.Errorf("got %q, %v", data, err)
+	}
+	if _, err = io.ReadAll(Bound(strings.NewReader("123456"), 5, limit)); !errors.Is(err, limit) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	pack := "PACK data"
+	body := append(packets("acknowledgments", "ACK "+id1, "ready", "|", "shallow-info", "shallow "+id1, "unshallow "+id2, "|", "packfile"),
+		packets("\x02progress", "\x01"+pack, "")...)
+	ans, err := ReadAnswer(reader(body), Advert{Version: 2}, Fetch{})
+	if err != nil || len(ans.Shallow) != 1 || len(ans.Unshallow) != 1 || ans.Pack == nil {
+		t.Fatalf("got %+v, %v", ans, err)
+	}
+	if got, err := io.ReadAll(ans.Pack); err != nil || string(got) != pack+"\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	ans, err = ReadAnswer(reader(packets("acknowledgments", "NAK", "")), Advert{Version: 2}, Fetch{})
+	if err != nil || ans.Pack != nil {
+		t.Errorf("got %+v, %v", ans, err)
+	}
+	side := Advert{Caps: map[string]string{"side-band-64k": ""}}
+	ans, err = ReadAnswer(reader(append(packets("shallow "+id1, "", "ACK "+id1+" common", "ACK "+id1), packets("\x01"+pack, "")...)), side, Fetch{Depth: 1})
+	if err != nil || len(ans.Shallow) != 1 {
+		t.Fatalf("got %+v, %v", ans, err)
+	}
+	if got, err := io.ReadAll(ans.Pack); err != nil || string(got) != pack+"\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func FuzzAdvert(f *testing.F) {
+	f.Add(packets("version 2", "agent=git/2", ""))
+	f.Add(packets("# service=git-upload-pack", "", id1+" HEAD\x00symref=HEAD:refs/heads/main", id1+" refs/tags/v1", id2+" refs/tags/v1^{}", ""))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, err := ReadAdvert(reader(data))
+		if err == nil {
+			checkRefs(t, a.Refs)
+		}
+		_ = LsRefs(a, []string{"refs/heads/main"})
+		_ = Fetch{Wants: []string{id1}}.Encode(a)
+	})
+}
+
+func FuzzRefs(f *testing.F) {
+	f.Add(packets(id1+" HEAD symref-target:refs/heads/main", id1+" refs/tags/v1 peeled:"+id2, "unborn HEAD symref-target:refs/heads/main", ""))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if refs, err := ReadRefs(reader(data)); err == nil {
+			checkRefs(t, refs)
+		}
+	})
+}
+
+func checkRefs(t *testing.T, refs []Ref) {
+	for _, r := range refs {
+		if !isRefName(r.Name) || r.ID != "" && !isID(r.ID) || r.Peeled != "" && !isID(r.Peeled) || r.Target != "" && !isRefName(r.Target) {
+			t.Errorf("got %+v", r)
+		}
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add(true, 1, packets("acknowledgments", "ACK "+id1, "|", "packfile", "\x01PACK", ""))
+	f.Add(false, 1, packets("shallow "+id1, "", "NAK", "\x01PACK", ""))
+	f.Fuzz(func(t *testing.T, v2 bool, depth int, data []byte) {
+		a := Advert{Caps: map[string]string{"side-band-64k": ""}}
+		if v2 {
+			a.Version = 2
+		}
+		ans, err := ReadAnswer(reader(data), a, Fetch{Depth: depth})
+		if err != nil {
+			return
+		}
+		for _, id := range append(ans.Shallow, ans.Unshallow...) {
+			if !isID(id) {
+				t.Errorf("shallow %q", id)
+			}
+		}
+		if ans.Pack != nil {
+			if n, _ := io.Copy(io.Discard, ans.Pack); n > int64(len(data)) {
+				t.Errorf("%d bytes of pack in %d bytes", n, len(data))
+			}
+		}
+	})
+}
+
+func FuzzPacket(f *testing.F) {
+	f.Add([]byte("0006a\n0000"))
+	f.Add([]byte("0008ERR x"))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		r := reader(data)
+		for {
+			if _, _, err := r.Next(); err != nil {
+				return
+			}
+		}
+	})
+}
