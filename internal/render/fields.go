@@ -105,17 +105,24 @@ func (v *visitor) replacements() error {
 func (v *visitor) generators() error {
 	spec := &v.k.spec
 	for i, g := range spec.ConfigMapGenerator {
+		v.generated("ConfigMap", g.Name, v.k.at("configMapGenerator", i, ""))
 		if err := v.sources("configMapGenerator", i, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
 			return err
 		}
 	}
 	for i, g := range spec.SecretGenerator {
+		v.generated("Secret", g.Name, v.k.at("secretGenerator", i, ""))
 		if err := v.sources("secretGenerator", i, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
 			return err
 		}
 	}
 	v.k.total += len(spec.ConfigMapGenerator) + len(spec.SecretGenerator)
 	return nil
+}
+
+func (v *visitor) generated(kind, name string, at place) {
+	o := object.New(map[string]any{"apiVersion": "v1", "kind": kind, "metadata": map[string]any{"name": name}})
+	v.k.parts = append(v.k.parts, part{objs: []object.Object{o.WithOrigin(object.Origin{File: at.file, Line: at.line})}})
 }
 
 func (v *visitor) sources(field string, index int, files, envs []string, env string) error {

@@ -45,8 +45,26 @@ type kustomization struct {
 	root      *yaml.Node
 	spec      types.Kustomization
 	checked   []byte // the file as Kustomize gets it
+	parts     []part
 	// What building it takes, bases counted as often as they are built.
 	builds, total, bytes int
+}
+
+// part is what one line of a kustomization adds to the objects: objects written in a file, one that is generated, or a base.
+type part struct {
+	objs []object.Object
+	base *kustomization
+}
+
+// expected are the objects that Kustomize starts from, in its order, with their origins.
+func (k *kustomization) expected(out []object.Object) []object.Object {
+	for _, p := range k.parts {
+		out = append(out, p.objs...)
+		if p.base != nil {
+			out = p.base.expected(out)
+		}
+	}
+	return out
 }
 
 // place is a line that asks for something.

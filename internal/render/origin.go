@@ -2,7 +2,6 @@ package render
 
 import (
 	"maps"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,93 +11,42 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
-// origin is where an object of the result was written: in a resource file, or in the kustomization that generates it. What
-// Kustomize does not know came from somewhere in the kustomization of the app.
-func (g *graph) origin(k *kustomization, res *resource.Resource) object.Origin {
-	from, err := res.GetOrigin()
-	if err != nil || from == nil {
-		return g.anywhere(k, res)
-	}
-	if from.Path != "" {
-		return g.written(path.Join(k.dir, from.Path), res)
-	}
-	return g.generated(path.Join(k.dir, from.ConfiguredIn), from.ConfiguredBy.Kind, res)
-}
-
-// written finds an object in a resource file. Its name may have got a prefix or suffix on the way.
-func (g *graph) written(file string, res *resource.Resource) object.Origin {
-	if real, err := g.files.rec.Real(file); err == nil {
-		file = real
-	}
-	objs := g.objects[file]
-	if len(objs) == 1 {
-		return objs[0].Origin()
-	}
-	if o := namesake(objs, res); !o.IsZero() {
-		return o.Origin()
-	}
-	return object.Origin{File: file}
-}
-
-// anywhere is for objects that lost the note of where they came from, as a patch that sets all annotations takes it away.
-func (g *graph) anywhere(k *kustomization, res *resource.Resource) object.Origin {
-	var all []object.Object
-	for _, file := range slices.Sorted(maps.Keys(g.objects)) {
-		all = append(all, g.objects[file]...)
-	}
-	if o := namesake(all, res); !o.IsZero() {
-		return o.Origin()
-	}
-	return object.Origin{File: k.file}
-}
-
-// namesake finds the object that a result was made of, by kind and name.
-func namesake(objs []object.Object, res *resource.Resource) object.Object {
-	gvk := res.GetGvk()
-	for _, close := range []func(object.Object) bool{
-		func(o object.Object) bool { return o.Name() == res.GetName() && o.Namespace() == res.GetNamespace() },
-		func(o object.Object) bool { return o.Name() == res.GetName() },
-		func(o object.Object) bool { return strings.Contains(res.GetName(), o.Name()) },
-	} {
-		i := slices.IndexFunc(objs, func(o object.Object) bool {
-			key := o.Key()
-			return key.Kind == gvk.Kind && key.Group == gvk.Group && close(o)
-		})
-		if i >= 0 {
-			return objs[i]
+// origins finds where the objects of a result were written. Kustomize can note it in annotations, but that takes half again as long, and
+// with one more annotation a JSON patch can pass that would fail without. So it is found by order: Kustomize keeps the order in
+// which it read the objects, and here they were read in the same order. A patch may have deleted some.
+func origins(k *kustomization, built []*resource.Resource) []object.Origin {
+	expected := k.expected(nil)
+	out := make([]object.Origin, len(built))
+	next, sorted := 0, k.spec.SortOptions != nil
+	for i, res := range built {
+		if j := counterpart(expected, next, res); j >= 0 {
+			out[i] = expected[j].Origin()
+			if !sorted {
+				next = j + 1
+			}
+		} else {
+			out[i] = object.Origin{File: k.file} // renamed by a patch, or made by a generator plugin
 		}
 	}
-	return object.Object{}
+	return out
 }
 
-// generated finds the entry of a generator in a kustomization file.
-func (g *graph) generated(file, generator string, res *resource.Resource) object.Origin {
-	if real, err := g.files.rec.Real(file); err == nil {
-		file = real
-	}
-	k := g.byFile[file]
-	if k == nil {
-		return object.Origin{File: file}
-	}
-	field := "configMapGenerator"
-	switch generator {
-	case "ConfigMapGenerator":
-	case "SecretGenerator":
-		field = "secretGenerator"
-	default:
-		field = "generators"
-	}
-	at := k.at(field, -1, "")
-	longest := 0
-	_, list := pair(k.root, field)
-	for i := 0; list != nil && i < len(list.Content); i++ {
-		_, name := pair(list.Content[i], "name")
-		// The longest name that is part of the result's is meant: "app" is part of "app-env-4f2k" as well.
-		if name != nil && len(name.Value) > longest && strings.Contains(res.GetName(), name.Value) {
-			longest, at = len(name.Value), k.at(field, i, "")
+// counterpart is the first object from start on that the result can have been made of: of its kind, and the one whose name is the
+// longest part of the result's, as names get prefixes and suffixes on the way. In order, that is nearly always the next.
+func counterpart(expected []object.Object, start int, res *resource.Resource) int {
+	gvk, name := res.GetGvk(), res.GetName()
+	best, longest := -1, -1
+	for j := start; j < len(expected); j++ {
+		key := expected[j].Key()
+		if key.Kind != gvk.Kind || key.Group != gvk.Group || len(key.Name) <= longest || !strings.Contains(name, key.Name) {
+			continue
+		}
+		best, longest = j, len(key.Name)
+		if j == start && start > 0 || key.Name == name {
+			break // the next in order: no need to look through all for each
 		}
 	}
-	return object.Origin{File: at.file, Line: at.line}
+	return best
 }
 
 var resourceID = regexp.MustCompile(`([A-Z][A-Za-z0-9]*)\.[A-Za-z0-9]*\.[^/\s]*/([a-z0-9][-a-z0-9.]*?)\.(\[noNs\]|[a-z0-9-]+)`)

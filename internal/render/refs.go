@@ -28,7 +28,9 @@ func (v *visitor) references() error {
 		}
 	}
 	steps := []func() error{
+		// The order of these three is the order of Kustomize's result.
 		v.resources,
+		v.generators,
 		func() error { return v.each("components", spec.Components, v.component) },
 		func() error { return v.each("crds", spec.Crds, v.values) },
 		func() error { return v.each("configurations", spec.Configurations, v.values) },
@@ -38,7 +40,6 @@ func (v *visitor) references() error {
 		v.openAPI,
 		v.patches,
 		v.replacements,
-		v.generators,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -100,6 +101,7 @@ func (v *visitor) resource(at place, p string) error {
 		}
 		v.objects[name] = objs
 	}
+	v.k.parts = append(v.k.parts, part{objs: objs})
 	v.k.total += len(objs)
 	v.k.bytes += len(data)
 	return nil
@@ -120,6 +122,9 @@ func (v *visitor) base(at place, dir string, configs bool) error {
 	base, err := v.visit(dir, at, v.chain, configs)
 	if err != nil {
 		return err
+	}
+	if !configs {
+		v.k.parts = append(v.k.parts, part{base: base})
 	}
 	v.k.includes(base)
 	return nil
