@@ -2,6 +2,7 @@ package render
 
 import (
 	"slices"
+	"strings"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 
@@ -62,13 +63,13 @@ func (v *visitor) configValues(places []place, values []any) error {
 		if !ok {
 			return at.errorf("expected the configuration of a generator or transformer")
 		}
-		if items, ok := m["items"].([]any); ok {
+		kind := object.New(m).Kind()
+		if items, ok := m["items"].([]any); ok && m["apiVersion"] != "builtin" && strings.HasSuffix(kind, "List") {
 			if err := v.configValues([]place{at}, items); err != nil {
 				return err
 			}
 			continue
 		}
-		kind := object.New(m).Kind()
 		switch {
 		case kind == "HelmChartInflationGenerator":
 			return at.errorf("%s: Helm charts are not supported yet: commit what `helm template` prints", kind)
@@ -95,7 +96,9 @@ func remoteIn(value any, isPath bool) (string, bool) {
 		}
 	case map[string]any:
 		for name, item := range value {
-			if p, found := remoteIn(item, slices.Contains(pathFields, name)); found {
+			// Plugins read their fields whatever the case of the letters.
+			loaded := slices.ContainsFunc(pathFields, func(f string) bool { return strings.EqualFold(f, name) })
+			if p, found := remoteIn(item, loaded); found {
 				return p, true
 			}
 		}

@@ -59,7 +59,9 @@ func (v *visitor) patch(pathAt place, file string, inlineAt place, inline string
 
 // pathOrPatch is the old form, in which a text is either.
 func (v *visitor) pathOrPatch(at place, text string) error {
-	if strings.Contains(text, "\n") || strings.Contains(text, ": ") {
+	// Kustomize tries it as a path first: "https://host/a: b" is one, though it is a map as well.
+	inline := strings.Contains(text, "\n") || strings.Contains(text, ": ")
+	if inline && !remote(text) {
 		return v.patchContent(at, []byte(text))
 	}
 	return v.patch(at, text, at, "")
