@@ -108,6 +108,9 @@ type AppStatus struct {
 	// Applied is the commit whose render was applied completely last.
 	Applied Revision `json:"applied,omitempty"`
 
+	// Inputs identifies what the wanted revision renders from: equal inputs, equal digest.
+	Inputs string `json:"inputs,omitempty"`
+
 	// Objects is how many objects the app claims.
 	Objects int32 `json:"objects"`
 	// Unhealthy are the first of the objects that are not healthy.

@@ -59,6 +59,8 @@ type Ledger interface {
 type Neighbours interface {
 	// Claims reports whether another app exists under that owner mark and wants the object, or may want it.
 	Claims(by app.Owner, key object.Key) bool
+	// Wants is told what an app wants, once it is known in which namespaces.
+	Wants(app.Name, []object.Key)
 	// Census says what the environment says about deleting the given keys of an app.
 	Census(of app.Name, keys []object.Key) plan.Census
 }
@@ -116,6 +118,8 @@ type Outcome struct {
 	Claimed int
 	// Again is when to look again though nothing happens; zero: not needed.
 	Again time.Duration
+	// Unplaced is why the wanted objects contradict each other; nil if they do not. Nothing but repairs was done then.
+	Unplaced error
 	// Undone and Left are the hand edits that were repaired, and those that were left in place.
 	Undone, Left []plan.Step
 }
@@ -157,6 +161,11 @@ func (e *Engine) Preload(r app.Record) {
 	r.Bundle = nil
 	e.setRecord(m, r)
 	m.loaded = true
+}
+
+// Refresh lets the next pass ask the API server again for whatever is not as it was applied.
+func (e *Engine) Refresh(n app.Name) {
+	clear(e.remember(n).asked)
 }
 
 // Forget drops what is remembered of an app: it no longer exists.

@@ -30,10 +30,12 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
+	var out Outcome
 	if err := e.stage("place", func() error { return e.place(ctx, m, s) }); err != nil {
 		if fault.KindOf(err) != fault.Invalid {
 			return Outcome{}, err
 		}
+		out.Unplaced = err
 		s.Rendered, s.Objects, s.Blocked = false, nil, err.Error()
 		m.placed = placed{}
 	}
@@ -44,7 +46,6 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	if wait != "" && s.Blocked == "" {
 		s.Blocked = wait
 	}
-	var out Outcome
 	for range rounds {
 		more, err := e.round(ctx, session, m, s, &out)
 		if err != nil || !more {

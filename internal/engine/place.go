@@ -49,6 +49,11 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	}
 	p.batches, p.digest = batches, s.Digest+s.Namespace
 	m.placed = p
+	keys := make([]object.Key, 0, len(p.objects))
+	for k := range p.objects {
+		keys = append(keys, k)
+	}
+	e.Neighbours.Wants(s.Name, keys)
 	return nil
 }
 

@@ -1,0 +1,362 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/report"
+)
+
+// refusedAgain is when a refused app is tried again though nothing changed: a quota, a right or a policy may have.
+const refusedAgain = 30 * time.Second
+
+// reconcileApp renders an app if it has to be, runs a pass, and says how it stands.
+func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	if err := c.preload(ctx); err != nil {
+		return reconcile.Result{}, err
+	}
+	c.mu.Lock()
+	m := c.apps[app.Owner{Namespace: req.Namespace, Name: req.Name}]
+	c.mu.Unlock()
+	if m == nil {
+		return reconcile.Result{}, nil // its environment has not been read, or is gone
+	}
+	env, envRules, ruleErr := c.settings(fleet.Of(m.name))
+	if env == nil || m.source() == "" && !m.isRemoved() {
+		return reconcile.Result{}, nil
+	}
+	obj, err := c.appObject(ctx, m, env)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if ruleErr != nil {
+		return reconcile.Result{}, c.finish(ctx, m, obj, report.Finding{Broken: ruleErr})
+	}
+	if err := c.render(ctx, m, envRules); err != nil {
+		return reconcile.Result{}, err
+	}
+	return c.pass(ctx, m, env, obj)
+}
+
+func (m *member) isRemoved() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.removed
+}
+
+// settings returns an environment's spec and rules; nil if the environment is not known.
+func (c *controller) settings(e fleet.Environment) (*v1alpha1.Environment, app.Health, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st := c.envs[e]
+	if st == nil {
+		return nil, app.Health{}, nil
+	}
+	return st.spec, st.rules, st.ruleErr
+}
+
+// appObject returns the App object of a member, made or brought up to date.
+func (c *controller) appObject(ctx context.Context, m *member, env *v1alpha1.Environment) (*v1alpha1.App, error) {
+	m.mu.Lock()
+	p, removed := m.place, m.removed
+	m.mu.Unlock()
+	obj := &v1alpha1.App{}
+	err := c.client.Get(ctx, client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}, obj)
+	switch {
+	case apierrors.IsNotFound(err):
+		obj = &v1alpha1.App{
+			ObjectMeta: metav1.ObjectMeta{Namespace: m.name.Namespace, Name: m.name.Object(), OwnerReferences: ownedBy(env)},
+			Spec:       v1alpha1.AppSpec{Environment: m.name.Environment, Name: m.name.App, Repository: p.repository, Path: p.dir},
+		}
+		if removed && len(c.engine.Claims(m.name)) == 0 {
+			return obj, nil // nothing to show: it goes as it came
+		}
+		err = c.client.Create(ctx, obj)
+		if apierrors.IsAlreadyExists(err) {
+			err = c.reader.Get(ctx, client.ObjectKeyFromObject(obj), obj)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("create App %s: %w", m.name, err)
+		}
+	case err != nil:
+		return nil, err
+	case !removed && (obj.Spec.Repository != p.repository || obj.Spec.Path != p.dir):
+		base := obj.DeepCopy()
+		obj.Spec.Repository, obj.Spec.Path = p.repository, p.dir
+		if err := c.client.Patch(ctx, obj, client.MergeFrom(base)); err != nil {
+			return nil, fmt.Errorf("update App %s: %w", m.name, err)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.haveStatus {
+		m.haveStatus, m.status = true, *obj.Status.DeepCopy()
+	}
+	return obj, nil
+}
+
+// subject describes an app to the engine.
+func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1.App) engine.Subject {
+	d := env.Spec.Destination
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	namespace := strings.NewReplacer("{app}", m.name.App, "{environment}", m.name.Environment).Replace(d.Namespace)
+	s := engine.Subject{
+		Name:            m.name,
+		Identity:        app.Identity{Namespace: m.name.Namespace, ServiceAccount: cmp.Or(d.ServiceAccount, "default")},
+		Namespace:       cmp.Or(namespace, m.name.Namespace),
+		CreateNamespace: d.CreateNamespace,
+		Policy:          policyOf(env),
+		Rules:           m.rules,
+		Rendered:        m.rendered, Objects: m.objects, Digest: m.digest, Revision: m.wanted.Revision,
+		Approved: obj.Annotations[AnnotationApprove],
+	}
+	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil
+	if m.broken != nil {
+		s.Blocked = m.broken.Error()
+	}
+	return s
+}
+
+func policyOf(env *v1alpha1.Environment) app.Policy {
+	return app.Policy{
+		ReportDrift: env.Spec.Sync.Drift == v1alpha1.DriftReport,
+		Suspended:   env.Spec.Sync.Suspend,
+		Interactive: env.Spec.Sync.Interactive,
+	}
+}
+
+// pass runs the engine and writes what it found.
+func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environment, obj *v1alpha1.App) (reconcile.Result, error) {
+	s := c.subject(m, env, obj)
+	f := report.Finding{LastHandledSync: obj.Annotations[AnnotationSync], Suspended: suspension(env, obj)}
+	m.mu.Lock()
+	f.Broken, f.Removed = m.broken, m.removed
+	m.mu.Unlock()
+	if f.Broken == nil && !f.Removed {
+		if f.Waits = c.fleet.Waits(m.name); f.Waits != "" {
+			s.Blocked = f.Waits
+		}
+	}
+	if asked := obj.Annotations[AnnotationSync]; asked != m.stored().LastHandledSync {
+		c.engine.Refresh(m.name)
+	}
+	out, err := c.engine.Pass(ctx, s)
+	if out.Unplaced != nil && f.Broken == nil {
+		f.Broken = out.Unplaced
+		c.fleet.Broken(m.name, out.Unplaced.Error(), mentions(m.place.head.snapshot.Tree, m.place.dir))
+	}
+	f.Looked, f.Plan, f.Health, f.Claimed, f.Undone, f.Err = true, out.Plan, out.Health, out.Claimed, out.Undone, err
+	if out.Health == nil {
+		f.Looked = false
+	}
+	for _, r := range out.Results {
+		if r.Err != nil {
+			f.Errors = append(f.Errors, report.StepError{Key: r.Step.Key, Err: r.Err, At: r.Step.Object.Origin().String()})
+		}
+	}
+	c.metrics.pass(out, err)
+	if f.Removed && f.Looked && err == nil && out.Claimed == 0 {
+		return reconcile.Result{}, c.removeApp(ctx, m, obj, out)
+	}
+	f.Was = m.stored()
+	if err := c.finish(ctx, m, obj, f); err != nil {
+		return reconcile.Result{}, err
+	}
+	c.tell(obj, out, m.stored().Drift.Total > f.Was.Drift.Total)
+	c.afterPass(m, f)
+	return again(out, f, err)
+}
+
+func suspension(env *v1alpha1.Environment, obj *v1alpha1.App) string {
+	if s := obj.Spec.Suspend; s != nil {
+		text := "suspended"
+		if s.By != "" {
+			text += " by " + s.By
+		}
+		if s.Because != "" {
+			text += ": " + s.Because
+		}
+		return clipText(text, 400)
+	}
+	if env.Spec.Sync.Suspend {
+		return "environment " + suspendedText(env)
+	}
+	return ""
+}
+
+// again says when the app is looked at next though nothing happens.
+func again(out engine.Outcome, f report.Finding, err error) (reconcile.Result, error) {
+	if err != nil && f.Suspended == "" {
+		k := fault.KindOf(err)
+		if k == fault.Conflict {
+			return reconcile.Result{RequeueAfter: 50 * time.Millisecond}, nil
+		}
+		if after := fault.After(err); after > 0 {
+			return reconcile.Result{RequeueAfter: after}, nil
+		}
+		return reconcile.Result{}, err // back off
+	}
+	refused := len(out.Plan.Refused) > 0 || len(f.Errors) > 0 || out.Plan.Blocked != "" && f.Broken == nil && f.Waits == ""
+	unknown := len(out.Plan.Waiting) > 0
+	next := out.Again
+	if (refused || unknown) && f.Suspended == "" && (next == 0 || next > refusedAgain) {
+		next = refusedAgain
+	}
+	return reconcile.Result{RequeueAfter: next}, nil
+}
+
+// afterPass wakes who waited for what this pass changed.
+func (c *controller) afterPass(m *member, f report.Finding) {
+	st := m.stored()
+	for _, n := range c.fleet.Ready(m.name, isReady(st)) {
+		c.appQueue.add(n.Namespace, n.Object())
+	}
+	m.mu.Lock()
+	m.waiting = len(f.Plan.Waiting) > 0
+	m.mu.Unlock()
+	if c.fleet.Idle() {
+		c.wakeWaiting()
+	}
+	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
+}
+
+// statusDelay gathers the changes of many apps into one status of their environment.
+const statusDelay = 200 * time.Millisecond
+
+// wakeWaiting wakes the apps that wait for something outside: that every app is read, that a kind appears.
+func (c *controller) wakeWaiting() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for owner, m := range c.apps {
+		m.mu.Lock()
+		waiting := m.waiting
+		m.waiting = false
+		m.mu.Unlock()
+		if waiting {
+			c.appQueue.add(owner.Namespace, owner.Name)
+		}
+	}
+}
+
+func isReady(st v1alpha1.AppStatus) bool { return meta.IsStatusConditionTrue(st.Conditions, "Ready") }
+
+func isFailed(st v1alpha1.AppStatus) bool {
+	return meta.IsStatusConditionTrue(st.Conditions, "Stalled")
+}
+
+// removeApp lets an app go whose objects are all gone.
+func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App, out engine.Outcome) error {
+	c.tell(obj, out, false)
+	if err := c.engine.Release(ctx, m.name); err != nil {
+		return err
+	}
+	if err := client.IgnoreNotFound(c.client.Delete(ctx, obj)); err != nil {
+		return fmt.Errorf("delete App %s: %w", m.name, err)
+	}
+	c.mu.Lock()
+	delete(c.apps, m.name.Owner())
+	c.mu.Unlock()
+	c.fleet.Gone(m.name)
+	c.metrics.forget(m.name)
+	c.log.Info("app removed", "app", m.name.String())
+	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
+	return nil
+}
+
+// finish writes the status of an app, if it changed, and says so in an Event where a person should know.
+func (c *controller) finish(ctx context.Context, m *member, obj *v1alpha1.App, f report.Finding) error {
+	m.mu.Lock()
+	f.Was, f.Generation, f.Now = m.status, obj.Generation, c.now()
+	f.Wanted = m.wanted
+	f.Inputs = m.status.Inputs
+	if m.rendered || m.broken != nil {
+		f.Inputs = m.inputs.Digest()
+	}
+	m.mu.Unlock()
+	next := report.App(f)
+	c.metrics.app(m.name, next)
+	if equality.Semantic.DeepEqual(next, f.Was) || obj.UID == "" {
+		return nil
+	}
+	base := obj.DeepCopy()
+	base.Status = f.Was
+	obj.Status = next
+	if err := c.client.Status().Patch(ctx, obj, client.MergeFrom(base)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	m.mu.Lock()
+	m.status = *next.DeepCopy()
+	m.mu.Unlock()
+	if next.Phase != f.Was.Phase || next.Reason != f.Was.Reason {
+		c.log.InfoContext(ctx, "app status", "app", m.name.String(), "phase", string(next.Phase), "health", next.Health, "reason", next.Reason)
+	}
+	bad := next.Phase == v1alpha1.PhaseFailed || next.Phase == v1alpha1.PhaseHeld
+	if bad && next.Reason != f.Was.Reason {
+		c.warn(obj, string(next.Phase), "Sync", next.Reason)
+	}
+	if next.Applied.Revision != f.Was.Applied.Revision {
+		c.note(obj, "Applied", "Sync", fmt.Sprintf("applied %s by %s: %s", next.Applied.Revision, next.Applied.Author, next.Applied.Subject))
+	}
+	return nil
+}
+
+// tell writes the Events of what a pass did: hand edits that were undone, objects that were deleted.
+func (c *controller) tell(obj *v1alpha1.App, out engine.Outcome, drifted bool) {
+	if obj.UID == "" {
+		return
+	}
+	for _, s := range out.Undone {
+		c.warn(obj, "DriftUndone", "Repair", edited(s)+"; undone")
+	}
+	for _, s := range out.Left {
+		if drifted {
+			c.warn(obj, "Drift", "Report", edited(s)+"; left as it is, since sync.drift is Report")
+		}
+	}
+	var deleted []string
+	for _, r := range out.Results {
+		if r.Err == nil && r.Step.Do == plan.Delete {
+			deleted = append(deleted, r.Step.Key.String())
+		}
+	}
+	if len(deleted) > 0 {
+		c.note(obj, "Pruned", "Prune", "deleted what Git no longer has: "+strings.Join(deleted, ", "))
+	}
+	for _, n := range out.Plan.Kept {
+		c.note(obj, "Kept", "Prune", n.Key.String()+": "+n.Text)
+	}
+}
+
+// edited says who changed what, and when.
+func edited(s plan.Step) string {
+	if s.Live.IsZero() {
+		return s.Key.String() + " was deleted by hand (the API server keeps no record of who did it)"
+	}
+	fields := make([]string, 0, len(s.Edit.Fields))
+	for _, p := range s.Edit.Fields {
+		fields = append(fields, string(p))
+	}
+	who := cmp.Or(s.Edit.Manager, "an unknown manager")
+	text := fmt.Sprintf("%s changed %s of %s", who, clipText(strings.Join(fields, ", "), 300), s.Key)
+	if !s.Edit.At.IsZero() {
+		text += " at " + s.Edit.At.UTC().Format(time.RFC3339)
+	}
+	return text
+}

@@ -1,0 +1,167 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/cluster"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/ledger"
+	"github.com/fairlead-cd/fairlead/internal/live"
+)
+
+// Annotations by which people ask for something.
+const (
+	AnnotationSync    = "fairlead.dev/sync-requested"
+	AnnotationApprove = "fairlead.dev/approve"
+)
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// controller is what the reconcilers share.
+type controller struct {
+	client  client.Client // reads from the cache
+	reader  client.Reader // reads from the API server
+	events  events.EventRecorder
+	cluster *cluster.Cluster
+	store   *live.Store
+	engine  *engine.Engine
+	fleet   *fleet.Fleet
+	ledger  *ledger.Ledger
+	metrics *metrics
+	log     *slog.Logger
+	now     func() time.Time
+	dataDir string
+
+	repoQueue, envQueue, appQueue *wakeup
+
+	mu      sync.Mutex
+	repos   map[types.NamespacedName]*repository
+	mirrors map[string]*mirror
+	envs    map[fleet.Environment]*environment
+	apps    map[app.Owner]*member
+
+	preloaded sync.Mutex
+	isLoaded  bool
+}
+
+// wakeup hands requests to a controller's queue once it runs; before that they need not be remembered, since a controller that starts looks at everything.
+type wakeup struct {
+	mu sync.Mutex
+	q  queue
+}
+
+func (w *wakeup) start(_ context.Context, q queue) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.q = q
+	return nil
+}
+
+func (w *wakeup) add(namespace, name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.q != nil {
+		w.q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
+	}
+}
+
+func (w *wakeup) after(namespace, name string, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.q != nil {
+		w.q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}, d)
+	}
+}
+
+// preload reads the ledger once, before the first app is looked at: whatever an earlier process claimed is known from the start.
+func (c *controller) preload(ctx context.Context) error {
+	c.preloaded.Lock()
+	defer c.preloaded.Unlock()
+	if c.isLoaded {
+		return nil
+	}
+	all, broken, err := c.ledger.List(ctx)
+	if err != nil {
+		return err
+	}
+	for name, why := range broken {
+		c.log.ErrorContext(ctx, "ledger Secret is not readable; its app is left alone until it is mended or deleted", "secret", name, "error", why)
+	}
+	envs := map[fleet.Environment]bool{}
+	for name, r := range all {
+		e := fleet.Of(name)
+		exists, asked := envs[e]
+		if !asked {
+			if exists, err = c.environmentExists(ctx, e); err != nil {
+				return err
+			}
+			envs[e] = exists
+		}
+		c.engine.Preload(r)
+		if !exists {
+			if err := c.engine.Release(ctx, name); err != nil {
+				return err
+			}
+			c.log.InfoContext(ctx, "released the objects of an app whose Environment is gone", "app", name.String(), "objects", len(r.Claims))
+			continue
+		}
+		c.fleet.Stale(e)
+		c.member(name)
+	}
+	c.isLoaded = true
+	return nil
+}
+
+// environmentExists asks the API server, not the cache: an answer that is not a clear "no" is a yes or an error.
+func (c *controller) environmentExists(ctx context.Context, e fleet.Environment) (bool, error) {
+	var env v1alpha1.Environment
+	err := c.reader.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: e.Name}, &env)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read Environment %s/%s: %w", e.Namespace, e.Name, err)
+	}
+	return true, nil
+}
+
+// warn and note write an Event. Events are for people: what must not be lost is in the status.
+func (c *controller) warn(obj client.Object, reason, action, text string) {
+	c.events.Eventf(obj, nil, corev1.EventTypeWarning, reason, action, "%s", clipEvent(text))
+}
+
+func (c *controller) note(obj client.Object, reason, action, text string) {
+	c.events.Eventf(obj, nil, corev1.EventTypeNormal, reason, action, "%s", clipEvent(text))
+}
+
+// clipEvent keeps a note below the 1 kB that the API server accepts.
+func clipEvent(s string) string {
+	const most = 900
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return s
+}
+
+func ownedBy(env *v1alpha1.Environment) []metav1.OwnerReference {
+	yes := true
+	return []metav1.OwnerReference{{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: "Environment", Name: env.Name, UID: env.UID, Controller: &yes, BlockOwnerDeletion: nil,
+	}}
+}

@@ -1,0 +1,472 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/discover"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/health"
+)
+
+// finalizer is set only on environments whose deletion deletes their objects.
+const finalizer = "fairlead.dev/prune"
+
+// environment is what is known of an Environment between looks. Its own reconciler writes it, under the controller's lock.
+type environment struct {
+	spec    *v1alpha1.Environment
+	rules   app.Health
+	ruleErr error
+	read    string // what the apps were last found in: the spec's generation and the commits
+	sources []v1alpha1.SourceStatus
+	commit  string
+	problem error
+	synced  string
+	status  v1alpha1.EnvironmentStatus
+	known   bool
+}
+
+func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	e := fleet.Environment{Namespace: req.Namespace, Name: req.Name}
+	if err := c.preload(ctx); err != nil {
+		return reconcile.Result{}, err
+	}
+	var env v1alpha1.Environment
+	err := c.client.Get(ctx, req.NamespacedName, &env)
+	if apierrors.IsNotFound(err) {
+		return reconcile.Result{}, c.dropEnvironment(ctx, e)
+	}
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	st := c.environment(e, &env)
+	if !env.DeletionTimestamp.IsZero() {
+		return c.deleteEnvironment(ctx, e, &env)
+	}
+	if err := c.finalize(ctx, &env); err != nil {
+		return reconcile.Result{}, err
+	}
+	if asked := env.Annotations[AnnotationSync]; asked != st.synced {
+		c.requestSync(&env, st, asked)
+	}
+	if err := c.find(ctx, e, &env, st); err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{}, c.environmentStatus(ctx, e, &env, st)
+}
+
+func (c *controller) environment(e fleet.Environment, env *v1alpha1.Environment) *environment {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st := c.envs[e]
+	if st == nil {
+		st = &environment{status: *env.Status.DeepCopy(), synced: env.Status.LastHandledSync, known: true}
+		c.envs[e] = st
+	}
+	if st.spec == nil || st.spec.Generation != env.Generation {
+		st.rules = healthOf(env.Spec.Health)
+		_, st.ruleErr = health.Compile(st.rules)
+	}
+	st.spec = env.DeepCopy()
+	return st
+}
+
+func healthOf(h *v1alpha1.Health) app.Health {
+	if h == nil {
+		return app.Health{}
+	}
+	out := app.Health{Deadline: h.Deadline.Duration}
+	for _, r := range h.Rules {
+		out.Rules = append(out.Rules, app.HealthRule(r))
+	}
+	return out
+}
+
+// finalize sets or drops the finalizer as spec.deletion says.
+func (c *controller) finalize(ctx context.Context, env *v1alpha1.Environment) error {
+	want := env.Spec.Deletion == v1alpha1.DeletionPrune
+	if want == controllerutil.ContainsFinalizer(env, finalizer) {
+		return nil
+	}
+	base := env.DeepCopy()
+	if want {
+		controllerutil.AddFinalizer(env, finalizer)
+	} else {
+		controllerutil.RemoveFinalizer(env, finalizer)
+	}
+	return c.client.Patch(ctx, env, client.MergeFrom(base))
+}
+
+// requestSync asks every repository of the environment now, and lets every app be looked at.
+func (c *controller) requestSync(env *v1alpha1.Environment, st *environment, asked string) {
+	c.mu.Lock()
+	st.synced = asked
+	for _, s := range env.Spec.Sources {
+		if r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}]; r != nil {
+			r.hooked = true
+		}
+	}
+	c.mu.Unlock()
+	for _, s := range env.Spec.Sources {
+		c.repoQueue.add(env.Namespace, s.Repository)
+	}
+	for _, n := range c.fleet.Apps(fleet.Environment{Namespace: env.Namespace, Name: env.Name}) {
+		c.appQueue.add(n.Namespace, n.Object())
+	}
+}
+
+// find reads the apps of an environment from its sources, if anything changed since they were read last.
+func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
+	heads, read := c.heads(env)
+	if read == st.read {
+		return nil
+	}
+	began := c.now()
+	found := c.findIn(heads)
+	c.metrics.stage("discover", c.now().Sub(began), found.err)
+	c.mu.Lock()
+	st.sources, st.problem, st.commit = found.sources, found.err, ""
+	if len(heads) > 0 && heads[0].err == nil {
+		st.commit = heads[0].head.Commit.Short()
+	}
+	c.mu.Unlock()
+	c.adopt(ctx, e, env, st, found)
+	st.read = read
+	return nil
+}
+
+// sourceHead is one source of an environment and what its ref names.
+type sourceHead struct {
+	source v1alpha1.Source
+	head   head
+	err    error // why there is no usable head
+	note   error // why the head may be old
+}
+
+// heads returns what every source names now, and a text that changes when any of it, or the spec, does.
+func (c *controller) heads(env *v1alpha1.Environment) ([]sourceHead, string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]sourceHead, 0, len(env.Spec.Sources))
+	read := fmt.Sprint(env.Generation)
+	for _, s := range env.Spec.Sources {
+		x := sourceHead{source: s}
+		r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}]
+		h, ok := head{}, false
+		if r != nil {
+			h, ok = r.heads[refOf(s.Ref)]
+		}
+		switch {
+		case r == nil:
+			x.err = fault.Newf(fault.Invalid, "Repository %s/%s does not exist", env.Namespace, s.Repository)
+		case !ok:
+			x.err = fault.Newf(fault.Transient, "Repository %s has not been read yet", s.Repository)
+		case h.snapshot.Tree == nil:
+			x.err = h.err
+		default:
+			x.head, x.note = h, h.err
+		}
+		out = append(out, x)
+		read += fmt.Sprintf(" %s@%s %v %v", s.Repository, x.head.Commit, x.err, x.note)
+	}
+	return out, read
+}
+
+// finding is the apps that were found, and what stands in the way.
+type finding struct {
+	apps    map[string]place // by app name
+	sources []v1alpha1.SourceStatus
+	// failed are the sources that could not be read: their apps stay as they are.
+	failed map[string]bool // by repository and path
+	err    error           // the first problem of the environment as a whole
+}
+
+// place is where an app was found; problem is why it cannot be used.
+type place struct {
+	repository, dir, pattern string
+	head                     head
+	problem                  error
+}
+
+func (c *controller) findIn(heads []sourceHead) finding {
+	f := finding{apps: map[string]place{}, failed: map[string]bool{}}
+	var read []discover.Source
+	var at []sourceHead // beside read
+	for _, h := range heads {
+		st := v1alpha1.SourceStatus{Repository: h.source.Repository, Path: h.source.Path}
+		err := h.err
+		if err == nil {
+			st.Revision = h.head.Revision()
+			var res discover.Result
+			if res, err = search(h); err == nil {
+				st.Apps = int32(len(res.Found))
+				read = append(read, discover.Source{Place: "repository " + h.source.Repository + ", " + h.source.Path, Result: res})
+				at = append(at, h)
+			}
+		}
+		if err != nil {
+			f.failed[h.source.Repository+" "+h.source.Path] = true
+		}
+		if err = cmp.Or(err, h.note); err != nil {
+			st.Error = clipText(err.Error(), 500)
+			f.err = errors.Join(f.err, err)
+		}
+		f.sources = append(f.sources, st)
+	}
+	f.merge(discover.Merge(read...), at)
+	return f
+}
+
+// search finds the apps of one source. That its directory does not exist is an error: it is more likely a mistake than the end of every app.
+func search(h sourceHead) (discover.Result, error) {
+	res, err := discover.Apps(h.head.snapshot.Tree, h.source.Path)
+	if err == nil && res.Missing != "" {
+		err = fault.Newf(fault.Invalid, "directory %s does not exist in %s: no app is found there, and none is removed", res.Missing, h.head.Revision())
+	}
+	return res, err
+}
+
+// merge notes where each app is. A directory that cannot be used is an app with a problem: that is not the same as no app.
+func (f *finding) merge(res discover.Result, at []sourceHead) {
+	put := func(name, dir string, i int, problem error) {
+		h := at[i]
+		f.apps[name] = place{repository: h.source.Repository, dir: dir, pattern: h.source.Path, head: h.head, problem: problem}
+	}
+	for _, x := range res.Found {
+		put(x.Name, x.Dir, x.Source, nil)
+	}
+	for _, p := range res.Problems {
+		err := fault.Newf(fault.Invalid, "%s", p)
+		f.err = errors.Join(f.err, err)
+		if _, ok := f.apps[p.Name]; !ok && len(validation.IsDNS1123Label(p.Name)) == 0 {
+			put(p.Name, p.Dir, 0, err)
+		}
+	}
+}
+
+// adopt tells the fleet and the apps what was found.
+func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, f finding) {
+	var all, changed, removed []app.Name
+	for name, p := range f.apps {
+		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
+		if len(n.Object()) > 63 {
+			p.problem = fault.Newf(fault.Invalid, "%s: the name %s has more than 63 characters, the most that a label holds: shorten the directory or the environment", p.dir, n.Object())
+		}
+		all = append(all, n)
+		if c.member(n).found(p, env) {
+			changed = append(changed, n)
+		}
+	}
+	for _, n := range c.known(ctx, e) {
+		if _, ok := f.apps[n.App]; ok {
+			continue
+		}
+		m := c.member(n)
+		if len(f.failed) > 0 && (m.source() == "" || f.failed[m.source()]) {
+			all = append(all, n) // its source was not read: that it was not found says nothing
+			continue
+		}
+		m.gone()
+		removed = append(removed, n)
+	}
+	c.fleet.Found(e, budgetOf(env), all, changed, removed)
+	wake := slices.Concat(changed, removed)
+	if ruleless := st.status.ObservedGeneration != env.Generation; ruleless {
+		wake = slices.Concat(all, removed)
+	}
+	for _, n := range wake {
+		c.appQueue.add(n.Namespace, n.Object())
+	}
+	c.log.InfoContext(ctx, "apps found", "environment", env.Namespace+"/"+env.Name, "commit", st.commit,
+		"apps", len(all), "changed", len(changed), "removed", len(removed), "error", f.err)
+	if len(changed) == 0 {
+		c.wakeWaiting()
+	}
+}
+
+func budgetOf(env *v1alpha1.Environment) fleet.Budget {
+	b := fleet.Budget{MaxObjects: -1, MaxPercent: -1}
+	if p := env.Spec.Sync.Prune.MaxObjects; p != nil {
+		b.MaxObjects = int(*p)
+	}
+	if p := env.Spec.Sync.Prune.MaxPercent; p != nil {
+		b.MaxPercent = int(*p)
+	}
+	return b
+}
+
+// known lists the apps that an environment had: those in memory, and those that an earlier process wrote.
+func (c *controller) known(ctx context.Context, e fleet.Environment) []app.Name {
+	names := c.fleet.Apps(e)
+	var apps v1alpha1.AppList
+	if err := c.client.List(ctx, &apps, client.InNamespace(e.Namespace)); err != nil {
+		return names
+	}
+	for i := range apps.Items {
+		spec := apps.Items[i].Spec
+		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: spec.Name}
+		if spec.Environment == e.Name && !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// dropEnvironment forgets an Environment that was deleted, and releases what its apps claim: the objects go on running.
+func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) error {
+	if exists, err := c.environmentExists(ctx, e); err != nil || exists {
+		return err
+	}
+	names := c.fleet.Drop(e)
+	c.mu.Lock()
+	delete(c.envs, e)
+	for _, n := range names {
+		delete(c.apps, n.Owner())
+	}
+	c.mu.Unlock()
+	for _, n := range names {
+		if err := c.engine.Release(ctx, n); err != nil {
+			c.fleet.Stale() // nothing follows: the names are found again in the ledger at the next start
+			return err
+		}
+	}
+	if len(names) > 0 {
+		c.log.InfoContext(ctx, "environment deleted: its objects are released and go on running", "environment", e.Namespace+"/"+e.Name, "apps", len(names))
+	}
+	return nil
+}
+
+// deleteEnvironment prunes an Environment that is being deleted and asked for it, then lets it go.
+func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment) (reconcile.Result, error) {
+	if !controllerutil.ContainsFinalizer(env, finalizer) {
+		return reconcile.Result{}, nil
+	}
+	names := c.known(ctx, e)
+	left := 0
+	for _, n := range names {
+		c.member(n).gone()
+		if len(c.engine.Claims(n)) > 0 {
+			left++
+		}
+	}
+	if why, gone := c.identityGone(ctx, env); gone && left > 0 {
+		c.warn(env, "Released", "Delete", fmt.Sprintf("%s: the objects of %d apps are released instead of deleted and go on running", why, left))
+		left = 0
+	}
+	if left > 0 {
+		c.fleet.Found(e, budgetOf(env), nil, nil, names)
+		for _, n := range names {
+			c.appQueue.add(n.Namespace, n.Object())
+		}
+		return reconcile.Result{RequeueAfter: 2 * time.Second}, nil
+	}
+	base := env.DeepCopy()
+	controllerutil.RemoveFinalizer(env, finalizer)
+	return reconcile.Result{}, client.IgnoreNotFound(c.client.Patch(ctx, env, client.MergeFrom(base)))
+}
+
+// identityGone reports whether the ServiceAccount that would delete an environment's objects is gone, or its namespace is.
+func (c *controller) identityGone(ctx context.Context, env *v1alpha1.Environment) (string, bool) {
+	var sa metav1.PartialObjectMetadata
+	sa.APIVersion, sa.Kind = "v1", "ServiceAccount"
+	name := types.NamespacedName{Namespace: env.Namespace, Name: env.Spec.Destination.ServiceAccount}
+	err := c.reader.Get(ctx, name, &sa)
+	if apierrors.IsNotFound(err) || err == nil && !sa.DeletionTimestamp.IsZero() {
+		return "ServiceAccount " + name.String() + " is gone", true
+	}
+	var ns metav1.PartialObjectMetadata
+	ns.APIVersion, ns.Kind = "v1", "Namespace"
+	err = c.reader.Get(ctx, types.NamespacedName{Name: env.Namespace}, &ns)
+	if apierrors.IsNotFound(err) || err == nil && !ns.DeletionTimestamp.IsZero() {
+		return "namespace " + env.Namespace + " is going", true
+	}
+	return "", false
+}
+
+// environmentStatus writes where an environment stands, if that changed.
+func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
+	next := *st.status.DeepCopy()
+	c.mu.Lock()
+	next.ObservedGeneration, next.LastHandledSync = env.Generation, st.synced
+	next.Commit, next.Sources = st.commit, slices.Clone(st.sources)
+	problem := errors.Join(st.ruleErr, st.problem)
+	c.mu.Unlock()
+	var worst string
+	next.Apps, worst = c.count(e)
+	reason, message := "Ready", fmt.Sprintf("%d of %d apps are ready", next.Apps.Ready, next.Apps.Total)
+	ready := problem == nil && next.Apps.Ready == next.Apps.Total
+	switch {
+	case problem != nil:
+		reason, message = "SourceFailed", clipText(problem.Error(), 700)
+	case env.Spec.Sync.Suspend:
+		reason, message, ready = "Suspended", suspendedText(env), false
+	case !ready:
+		reason, message = "Apps", message+worst
+	}
+	setConditions(&next.Conditions, env.Generation, c.now(), ready, problem != nil && stalled(problem) || next.Apps.Failed+next.Apps.Held > 0, reason, message)
+	if equality.Semantic.DeepEqual(next, st.status) {
+		return nil
+	}
+	if problem != nil && !sameMessage(st.status.Conditions, message) {
+		c.warn(env, reason, "Find", message)
+	}
+	base := env.DeepCopy()
+	base.Status = st.status
+	env.Status = next
+	if err := c.client.Status().Patch(ctx, env, client.MergeFrom(base)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	st.status = *next.DeepCopy()
+	return nil
+}
+
+// count counts the apps by how they are, and names the first that is not well.
+func (c *controller) count(e fleet.Environment) (v1alpha1.AppCounts, string) {
+	var n v1alpha1.AppCounts
+	worst := ""
+	for _, name := range c.fleet.Apps(e) {
+		st := c.member(name).stored()
+		n.Total++
+		ready := isReady(st)
+		switch {
+		case ready:
+			n.Ready++
+		case st.Phase == v1alpha1.PhaseHeld:
+			n.Held++
+		case isFailed(st):
+			n.Failed++
+		}
+		if !ready && worst == "" && st.Reason != "" {
+			worst = "; " + name.App + ": " + st.Reason
+		}
+	}
+	return n, clipText(worst, 400)
+}
+
+func suspendedText(env *v1alpha1.Environment) string {
+	text := "suspended"
+	if by := env.Annotations["fairlead.dev/suspended-by"]; by != "" {
+		text += " by " + by
+	}
+	if why := env.Annotations["fairlead.dev/suspended-because"]; why != "" {
+		text += ": " + why
+	}
+	return clipText(strings.TrimSpace(text), 300)
+}

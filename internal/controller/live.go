@@ -1,0 +1,104 @@
+package controller
+
+import (
+	"context"
+
+	"k8s.io/client-go/dynamic"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/live"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/observed"
+)
+
+// watched is the live store as the engine sees it.
+type watched struct{ store *live.Store }
+
+func (w watched) Track(id app.Identity, r object.Resource, namespaces ...string) engine.Watch {
+	return engine.Watch(w.store.Track(live.Kind{Identity: id, Resource: r}, namespaces...))
+}
+
+func (w watched) Entry(id app.Identity, r object.Resource, key object.Key) observed.Entry {
+	return w.store.Entry(live.Kind{Identity: id, Resource: r}, key)
+}
+
+func (w watched) Put(id app.Identity, r object.Resource, o object.Object) observed.Entry {
+	return w.store.Put(live.Kind{Identity: id, Resource: r}, o)
+}
+
+// autoscalers is how every supported cluster serves HorizontalPodAutoscalers.
+var autoscalers = object.Resource{
+	GVK: object.GVK{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}, Plural: "horizontalpodautoscalers", Namespaced: true,
+}
+
+// Autoscaled watches the autoscalers of a namespace from the first time it is asked about one of its objects.
+func (w watched) Autoscaled(id app.Identity, key object.Key) bool {
+	k := live.Kind{Identity: id, Resource: autoscalers, All: true}
+	w.store.Track(k, key.Namespace)
+	return w.store.Autoscaled(k, key)
+}
+
+func (c *controller) newStore(ctx context.Context) *live.Store {
+	return live.NewStore(ctx, live.Options{
+		Client: func(id app.Identity) (dynamic.Interface, error) {
+			s, err := c.cluster.As(id)
+			if err != nil {
+				return nil, err
+			}
+			return s.Client(), nil
+		},
+		Lens:      c.lens,
+		OnChange:  c.liveChanged,
+		OnWatch:   c.watchChanged,
+		OnRequest: c.metrics.apiRequest,
+	})
+}
+
+// lens says how the objects of an app are looked at.
+func (c *controller) lens(owner app.Owner) observed.Lens {
+	c.mu.Lock()
+	m := c.apps[owner]
+	c.mu.Unlock()
+	if m == nil {
+		return observed.Lens{}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := observed.Lens{Rules: m.rules}
+	if m.env != nil {
+		l.Policy = policyOf(m.env)
+	}
+	return l
+}
+
+// liveChanged wakes the app that a change concerns, unless nothing that it looks at is different.
+func (c *controller) liveChanged(ch live.Change) {
+	before, after := ch.Before, ch.After
+	before.ResourceVersion, after.ResourceVersion = "", ""
+	if before == after || ch.Owner == (app.Owner{}) {
+		return
+	}
+	c.metrics.liveEvents.Inc()
+	c.appQueue.add(ch.Owner.Namespace, ch.Owner.Name)
+	if other := ch.Before.Owner; other != ch.Owner && other != (app.Owner{}) {
+		c.appQueue.add(other.Namespace, other.Name)
+	}
+}
+
+// watchChanged wakes the apps of an identity when one of its watches is ready, or fails.
+func (c *controller) watchChanged(k live.Kind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for owner, m := range c.apps {
+		if owner.Namespace != k.Identity.Namespace {
+			continue
+		}
+		m.mu.Lock()
+		waiting := m.waiting
+		m.mu.Unlock()
+		if waiting {
+			c.appQueue.add(owner.Namespace, owner.Name)
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package controller
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// member is one app as it was found and rendered. The environment's reconciler writes where it is, the app's own reconciler what it renders to.
+type member struct {
+	name app.Name
+
+	mu      sync.Mutex
+	place   place
+	env     *v1alpha1.Environment
+	wanted  v1alpha1.Revision
+	pending bool // has to be rendered
+	removed bool
+	broken  error // why it does not render
+
+	rendered bool // objects are what place says
+	objects  []object.Object
+	digest   string
+	inputs   source.Inputs
+	decl     app.Declaration
+	rules    health.Rules
+
+	status     v1alpha1.AppStatus
+	haveStatus bool
+	waiting    bool // the last pass waits for something outside
+}
+
+// member returns the app of a name, making it if it is new.
+func (c *controller) member(n app.Name) *member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.apps[n.Owner()]
+	if m == nil {
+		m = &member{name: n}
+		c.apps[n.Owner()] = m
+	}
+	return m
+}
+
+// found notes where the app is now, and reports whether it has to be rendered again: if anything that its last render read or looked for has changed.
+func (m *member) found(p place, env *v1alpha1.Environment) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	moved := m.place.dir != p.dir || m.place.repository != p.repository
+	ruled := m.env == nil || m.env.Generation != env.Generation
+	back := m.removed
+	m.place, m.env, m.removed = p, env, false
+	if p.problem != nil {
+		m.pending = true
+		return true
+	}
+	if m.rendered && !moved && !back && !ruled {
+		if same, err := m.inputs.Unchanged(p.head.snapshot.Tree); err == nil && same {
+			return false
+		}
+	}
+	m.pending = true
+	return true
+}
+
+// gone notes that the app's directory is no longer there.
+func (m *member) gone() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.removed, m.pending, m.broken = true, false, nil
+	m.rendered, m.objects, m.digest, m.inputs = true, nil, "removed", source.Inputs{}
+}
+
+// source names the source that the app was found in, as findings name those that failed; empty if it is not known.
+func (m *member) source() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.place.repository == "" {
+		return ""
+	}
+	return m.place.repository + " " + m.place.pattern
+}
+
+func (m *member) stored() v1alpha1.AppStatus {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.status
+}
+
+// render renders the app if it has to be. The error is one that passes by itself; what is wrong with the app is in broken.
+func (c *controller) render(ctx context.Context, m *member, envRules app.Health) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.pending {
+		return nil
+	}
+	if m.place.problem != nil {
+		m.fail(m.place.problem)
+		c.fleet.Broken(m.name, m.broken.Error(), nil)
+		return nil
+	}
+	began := c.now()
+	res, err := render.Render(render.Request{Tree: m.place.head.snapshot.Tree, Dir: m.place.dir})
+	c.metrics.stage("render", c.now().Sub(began), err)
+	if err != nil && fault.KindOf(err) == fault.Transient {
+		return err
+	}
+	var rules health.Rules
+	if err == nil {
+		rules, err = health.Compile(envRules, res.Declaration.Health)
+	}
+	if inputs := res.Inputs.Digest(); inputs != m.status.Inputs || m.wanted.Revision == "" {
+		m.wanted = m.place.head.revision()
+		if inputs == m.status.Inputs && m.status.Wanted.Revision != "" {
+			m.wanted = m.status.Wanted // a restart is not a change
+		}
+	}
+	m.inputs = res.Inputs
+	if err != nil {
+		m.fail(err)
+		c.fleet.Broken(m.name, err.Error(), mentions(m.place.head.snapshot.Tree, m.place.dir))
+		c.log.WarnContext(ctx, "app does not render", "app", m.name.String(), "revision", m.place.head.Revision(), "error", err)
+		return nil
+	}
+	m.pending, m.broken, m.rendered = false, nil, true
+	m.objects, m.digest, m.decl, m.rules = res.Objects, digest(res.Objects), res.Declaration, rules
+	c.fleet.Needs(m.name, m.decl.DependsOn)
+	c.log.InfoContext(ctx, "app rendered", "app", m.name.String(), "revision", m.place.head.Revision(), "objects", len(m.objects), "kind", string(res.Kind))
+	return nil
+}
+
+// fail notes that the app cannot be read. What it rendered to before is forgotten: only what was applied is repaired from now on.
+func (m *member) fail(err error) {
+	m.pending, m.broken, m.rendered = false, err, false
+	m.objects, m.digest = nil, ""
+}
+
+func digest(objs []object.Object) string {
+	hashes := make([]string, 0, len(objs))
+	for _, o := range objs {
+		hashes = append(hashes, o.Hash())
+	}
+	slices.Sort(hashes)
+	sum := sha256.Sum256([]byte(strings.Join(hashes, "\n")))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// Bounds of the search in a broken app's files: past them it is assumed that they mention the object.
+const (
+	mentionFiles = 500
+	mentionBytes = 8 << 20
+)
+
+// mentions returns a search for the names of objects in the files of a directory that does not render.
+func mentions(tree source.Tree, dir string) func(object.Key) bool {
+	text := sync.OnceValues(func() (string, bool) {
+		var b strings.Builder
+		files := 0
+		err := fs.WalkDir(tree, dir, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			if ext := path.Ext(p); ext != ".yaml" && ext != ".yml" && ext != ".json" {
+				return nil
+			}
+			data, err := tree.ReadFile(p)
+			if files++; err != nil || files > mentionFiles || b.Len() > mentionBytes {
+				return fs.ErrInvalid
+			}
+			b.Write(data)
+			b.WriteByte('\n')
+			return nil
+		})
+		return b.String(), err == nil
+	})
+	return func(k object.Key) bool {
+		all, whole := text()
+		return !whole || strings.Contains(all, k.Name)
+	}
+}

@@ -1,0 +1,103 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+)
+
+// metrics are what Fairlead tells Prometheus. Their names are part of the interface: docs/reference/metrics.md.
+type metrics struct {
+	stages     *prometheus.HistogramVec
+	failures   *prometheus.CounterVec
+	steps      *prometheus.CounterVec
+	drifts     *prometheus.CounterVec
+	appReady   *prometheus.GaugeVec
+	appPhase   *prometheus.GaugeVec
+	appHealth  *prometheus.GaugeVec
+	appDrift   *prometheus.GaugeVec
+	api        *prometheus.CounterVec
+	git        *prometheus.CounterVec
+	liveEvents prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "fairlead", Name: name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "fairlead", Name: name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	m := &metrics{
+		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "fairlead", Name: "stage_duration_seconds", Help: "How long each stage of the way from Git to the cluster took; its count is how often it ran.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 14),
+		}, []string{"stage"}),
+		failures:  counter("stage_errors_total", "Stages that ended in an error, by the kind of error.", "stage", "kind"),
+		steps:     counter("steps_total", "Steps that were executed.", "action", "result"),
+		drifts:    counter("drift_total", "Hand edits that were seen.", "outcome"),
+		appReady:  gauge("app_ready", "1 if the app is applied and healthy.", "namespace", "app"),
+		appPhase:  gauge("app_phase", "1 for the phase that the app is in.", "namespace", "app", "phase"),
+		appHealth: gauge("app_health", "1 for the health that the app has.", "namespace", "app", "health"),
+		appDrift:  gauge("app_drifted_objects", "Objects that differ from Git.", "namespace", "app"),
+		api:       counter("api_requests_total", "Requests to the API server for the objects of apps.", "verb", "resource"),
+		git:       counter("git_requests_total", "Requests to Git servers.", "kind"),
+		liveEvents: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "fairlead", Name: "live_changes_total", Help: "Changes of claimed objects that made an app be looked at.",
+		}),
+	}
+	r.MustRegister(m.stages, m.liveEvents)
+	return m
+}
+
+func (m *metrics) stage(name string, took time.Duration, err error) {
+	m.stages.WithLabelValues(name).Observe(took.Seconds())
+	if err != nil {
+		m.failures.WithLabelValues(name, fault.KindOf(err).String()).Inc()
+	}
+}
+
+func (m *metrics) gitRequest(kind string)           { m.git.WithLabelValues(kind).Inc() }
+func (m *metrics) apiRequest(verb, resource string) { m.api.WithLabelValues(verb, resource).Inc() }
+
+func (m *metrics) pass(out engine.Outcome, err error) {
+	if err != nil {
+		m.failures.WithLabelValues("pass", fault.KindOf(err).String()).Inc()
+	}
+	for _, r := range out.Results {
+		result := "ok"
+		if r.Err != nil {
+			result = "error"
+		}
+		m.steps.WithLabelValues(string(r.Step.Do), result).Inc()
+	}
+	m.drifts.WithLabelValues("undone").Add(float64(len(out.Undone)))
+}
+
+func (m *metrics) app(n app.Name, st v1alpha1.AppStatus) {
+	m.forget(n)
+	ready := 0.0
+	if isReady(st) {
+		ready = 1
+	}
+	m.appReady.WithLabelValues(n.Namespace, n.Object()).Set(ready)
+	m.appPhase.WithLabelValues(n.Namespace, n.Object(), string(st.Phase)).Set(1)
+	m.appHealth.WithLabelValues(n.Namespace, n.Object(), st.Health).Set(1)
+	m.appDrift.WithLabelValues(n.Namespace, n.Object()).Set(float64(st.Drift.Objects))
+}
+
+func (m *metrics) forget(n app.Name) {
+	labels := prometheus.Labels{"namespace": n.Namespace, "app": n.Object()}
+	for _, v := range []*prometheus.GaugeVec{m.appReady, m.appPhase, m.appHealth, m.appDrift} {
+		v.DeletePartialMatch(labels)
+	}
+}

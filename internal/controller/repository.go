@@ -1,0 +1,395 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/git"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// repository is what is known of a Repository between polls. Only its own reconciler writes it; heads are read under the controller's lock.
+type repository struct {
+	mirror     *mirror
+	generation int64
+	synced     string // the sync request that was handled
+	heads      map[source.Ref]head
+	next       time.Time // when to ask again
+	notBefore  time.Time // the server asked to be left alone until then
+	failures   int
+	hooked     bool // a webhook arrived
+	status     v1alpha1.RepositoryStatus
+	known      bool // status was read
+}
+
+// head is what a ref named last.
+type head struct {
+	source.Resolved
+	snapshot source.Snapshot
+	moved    time.Time
+	forced   bool
+	err      error
+}
+
+func (h head) revision() v1alpha1.Revision {
+	return v1alpha1.Revision{
+		Revision: h.Revision(), Short: h.Commit.Short(), Author: author(h.snapshot.Author), Subject: clipText(h.snapshot.Subject, 120),
+		At: metav1.NewTime(h.moved.Truncate(time.Second)),
+	}
+}
+
+func author(a source.Author) string {
+	if a.Email == "" {
+		return clipText(a.Name, 120)
+	}
+	return clipText(fmt.Sprintf("%s <%s>", a.Name, a.Email), 200)
+}
+
+func clipText(s string, most int) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
+// reconcileRepository asks a repository for the heads of what is followed, if it is time to.
+func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var repo v1alpha1.Repository
+	err := c.client.Get(ctx, req.NamespacedName, &repo)
+	if apierrors.IsNotFound(err) {
+		c.dropRepository(ctx, req.NamespacedName)
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	r := c.repository(req.NamespacedName)
+	if !r.known {
+		r.known, r.status = true, *repo.Status.DeepCopy()
+		r.synced = repo.Status.LastHandledSync
+	}
+	refs, followers, err := c.followed(ctx, &repo)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	now := c.now()
+	if repo.Spec.Suspend {
+		return reconcile.Result{}, c.repositoryStatus(ctx, &repo, r, refs, "Suspended", errors.New("suspended: spec.suspend is set"))
+	}
+	if wait, due := c.due(r, &repo, refs, now); !due {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	err = c.poll(ctx, &repo, r, refs, followers)
+	r.generation, r.synced, r.hooked = repo.Generation, repo.Annotations[AnnotationSync], false
+	c.schedule(r, &repo, err)
+	if err != nil {
+		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", time.Until(r.next).Round(time.Second))
+	}
+	if err := c.repositoryStatus(ctx, &repo, r, refs, "Failed", err); err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: max(r.next.Sub(c.now()), time.Millisecond)}, nil
+}
+
+func (c *controller) repository(name types.NamespacedName) *repository {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.repos[name]
+	if r == nil {
+		r = &repository{heads: map[source.Ref]head{}}
+		c.repos[name] = r
+	}
+	return r
+}
+
+// dropRepository forgets a Repository that was deleted. Its environments keep what they have, and say that their source is gone.
+func (c *controller) dropRepository(ctx context.Context, name types.NamespacedName) {
+	c.mu.Lock()
+	r := c.repos[name]
+	delete(c.repos, name)
+	c.mu.Unlock()
+	if r != nil && r.mirror != nil {
+		c.closeMirror(r.mirror)
+	}
+	var envs v1alpha1.EnvironmentList
+	if err := c.client.List(ctx, &envs, client.InNamespace(name.Namespace)); err == nil {
+		for i := range envs.Items {
+			c.envQueue.add(envs.Items[i].Namespace, envs.Items[i].Name)
+		}
+	}
+}
+
+// followed lists the refs that environments follow in a repository, and which environments those are.
+func (c *controller) followed(ctx context.Context, repo *v1alpha1.Repository) ([]source.Ref, map[source.Ref][]fleet.Environment, error) {
+	var envs v1alpha1.EnvironmentList
+	if err := c.client.List(ctx, &envs, client.InNamespace(repo.Namespace)); err != nil {
+		return nil, nil, fmt.Errorf("list environments: %w", err)
+	}
+	followers := map[source.Ref][]fleet.Environment{}
+	var refs []source.Ref
+	for i := range envs.Items {
+		env := &envs.Items[i]
+		for _, s := range env.Spec.Sources {
+			if s.Repository != repo.Name {
+				continue
+			}
+			ref := refOf(s.Ref)
+			if followers[ref] == nil {
+				refs = append(refs, ref)
+			}
+			e := fleet.Environment{Namespace: env.Namespace, Name: env.Name}
+			if !slices.Contains(followers[ref], e) {
+				followers[ref] = append(followers[ref], e)
+			}
+		}
+	}
+	slices.SortFunc(refs, func(a, b source.Ref) int { return strings.Compare(a.String(), b.String()) })
+	return refs, followers, nil
+}
+
+func refOf(r v1alpha1.Ref) source.Ref {
+	return source.Ref{Branch: r.Branch, Tag: r.Tag, SemVer: r.SemVer, Commit: source.Commit(r.Commit)}
+}
+
+// due says whether to ask the server now, and if not, how long to wait. What the server asked for goes before what people ask for.
+func (c *controller) due(r *repository, repo *v1alpha1.Repository, refs []source.Ref, now time.Time) (time.Duration, bool) {
+	if now.Before(r.notBefore) {
+		return r.notBefore.Sub(now), false
+	}
+	asked := r.generation != repo.Generation || r.synced != repo.Annotations[AnnotationSync] || r.hooked
+	fresh := false
+	c.mu.Lock()
+	for _, ref := range refs {
+		if _, ok := r.heads[ref]; !ok && r.failures == 0 {
+			fresh = true
+		}
+	}
+	c.mu.Unlock()
+	if asked || fresh || !now.Before(r.next) {
+		return 0, true
+	}
+	return r.next.Sub(now), false
+}
+
+// poll asks for the heads, fetches what moved, and wakes the environments that follow it.
+func (c *controller) poll(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, followers map[source.Ref][]fleet.Environment) error {
+	began := c.now()
+	err := c.pollOnce(ctx, repo, r, refs, followers)
+	c.metrics.stage("fetch", c.now().Sub(began), err)
+	return err
+}
+
+func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, followers map[source.Ref][]fleet.Environment) error {
+	secret, err := c.secretOf(ctx, repo)
+	if err != nil {
+		return err
+	}
+	auth := authOf(secret, repo.Spec.URL)
+	if r.mirror == nil || r.mirror.key != mirrorKey(repo.Spec.URL, auth) {
+		old := r.mirror
+		if r.mirror, err = c.openMirror(repo.Spec.URL, auth, repo.Spec.Timeout.Duration); err != nil {
+			return err
+		}
+		if old != nil {
+			c.closeMirror(old)
+			c.rereadAll(r)
+		}
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	resolved, err := r.mirror.Resolve(ctx, auth, refs)
+	if err != nil {
+		return err
+	}
+	var want []source.Resolved
+	for _, x := range resolved {
+		if x.Err == nil {
+			want = append(want, x.Resolved)
+		}
+	}
+	fetched, err := r.mirror.Fetch(ctx, auth, want)
+	if err != nil {
+		return err
+	}
+	byRef := map[source.Ref]git.Resolution{}
+	for _, x := range slices.Concat(resolved, fetched) {
+		byRef[x.Ref] = x
+	}
+	return c.advance(ctx, r, byRef, followers)
+}
+
+// rereadAll forgets the heads: their snapshots were read from another mirror.
+func (c *controller) rereadAll(r *repository) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(r.heads)
+}
+
+// advance moves the heads, and wakes whoever follows one that moved.
+func (c *controller) advance(ctx context.Context, r *repository, byRef map[source.Ref]git.Resolution, followers map[source.Ref][]fleet.Environment) error {
+	for ref, x := range byRef {
+		c.mu.Lock()
+		was, known := r.heads[ref]
+		c.mu.Unlock()
+		h := was
+		h.Ref = ref
+		switch {
+		case x.Err != nil:
+			h.err = x.Err
+		case known && was.err == nil && was.Commit == x.Commit && was.Name == x.Name:
+			continue
+		default:
+			snapshot, err := r.mirror.Snapshot(ctx, x.Commit)
+			if err != nil {
+				return err
+			}
+			h = head{Resolved: x.Resolved, snapshot: snapshot, moved: c.now()}
+			if was.Commit != "" && was.Commit != x.Commit {
+				h.forced = c.forced(ctx, r, was.Commit, x.Commit)
+			}
+			c.log.InfoContext(ctx, "head moved", "repository", snapshot.URL, "ref", ref.String(), "revision", h.Revision(), "author", h.snapshot.Author.Name, "forced", h.forced)
+		}
+		moved := was.Commit != h.Commit || (was.err == nil) != (h.err == nil) || !known
+		if moved {
+			c.fleet.Stale(followers[ref]...)
+		}
+		c.mu.Lock()
+		r.heads[ref] = h
+		c.mu.Unlock()
+		if moved {
+			for _, e := range followers[ref] {
+				c.envQueue.add(e.Namespace, e.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *controller) forced(ctx context.Context, r *repository, old, now source.Commit) bool {
+	forced, err := r.mirror.Forced(ctx, old, now)
+	return err == nil && forced
+}
+
+// schedule says when to ask again: after the interval, or after a failure with back-off and jitter, or when the server allows it.
+func (c *controller) schedule(r *repository, repo *v1alpha1.Repository, err error) {
+	now := c.now()
+	interval := cmp.Or(repo.Spec.Interval.Duration, time.Minute)
+	r.notBefore = time.Time{}
+	if err == nil {
+		r.failures = 0
+		r.next = now.Add(jitter(interval, 0.05))
+		return
+	}
+	r.failures++
+	wait := jitter(min(time.Second<<min(r.failures-1, 10), max(interval, 5*time.Minute)), 0.2)
+	if after := fault.After(err); after > 0 {
+		r.notBefore = now.Add(after)
+		wait = max(wait, after)
+	}
+	r.next = now.Add(wait)
+}
+
+// jitter spreads d by up to a part of it, so that many repositories of one server are not asked at once.
+func jitter(d time.Duration, part float64) time.Duration {
+	return d + time.Duration(float64(d)*part*rand.Float64())
+}
+
+func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, failed string, err error) error {
+	st := *r.status.DeepCopy()
+	st.ObservedGeneration, st.LastHandledSync = repo.Generation, r.synced
+	st.Refs = nil
+	var parts []string
+	c.mu.Lock()
+	for _, ref := range refs {
+		h, ok := r.heads[ref]
+		if !ok || len(st.Refs) == 100 {
+			continue
+		}
+		x := v1alpha1.RefStatus{Ref: ref.String()}
+		if h.Commit != "" {
+			x.Revision, x.Author, x.Subject = h.Revision(), author(h.snapshot.Author), clipText(h.snapshot.Subject, 120)
+			x.Moved, x.Forced = metav1.NewTime(h.moved.Truncate(time.Second)), h.forced
+			parts = append(parts, ref.String()+"@"+h.Commit.Short())
+		}
+		if h.err != nil {
+			x.Error = clipText(h.err.Error(), 500)
+			err = errors.Join(err, fmt.Errorf("%s: %w", ref, h.err))
+		}
+		for _, old := range r.status.Refs { // a restart must not look like a move
+			if old.Ref == x.Ref && old.Revision == x.Revision {
+				x.Moved, x.Forced = old.Moved, old.Forced || x.Forced
+			}
+		}
+		st.Refs = append(st.Refs, x)
+	}
+	c.mu.Unlock()
+	st.Summary = clipText(strings.Join(parts, ", "), 200)
+	reason, message := "Fetched", cmp.Or(st.Summary, "no environment follows this repository")
+	if err != nil {
+		reason, message = failed, clipText(err.Error(), 700)
+	}
+	setConditions(&st.Conditions, repo.Generation, c.now(), err == nil, stalled(err), reason, message)
+	if equality.Semantic.DeepEqual(st, r.status) {
+		return nil
+	}
+	wasBad := r.status.Conditions != nil && !meta.IsStatusConditionTrue(r.status.Conditions, "Ready")
+	if err != nil && !sameMessage(r.status.Conditions, message) {
+		c.warn(repo, reason, "Fetch", message)
+	} else if err == nil && wasBad {
+		c.note(repo, reason, "Fetch", message)
+	}
+	base := repo.DeepCopy()
+	base.Status = r.status
+	repo.Status = st
+	if err := c.client.Status().Patch(ctx, repo, client.MergeFrom(base)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.status = *st.DeepCopy()
+	return nil
+}
+
+func stalled(err error) bool {
+	if err == nil {
+		return false
+	}
+	k := fault.KindOf(err)
+	return k == fault.Invalid || k == fault.Denied
+}
+
+func sameMessage(conditions []metav1.Condition, message string) bool {
+	c := meta.FindStatusCondition(conditions, "Ready")
+	return c != nil && c.Message == message
+}
+
+// setConditions writes Ready, Stalled and Reconciling by the usual conventions.
+func setConditions(conditions *[]metav1.Condition, generation int64, now time.Time, ready, stalled bool, reason, message string) {
+	for kind, is := range map[string]bool{"Ready": ready, "Stalled": stalled, "Reconciling": !ready && !stalled} {
+		status := metav1.ConditionFalse
+		if is {
+			status = metav1.ConditionTrue
+		}
+		meta.SetStatusCondition(conditions, metav1.Condition{
+			Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
+		})
+	}
+	slices.SortFunc(*conditions, func(a, b metav1.Condition) int { return strings.Compare(a.Type, b.Type) })
+}

@@ -1,0 +1,246 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	typed "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/cluster"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/ledger"
+)
+
+// Config is what a controller needs of its surroundings.
+type Config struct {
+	REST *rest.Config
+	// DataDir holds the Git mirrors: a cache that may be lost.
+	DataDir string
+	// Namespace is Fairlead's own: it holds the Lease and the ledger.
+	Namespace string
+	// Listen is the address of health, metrics and webhooks, such as ":8080". Empty: none.
+	Listen string
+	// LeaderElect waits for the Lease before anything is done. Only tests turn it off.
+	LeaderElect bool
+	// Workers is how many apps are worked on at once.
+	Workers int
+	Log     *slog.Logger
+}
+
+// Run runs a controller until ctx ends, then stops it gracefully. It returns nil after such a stop.
+func Run(ctx context.Context, cfg Config) error {
+	ctrl.SetLogger(logr.FromSlogHandler(quiet(cfg.Log.Handler())))
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return fmt.Errorf("register types: %w", err)
+	}
+	config := rest.CopyConfig(cfg.REST)
+	config.QPS = -1
+	config.UserAgent = "fairlead"
+	kube, err := typed.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	if err := prepare(ctx, kube, cfg.Namespace); err != nil {
+		return err
+	}
+	mgr, err := manager.New(config, manager.Options{
+		Scheme:                        scheme,
+		Metrics:                       server.Options{BindAddress: "0"},
+		LeaderElection:                cfg.LeaderElect,
+		LeaderElectionID:              "fairlead",
+		LeaderElectionNamespace:       cfg.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(20 * time.Second),
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+	})
+	if err != nil {
+		return fmt.Errorf("prepare controller: %w", err)
+	}
+	c, err := newController(ctx, cfg, config, kube, mgr)
+	if err != nil {
+		return err
+	}
+	if err := c.register(ctx, mgr, cfg); err != nil {
+		return fmt.Errorf("prepare controller: %w", err)
+	}
+	if cfg.Listen != "" {
+		if err := c.listen(ctx, mgr, cfg, config); err != nil {
+			return err
+		}
+	}
+	err = mgr.Start(ctx)
+	c.closeMirrors()
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("run controller: %w", err)
+	}
+	return nil
+}
+
+// prepare makes sure that Fairlead's own namespace exists and that its resources are installed.
+func prepare(ctx context.Context, kube typed.CoreV1Interface, namespace string) error {
+	_, err := kube.Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+		_, err = kube.Namespaces().Create(ctx, ns, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("look for namespace %s: %w", namespace, err)
+	}
+	return nil
+}
+
+func newController(ctx context.Context, cfg Config, config *rest.Config, kube typed.CoreV1Interface, mgr manager.Manager) (*controller, error) {
+	c := &controller{
+		client: mgr.GetClient(), reader: mgr.GetAPIReader(), events: mgr.GetEventRecorder("fairlead"),
+		metrics: newMetrics(ctrlmetrics.Registry), log: cfg.Log, now: time.Now, dataDir: filepath.Clean(cfg.DataDir),
+		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{},
+		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
+		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
+		ledger: ledger.Open(kube.Secrets(cfg.Namespace)),
+	}
+	var err error
+	if c.cluster, err = cluster.Open(config, cluster.Options{OnRequest: c.metrics.apiRequest}); err != nil {
+		return nil, err
+	}
+	c.store = c.newStore(ctx)
+	c.engine = &engine.Engine{
+		Connect: func(id app.Identity) (engine.Session, error) { return c.cluster.As(id) },
+		Kinds:   c.cluster.Kinds, Live: watched{c.store}, Ledger: c.ledger,
+		Now: c.now, Log: cfg.Log, Observe: c.metrics.stage,
+	}
+	c.fleet = fleet.New(c.engine.Claims)
+	c.engine.Neighbours = c.fleet
+	return c, nil
+}
+
+// register sets up the three reconcilers.
+func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Config) error {
+	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	follow := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+		env, ok := o.(*v1alpha1.Environment)
+		if !ok {
+			return nil
+		}
+		var reqs []reconcile.Request
+		for _, s := range env.Spec.Sources {
+			reqs = append(reqs, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}})
+		}
+		return reqs
+	})
+	repos := ctrl.NewControllerManagedBy(mgr).Named("repository").
+		For(&v1alpha1.Repository{}, withPredicate(changed)).
+		Watches(&v1alpha1.Environment{}, follow, withWatchPredicate(changed)).
+		WatchesRawSource(source.Func(c.repoQueue.start)).
+		WithOptions(options(8))
+	envs := ctrl.NewControllerManagedBy(mgr).Named("environment").
+		For(&v1alpha1.Environment{}, withPredicate(changed)).
+		WatchesRawSource(source.Func(c.envQueue.start)).
+		WithOptions(options(4))
+	apps := ctrl.NewControllerManagedBy(mgr).Named("app").
+		For(&v1alpha1.App{}, withPredicate(changed)).
+		WatchesRawSource(source.Func(c.appQueue.start)).
+		WithOptions(options(max(cfg.Workers, 1)))
+	err := errors.Join(
+		repos.Complete(reconcile.Func(c.reconcileRepository)),
+		envs.Complete(reconcile.Func(c.reconcileEnvironment)),
+		apps.Complete(reconcile.Func(c.reconcileApp)),
+	)
+	if err != nil {
+		return err
+	}
+	return c.watchKinds(ctx, mgr)
+}
+
+// options sets the workers of a reconciler and its back-off: quick at first, since most errors pass at once, and never longer than a minute.
+func options(workers int) ctrlcontroller.Options {
+	return ctrlcontroller.Options{
+		MaxConcurrentReconciles: workers,
+		SkipNameValidation:      new(true),
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, time.Minute),
+		LogConstructor:          func(*reconcile.Request) logr.Logger { return ctrl.Log },
+	}
+}
+
+// watchKinds tells the engine when kinds come and go: one watch of the CustomResourceDefinitions' metadata.
+func (c *controller) watchKinds(ctx context.Context, mgr manager.Manager) error {
+	crd := &metav1.PartialObjectMetadata{}
+	crd.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	informer, err := mgr.GetCache().GetInformer(ctx, crd)
+	if err != nil {
+		return fmt.Errorf("watch CustomResourceDefinitions: %w", err)
+	}
+	changed := func() {
+		c.cluster.Kinds.Changed()
+		c.wakeWaiting()
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(_ any, initial bool) {
+			if !initial {
+				changed()
+			}
+		},
+		UpdateFunc: func(any, any) { changed() },
+		DeleteFunc: func(any) { changed() },
+	})
+	return err
+}
+
+// listen serves health, metrics and webhooks until ctx ends.
+func (c *controller) listen(ctx context.Context, mgr manager.Manager, cfg Config, config *rest.Config) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; choose another address with --listen", cfg.Listen, err)
+	}
+	guard, err := newGuard(config)
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: c.handler(mgr, guard), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	c.log.InfoContext(ctx, "listening", "address", l.Addr().String())
+	go func() {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = srv.Shutdown(stop)
+	}()
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			c.log.ErrorContext(ctx, "listener ended", "error", err)
+		}
+	}()
+	return nil
+}

@@ -1,0 +1,275 @@
+package report
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+)
+
+// Bounds of a status, so that it stays below 64 KiB.
+const (
+	maxNotes  = 10
+	maxHeld   = 20
+	maxDrifts = 10
+	maxFields = 8
+	maxText   = 700
+)
+
+// Finding is all that a status is made from.
+type Finding struct {
+	// Was is the status before.
+	Was        v1alpha1.AppStatus
+	Generation int64
+	Now        time.Time
+
+	// Wanted is the newest commit that changed what the app renders from, and Inputs what that is.
+	Wanted v1alpha1.Revision
+	Inputs string
+	// Broken is why Git's side cannot be read or rendered; nil if it can.
+	Broken error
+	// Removed says that the app's directory is gone.
+	Removed bool
+	// Suspended says who stopped the app and why; empty if nobody did.
+	Suspended string
+	// Waits is the app that must be ready first; empty if none.
+	Waits string
+
+	// Looked says that a pass ran: what follows is its outcome.
+	Looked  bool
+	Plan    plan.Plan
+	Errors  []StepError
+	Health  map[object.Key]health.Verdict
+	Claimed int
+	Undone  []plan.Step
+	Err     error
+
+	LastHandledSync string
+}
+
+// StepError is a step that did not work.
+type StepError struct {
+	Key object.Key
+	Err error
+	At  string
+}
+
+// App returns the status of an app.
+func App(f Finding) v1alpha1.AppStatus {
+	st := v1alpha1.AppStatus{
+		ObservedGeneration: f.Generation,
+		Conditions:         slices.Clone(f.Was.Conditions),
+		Wanted:             f.Wanted, Applied: f.Was.Applied, Inputs: f.Inputs,
+		Objects: int32(min(f.Claimed, 1<<30)),
+		Drift:   f.Was.Drift, Health: f.Was.Health,
+		LastHandledSync: cmp.Or(f.LastHandledSync, f.Was.LastHandledSync),
+	}
+	if st.Wanted.Revision == "" {
+		st.Wanted = f.Was.Wanted
+	}
+	if !f.Looked {
+		st.Objects, st.Unhealthy, st.Held, st.HoldID = f.Was.Objects, f.Was.Unhealthy, f.Was.Held, f.Was.HoldID
+	} else {
+		f.objects(&st)
+	}
+	st.Phase, st.Reason = f.phase(&st)
+	st.Reason = clip(st.Reason)
+	f.drift(&st)
+	if f.Looked && f.Broken == nil && f.Err == nil && f.Suspended == "" && len(f.Errors) == 0 && !f.Removed && f.Plan.Applied() &&
+		st.Applied.Revision != st.Wanted.Revision {
+		st.Applied = st.Wanted
+		st.Applied.At = metav1.NewTime(f.Now.Truncate(time.Second))
+	}
+	conditions(&st, f)
+	return st
+}
+
+// objects fills in what is to be said of single objects.
+func (f Finding) objects(st *v1alpha1.AppStatus) {
+	worst := health.Healthy
+	keys := make([]object.Key, 0, len(f.Health))
+	for k, v := range f.Health {
+		keys = append(keys, k)
+		if v.Status.Worse(worst) {
+			worst = v.Status
+		}
+	}
+	st.Health = string(worst)
+	slices.SortFunc(keys, func(a, b object.Key) int {
+		x, y := f.Health[a].Status, f.Health[b].Status
+		switch {
+		case x.Worse(y):
+			return -1
+		case y.Worse(x):
+			return 1
+		}
+		return a.Compare(b)
+	})
+	for _, k := range keys {
+		v := f.Health[k]
+		if !v.Status.Worse(health.Suspended) || len(st.Unhealthy) == maxNotes {
+			break
+		}
+		st.Unhealthy = append(st.Unhealthy, v1alpha1.ObjectNote{Object: k.String(), Health: string(v.Status), Message: clip(v.Message)})
+	}
+	for _, n := range f.refusals() {
+		if len(st.Refused) < maxNotes {
+			st.Refused = append(st.Refused, v1alpha1.ObjectNote{Object: n.Key.String(), Message: clip(n.Text), At: n.At})
+		}
+	}
+	for _, h := range f.Plan.Held {
+		if len(st.Held) < maxHeld {
+			st.Held = append(st.Held, v1alpha1.HeldStep{Action: string(h.Step.Do), Object: h.Step.Key.String(), Why: clip(h.Reason)})
+		}
+	}
+	st.HoldID = f.Plan.HoldID
+}
+
+// refusals are the objects that were not accepted, by a dry run or by the apply itself.
+func (f Finding) refusals() []plan.Note {
+	notes := slices.Clone(f.Plan.Refused)
+	for _, e := range f.Errors {
+		var refusal *plan.Refusal
+		if errors.As(e.Err, &refusal) {
+			notes = append(notes, plan.Note{Key: e.Key, Text: refusal.Message, At: cmp.Or(refusal.At, e.At)})
+		}
+	}
+	return notes
+}
+
+// phase finds the first reason why the app is not further.
+func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
+	refusals := f.refusals()
+	switch {
+	case f.Suspended != "":
+		return v1alpha1.PhaseSuspended, f.Suspended
+	case f.Broken != nil && fault.KindOf(f.Broken) == fault.Transient:
+		return v1alpha1.PhaseWaiting, f.Broken.Error()
+	case f.Broken != nil:
+		return v1alpha1.PhaseFailed, f.Broken.Error()
+	case !f.Looked && f.Err == nil:
+		return cmp.Or(f.Was.Phase, v1alpha1.PhasePending), f.Was.Reason
+	case len(refusals) > 0:
+		return v1alpha1.PhaseFailed, refusal(refusals[0], len(refusals))
+	case len(f.Plan.Held) > 0:
+		return v1alpha1.PhaseHeld, held(f.Plan)
+	case f.Waits != "" && strings.HasPrefix(f.Waits, "waits"):
+		return v1alpha1.PhaseWaiting, f.Waits
+	case f.Waits != "":
+		return v1alpha1.PhaseFailed, f.Waits
+	case f.Err != nil && fault.KindOf(f.Err) != fault.Transient && fault.KindOf(f.Err) != fault.Conflict:
+		return v1alpha1.PhaseFailed, f.Err.Error()
+	case f.Err != nil:
+		return v1alpha1.PhaseWaiting, f.Err.Error()
+	case f.Plan.Blocked != "":
+		return v1alpha1.PhaseFailed, f.Plan.Blocked
+	case len(f.Plan.Waiting) > 0 && !f.Removed:
+		n := f.Plan.Waiting[0]
+		return v1alpha1.PhaseWaiting, n.Key.String() + ": " + n.Text
+	case !f.Plan.Applied():
+		n := f.Plan.Gate()
+		return v1alpha1.PhaseApplying, fmt.Sprintf("the next wave waits for %s: %s", n.Key, n.Text)
+	case len(f.Plan.Contested) > 0:
+		return v1alpha1.PhaseDrifted, f.Plan.Contested[0].Key.String() + ": " + f.Plan.Contested[0].Text
+	case len(f.Plan.Reported) > 0:
+		return v1alpha1.PhaseDrifted, f.Plan.Reported[0].Key.String() + ": " + f.Plan.Reported[0].Why
+	case f.Removed:
+		return v1alpha1.PhaseRemoving, f.removing()
+	case len(f.Plan.Deletes) > 0:
+		return v1alpha1.PhaseApplying, "objects that Git no longer has are being deleted"
+	}
+	if len(st.Unhealthy) > 0 {
+		u := st.Unhealthy[0]
+		return v1alpha1.PhaseSynced, fmt.Sprintf("%s is %s: %s", u.Object, u.Health, u.Message)
+	}
+	return v1alpha1.PhaseSynced, ""
+}
+
+func (f Finding) removing() string {
+	if len(f.Plan.Waiting) > 0 {
+		n := f.Plan.Waiting[0]
+		return n.Key.String() + ": " + n.Text
+	}
+	return "its directory is gone from Git"
+}
+
+func refusal(n plan.Note, of int) string {
+	text := n.Key.String() + ": " + n.Text
+	if n.At != "" {
+		text += " (" + n.At + ")"
+	}
+	if of > 1 {
+		text += fmt.Sprintf("; and %d more", of-1)
+	}
+	return text + "; nothing of this commit was applied"
+}
+
+func held(p plan.Plan) string {
+	h := p.Held[0]
+	text := fmt.Sprintf("held: %s %s: %s", h.Step.Do, h.Step.Key, h.Reason)
+	if more := len(p.Held) - 1; more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
+}
+
+// drift counts and records the hand edits.
+func (f Finding) drift(st *v1alpha1.AppStatus) {
+	if !f.Looked {
+		return
+	}
+	st.Drift.Objects = int32(min(len(f.Plan.Reported)+len(f.Plan.Contested), 1<<30))
+	record := func(s plan.Step, outcome string) {
+		r := v1alpha1.DriftRecord{Object: s.Key.String(), Manager: s.Edit.Manager, Operation: s.Edit.Operation, Outcome: outcome}
+		if !s.Edit.At.IsZero() {
+			r.At = metav1.NewTime(s.Edit.At.UTC())
+		} else {
+			r.At = metav1.NewTime(f.Now.UTC().Truncate(time.Second))
+		}
+		for _, p := range s.Edit.Fields {
+			if len(r.Fields) < maxFields {
+				r.Fields = append(r.Fields, clip(string(p)))
+			}
+		}
+		if s.Live.IsZero() {
+			r.Fields = []string{"(deleted)"}
+		}
+		for _, old := range st.Drift.Last {
+			if outcome != "Undone" && old.Object == r.Object && old.Outcome == outcome && slices.Equal(old.Fields, r.Fields) {
+				return // reported before
+			}
+		}
+		st.Drift.Total++
+		st.Drift.Last = append([]v1alpha1.DriftRecord{r}, st.Drift.Last...)
+		st.Drift.Last = st.Drift.Last[:min(len(st.Drift.Last), maxDrifts)]
+	}
+	for _, s := range f.Undone {
+		record(s, "Undone")
+	}
+	for _, s := range f.Plan.Reported {
+		record(s, "Reported")
+	}
+}
+
+func clip(s string) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
+	if len(s) <= maxText {
+		return s
+	}
+	cut := maxText
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
