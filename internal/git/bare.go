@@ -24,12 +24,14 @@ type bare struct {
 // branch a and a branch a/b never stand in each other's way.
 const keptRefs = "refs/fairlead"
 
-// The configuration has no fsync: what a power cut damages is fetched anew.
+// The configuration has no fsync: what a power cut damages is fetched anew. A file larger than the threshold goes
+// through git in pieces, so that a small pack cannot ask for much memory.
 const config = `[core]
 	repositoryformatversion = %d
 	bare = true
 	fsync = none
 	hooksPath = /dev/null
+	bigFileThreshold = 16m
 [gc]
 	auto = 0
 	packRefs = false

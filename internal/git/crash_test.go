@@ -94,6 +94,19 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestDamageWhileOpen: the objects go while the mirror is at work.
+func TestDamageWhileOpen(t *testing.T) {
+	w := newWorld(t, gitserver.Options{}, "")
+	w.commit("main", "one", gitserver.Write("a", strings.Repeat("a long line\n", 500)), gitserver.Write("b/c", "x"))
+	dir := t.TempDir()
+	m := w.mirrorIn(dir, git.Options{})
+	w.head(m)
+	w.must(os.RemoveAll(filepath.Join(dir, "repo.git", "objects")))
+	w.must(os.MkdirAll(filepath.Join(dir, "repo.git", "objects", "pack"), 0o700))
+	w.commit("main", "two", gitserver.Write("a", strings.Repeat("a long line\n", 500)+"more"))
+	w.heals(m)
+}
+
 // heals reads main until it is right, which has to be at the third try at the latest: a damage that shows when
 // something is read makes that try fail, and one that shows when a pack is added the next.
 func (w *world) heals(m *git.Mirror) {

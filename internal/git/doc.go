@@ -12,8 +12,8 @@
 //	Resolve, Fetch ──▶ transport (HTTP, SSH) ──▶ wire ──▶ git index-pack ──▶ bare repository
 //	Snapshot       ──▶ odb ──▶ git cat-file ◀──────────────────────────────────────┘
 //
-// The first fetch of a ref takes one commit; later ones take what is new since, so that it can be told whether the ref
-// was moved by force. A ref that was takes one commit again.
+// The first fetch of a ref takes its commit and that one's parents; later ones take what is new since, so that it can be
+// told whether the ref was moved by force. A ref that was starts anew.
 //
 // The mirror is a cache. Whatever is wrong with it, because a process was killed or a disk is bad, it is made anew; a
 // snapshot read in that moment fails with kind fault.Transient.

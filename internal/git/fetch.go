@@ -21,7 +21,7 @@ func (m *Mirror) Fetch(ctx context.Context, auth Auth, want []source.Resolved) (
 		return nil, fmt.Errorf("fetch %s: %w", m.url, err)
 	}
 	defer m.give()
-	ctx, cancel := context.WithTimeout(ctx, m.o.Timeout)
+	ctx, cancel := m.bound(ctx)
 	defer cancel()
 	all, err := m.fetch(ctx, auth, want)
 	if err != nil {
@@ -126,9 +126,10 @@ func (m *Mirror) keepAll(want []source.Resolved, refused map[source.Commit]error
 
 // puller is one Fetch at work: it dials when it first needs to.
 type puller struct {
-	m    *Mirror
-	auth Auth
-	s    session
+	m     *Mirror
+	auth  Auth
+	s     session
+	spent bool // the session is of an older version, good for one request, and has had it
 }
 
 func (p *puller) close() {
@@ -139,8 +140,7 @@ func (p *puller) close() {
 }
 
 func (p *puller) dial(ctx context.Context) error {
-	// In the older versions a session is good for one request.
-	if p.s != nil && p.s.advert().Version == 2 {
+	if p.s != nil && !p.spent {
 		return nil
 	}
 	p.close()
@@ -148,7 +148,7 @@ func (p *puller) dial(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.s = s
+	p.s, p.spent = s, false
 	if f := s.advert().Format(); f != p.m.bare.format {
 		if f != "sha1" && f != "sha256" {
 			return fault.Newf(fault.Invalid, "the repository's object format %q is unknown", f)
@@ -161,6 +161,13 @@ func (p *puller) dial(ctx context.Context) error {
 // newer fetches what refs gained since their earlier commit. One that does not descend from anything here is a forced
 // move: its whole history may be large and is of no use, so it starts anew with one commit.
 func (p *puller) newer(ctx context.Context, refs []source.Resolved) error {
+	shallow, err := p.m.bare.shallow()
+	if err != nil {
+		return err
+	}
+	if len(p.m.haves(shallow)) == 0 {
+		return p.tips(ctx, refs)
+	}
 	if err := p.dial(ctx); err != nil {
 		return err
 	}
@@ -181,9 +188,13 @@ func (p *puller) newer(ctx context.Context, refs []source.Resolved) error {
 	return nil
 }
 
+// tipDepth is a commit and its parents. One would do to read it, but a server takes the parents of what we have for
+// ours as well, and then sends the whole history behind them when someone amends that commit.
+const tipDepth = 2
+
 // tips fetches the commits without their history.
 func (p *puller) tips(ctx context.Context, refs []source.Resolved) error {
-	_, err := p.pull(ctx, wire.Fetch{Wants: ids(refs), Depth: 1, Done: true})
+	_, err := p.pull(ctx, wire.Fetch{Wants: ids(refs), Depth: tipDepth, Done: true})
 	return err
 }
 
@@ -197,10 +208,11 @@ func (p *puller) pull(ctx context.Context, f wire.Fetch) (bool, error) {
 	if f.Shallow, err = m.bare.shallow(); err != nil {
 		return false, err
 	}
-	f.Haves = m.haves()
+	f.Haves = m.haves(f.Shallow)
 	if adv.Version != 2 {
 		f.Wants = advertised(adv.Refs, f.Wants)
 	}
+	p.spent = adv.Version != 2
 	body, err := p.s.ask(ctx, requestFetch, f.Encode(adv))
 	if err != nil {
 		return false, err
@@ -231,15 +243,15 @@ func refusal(err error) error {
 
 var errNotOurs = errors.New("the commit is not, or no longer, in the repository")
 
-// haves lists the commits that are here with all their files, bounded.
-func (m *Mirror) haves() []string {
+// haves lists the commits that are here with all their files and parents, bounded.
+func (m *Mirror) haves(shallow []string) []string {
 	const most = 256
 	var list []string
 	for _, id := range m.kept {
 		list = append(list, string(id))
 	}
 	slices.Sort(list)
-	list = slices.Compact(list)
+	list = slices.DeleteFunc(slices.Compact(list), func(id string) bool { return slices.Contains(shallow, id) })
 	return list[:min(most, len(list))]
 }
 

@@ -156,6 +156,14 @@ func (m *Mirror) take(ctx context.Context) error {
 	}
 }
 
+// bound ends an exchange that nobody else does.
+func (m *Mirror) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, m.o.Timeout)
+}
+
 func (m *Mirror) give() { m.turn <- struct{}{} }
 
 // Close ends what runs and unlocks the directory. Nothing may be called afterwards; a Snapshot's reads fail.

@@ -10,7 +10,7 @@ import (
 
 // Options are the bounds of a mirror. A zero field stands for its default.
 type Options struct {
-	Timeout time.Duration // of one exchange with the server: 2 minutes
+	Timeout time.Duration // of a Resolve or Fetch whose context has no deadline: 2 minutes
 	MaxPack int64         // bytes of one pack: 4 GiB
 	MaxRefs int64         // bytes of one list of refs: 64 MiB
 	Read    odb.Limits    // of what snapshots read

@@ -31,7 +31,7 @@ func (m *Mirror) Resolve(ctx context.Context, auth Auth, refs []source.Ref) ([]R
 		return nil, fmt.Errorf("resolve refs of %s: %w", m.url, err)
 	}
 	defer m.give()
-	ctx, cancel := context.WithTimeout(ctx, m.o.Timeout)
+	ctx, cancel := m.bound(ctx)
 	defer cancel()
 	list, err := m.list(ctx, auth, append(prefixes, "HEAD"))
 	if err != nil {

@@ -20,16 +20,16 @@ func TestSSHRefused(t *testing.T) {
 	}{
 		"no_known_hosts":  {func(w *world) { w.auth.KnownHosts = nil }, fault.Invalid, []string{"known_hosts", "ssh-keyscan -p "}},
 		"bad_known_hosts": {func(w *world) { w.auth.KnownHosts = []byte("rubbish") }, fault.Invalid, []string{"ssh-keyscan"}},
-		"unknown_host": {func(w *world) { w.auth.KnownHosts = knownLine("example.com:22", signer(w.T, newKey(w.T))) },
+		"unknown_host": {func(w *world) { w.auth.KnownHosts = knownLine("example.com:22", signer(w.TB, newKey(w.TB))) },
 			fault.Denied, []string{"not in known_hosts", "SHA256:", "ssh-keyscan"}},
-		"other_host_key": {func(w *world) { w.auth.KnownHosts = knownLine(w.srv.SSHAddr(), signer(w.T, newKey(w.T))) },
+		"other_host_key": {func(w *world) { w.auth.KnownHosts = knownLine(w.srv.SSHAddr(), signer(w.TB, newKey(w.TB))) },
 			fault.Denied, []string{"is not the key in known_hosts", "SHA256:"}},
 		"no_identity":    {func(w *world) { w.auth.Identity = nil }, fault.Invalid, []string{"identity"}},
 		"bad_identity":   {func(w *world) { w.auth.Identity = []byte("hunter2") }, fault.Invalid, []string{"no private SSH key"}},
-		"other_identity": {func(w *world) { w.auth.Identity = keyPEM(w.T, newKey(w.T), "") }, fault.Denied, []string{"does not accept the key", "deploy keys"}},
-		"no_passphrase":  {func(w *world) { w.auth.Identity = keyPEM(w.T, newKey(w.T), "hunter2") }, fault.Invalid, []string{"has a passphrase", "password"}},
+		"other_identity": {func(w *world) { w.auth.Identity = keyPEM(w.TB, newKey(w.TB), "") }, fault.Denied, []string{"does not accept the key", "deploy keys"}},
+		"no_passphrase":  {func(w *world) { w.auth.Identity = keyPEM(w.TB, newKey(w.TB), "hunter2") }, fault.Invalid, []string{"has a passphrase", "password"}},
 		"bad_passphrase": {func(w *world) {
-			w.auth.Identity, w.auth.Passphrase = keyPEM(w.T, newKey(w.T), "hunter2"), []byte("hunter3")
+			w.auth.Identity, w.auth.Passphrase = keyPEM(w.TB, newKey(w.TB), "hunter2"), []byte("hunter3")
 		}, fault.Invalid, []string{"does not open"}},
 		"no_repository": {func(w *world) { w.url = strings.Replace(w.url, "shop", "nowhere", 1) }, fault.Denied, []string{"repository not found", "spec.url"}},
 		"no_server":     {func(w *world) { w.must(w.srv.Close()) }, fault.Transient, []string{"refused"}},

@@ -81,22 +81,31 @@ func fastForward(w *world) {
 }
 
 func forced(w *world) {
-	base := w.commit("main", "base", gitserver.Write("a", "0"))
-	old := w.commit("main", "one", gitserver.Write("a", "1"))
+	var ids []source.Commit
+	for i := range 8 {
+		ids = append(ids, w.commit("main", "base", gitserver.Write("a", fmt.Sprint(i))))
+	}
 	m := w.mirror()
 	w.head(m)
-	w.must(w.repo.Reset(w.Context(), "main", base))
-	now := w.commit("main", "other", gitserver.Write("a", "other"))
-	s := w.head(m)
-	if s.Commit != now || w.read(s, "a") != "other" {
-		w.Errorf("got %s, %q", s.Commit, w.read(s, "a"))
-	}
-	if is, err := m.Forced(w.Context(), old, now); err != nil || !is {
-		w.Errorf("Forced = %v, %v", is, err)
+	old, now := ids[7], source.Commit("")
+	for i, back := range []int{6, 6, 5, 3} { // the first two amend
+		w.must(w.repo.Reset(w.Context(), "main", ids[back]))
+		now = w.commit("main", fmt.Sprint("other", i), gitserver.Write("a", fmt.Sprint("other", back)))
+		s := w.head(m)
+		if s.Commit != now || w.read(s, "a") != fmt.Sprint("other", back) {
+			w.Errorf("got %s, %q", s.Commit, w.read(s, "a"))
+		}
+		if is, err := m.Forced(w.Context(), old, now); err != nil || !is {
+			w.Errorf("Forced = %v, %v", is, err)
+		}
+		if _, err := m.Snapshot(w.Context(), ids[back-2]); err == nil && !w.v0 {
+			w.Error("the history of a forced move was fetched")
+		}
+		old = now
 	}
 	// And on from there, by fast-forward.
 	next := w.commit("main", "on", gitserver.Write("a", "on"))
-	if s = w.head(m); s.Commit != next || w.read(s, "a") != "on" {
+	if s := w.head(m); s.Commit != next || w.read(s, "a") != "on" {
 		w.Errorf("got %s", s.Commit)
 	}
 	if is, err := m.Forced(w.Context(), now, next); err != nil || is {

@@ -21,7 +21,7 @@ import (
 
 // world is a server with one repository, and how to reach it.
 type world struct {
-	*testing.T
+	testing.TB
 	srv  *gitserver.Server
 	repo *gitserver.Repo
 	url  string
@@ -31,7 +31,7 @@ type world struct {
 }
 
 // newWorld starts a server. Format is that of the repository's objects, empty for the default.
-func newWorld(t *testing.T, o gitserver.Options, format string) *world {
+func newWorld(t testing.TB, o gitserver.Options, format string) *world {
 	t.Helper()
 	o.Dir = t.TempDir()
 	srv, err := gitserver.Start(o)
@@ -43,11 +43,11 @@ func newWorld(t *testing.T, o gitserver.Options, format string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{T: t, srv: srv, repo: repo, url: srv.URL("shop"), v0: o.V0, asks: map[string]int{}}
+	return &world{TB: t, srv: srv, repo: repo, url: srv.URL("shop"), v0: o.V0, asks: map[string]int{}}
 }
 
 // sshWorld is reached by SSH.
-func sshWorld(t *testing.T, o gitserver.Options, noEnv bool) *world {
+func sshWorld(t testing.TB, o gitserver.Options, noEnv bool) *world {
 	t.Helper()
 	host, user := newKey(t), newKey(t)
 	o.SSH = &gitserver.SSH{HostKey: signer(t, host), Authorized: signer(t, user).PublicKey(), NoEnv: noEnv}
@@ -57,7 +57,7 @@ func sshWorld(t *testing.T, o gitserver.Options, noEnv bool) *world {
 	return w
 }
 
-func newKey(t *testing.T) ed25519.PrivateKey {
+func newKey(t testing.TB) ed25519.PrivateKey {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -66,7 +66,7 @@ func newKey(t *testing.T) ed25519.PrivateKey {
 	return key
 }
 
-func signer(t *testing.T, key ed25519.PrivateKey) ssh.Signer {
+func signer(t testing.TB, key ed25519.PrivateKey) ssh.Signer {
 	t.Helper()
 	s, err := ssh.NewSignerFromKey(key)
 	if err != nil {
@@ -76,7 +76,7 @@ func signer(t *testing.T, key ed25519.PrivateKey) ssh.Signer {
 }
 
 // keyPEM is the key as a file, locked if there is a passphrase.
-func keyPEM(t *testing.T, key ed25519.PrivateKey, passphrase string) []byte {
+func keyPEM(t testing.TB, key ed25519.PrivateKey, passphrase string) []byte {
 	t.Helper()
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if passphrase != "" {

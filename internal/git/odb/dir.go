@@ -69,7 +69,7 @@ func (s *Store) dir(id source.ID) (*dir, error) {
 // parseTree reads a tree object: "<octal mode> <name>\0<id>" again and again. Its error means that the whole object is
 // unusable; a name that is refused is noted in the entry.
 func parseTree(data []byte, idLen, limit int) (*dir, error) {
-	d := &dir{entries: make([]entry, 0, bytes.Count(data, []byte{0})/2)}
+	d := &dir{entries: make([]entry, 0, min(bytes.Count(data, []byte{0}), len(data)/(idLen+3), limit))}
 	var last string
 	for len(data) > 0 {
 		if len(d.entries) == limit {
