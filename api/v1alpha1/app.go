@@ -112,6 +112,8 @@ type AppStatus struct {
 	Inputs string `json:"inputs,omitempty"`
 
 	// Objects is how many objects the app claims.
+	//
+	// +optional
 	Objects int32 `json:"objects"`
 	// Unhealthy are the first of the objects that are not healthy.
 	//
@@ -167,8 +169,12 @@ type HeldStep struct {
 // DriftStatus is what was changed by hand.
 type DriftStatus struct {
 	// Objects is how many objects differ from Git now.
+	//
+	// +optional
 	Objects int32 `json:"objects"`
 	// Total is how many hand edits were seen since the App exists.
+	//
+	// +optional
 	Total int64 `json:"total"`
 	// Last are the newest of them, newest first.
 	//

@@ -158,7 +158,7 @@ type Sync struct {
 	// fairlead.dev/suspended-by and fairlead.dev/suspended-because.
 	//
 	// +kubebuilder:default=false
-	Suspend bool `json:"suspend"`
+	Suspend bool `json:"suspend,omitempty"`
 
 	// Interactive lists further field managers whose additions are undone like those of kubectl, k9s and Lens. A trailing * matches any ending.
 	//
@@ -262,6 +262,8 @@ type SourceStatus struct {
 	// Revision is the commit that the apps were read from, such as "main@sha1:…".
 	Revision string `json:"revision,omitempty"`
 	// Apps is how many directories matched.
+	//
+	// +optional
 	Apps int32 `json:"apps"`
 	// Error says why the source cannot be read. Its apps are then kept as they are.
 	Error string `json:"error,omitempty"`
@@ -269,10 +271,16 @@ type SourceStatus struct {
 
 // AppCounts counts apps by how they are.
 type AppCounts struct {
+	// +optional
 	Total int32 `json:"total"`
+	// +optional
 	Ready int32 `json:"ready"`
 	// Failed need a person: broken in Git, refused, or unhealthy.
+	//
+	// +optional
 	Failed int32 `json:"failed"`
 	// Held wait for an approval.
+	//
+	// +optional
 	Held int32 `json:"held"`
 }

@@ -175,6 +175,10 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	if f.Removed && f.Looked && err == nil && out.Claimed == 0 {
 		return reconcile.Result{}, c.removeApp(ctx, m, obj, out)
 	}
+	if out.Starting && err == nil && len(out.Results) == 0 {
+		m.await() // the watch tells when it is ready; until then there is nothing new to say
+		return reconcile.Result{}, nil
+	}
 	f.Was = m.stored()
 	if err := c.finish(ctx, m, obj, f); err != nil {
 		return reconcile.Result{}, err
@@ -295,11 +299,8 @@ func (c *controller) finish(ctx context.Context, m *member, obj *v1alpha1.App, f
 	if equality.Semantic.DeepEqual(next, f.Was) || obj.UID == "" {
 		return nil
 	}
-	base := obj.DeepCopy()
-	base.Status = f.Was
-	obj.Status = next
-	if err := c.client.Status().Patch(ctx, obj, client.MergeFrom(base)); err != nil {
-		return client.IgnoreNotFound(err)
+	if err := c.patchStatus(ctx, obj, f.Was, next, f.Was.Phase == ""); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	m.status = *next.DeepCopy()

@@ -69,6 +69,9 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if err := c.find(ctx, e, &env, st); err != nil {
 		return reconcile.Result{}, err
 	}
+	if st.read == "" {
+		return reconcile.Result{}, nil // nothing is known yet that would be worth saying
+	}
 	return reconcile.Result{}, c.environmentStatus(ctx, e, &env, st)
 }
 
@@ -134,9 +137,9 @@ func (c *controller) requestSync(env *v1alpha1.Environment, st *environment, ask
 
 // find reads the apps of an environment from its sources, if anything changed since they were read last.
 func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
-	heads, read := c.heads(env)
-	if read == st.read {
-		return nil
+	heads, read, asked := c.heads(ctx, env)
+	if !asked || read == st.read {
+		return nil // what is not known yet will wake us
 	}
 	began := c.now()
 	found := c.findIn(heads)
@@ -160,33 +163,48 @@ type sourceHead struct {
 	note   error // why the head may be old
 }
 
-// heads returns what every source names now, and a text that changes when any of it, or the spec, does.
-func (c *controller) heads(env *v1alpha1.Environment) ([]sourceHead, string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// heads returns what every source names now, and a text that changes when any of it, or the spec, does. It is false if a repository has not been asked yet.
+func (c *controller) heads(ctx context.Context, env *v1alpha1.Environment) ([]sourceHead, string, bool) {
 	out := make([]sourceHead, 0, len(env.Spec.Sources))
 	read := fmt.Sprint(env.Generation)
 	for _, s := range env.Spec.Sources {
-		x := sourceHead{source: s}
-		r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}]
-		h, ok := head{}, false
-		if r != nil {
-			h, ok = r.heads[refOf(s.Ref)]
-		}
-		switch {
-		case r == nil:
-			x.err = fault.Newf(fault.Invalid, "Repository %s/%s does not exist", env.Namespace, s.Repository)
-		case !ok:
-			x.err = fault.Newf(fault.Transient, "Repository %s has not been read yet", s.Repository)
-		case h.snapshot.Tree == nil:
-			x.err = h.err
-		default:
-			x.head, x.note = h, h.err
+		x, asked := c.headOf(ctx, env.Namespace, s)
+		if !asked {
+			return nil, "", false
 		}
 		out = append(out, x)
 		read += fmt.Sprintf(" %s@%s %v %v", s.Repository, x.head.Commit, x.err, x.note)
 	}
-	return out, read
+	return out, read, true
+}
+
+// headOf returns what one source names now; false if its repository has not been asked yet.
+func (c *controller) headOf(ctx context.Context, namespace string, s v1alpha1.Source) (sourceHead, bool) {
+	x := sourceHead{source: s}
+	name := types.NamespacedName{Namespace: namespace, Name: s.Repository}
+	var repo v1alpha1.Repository
+	if err := c.client.Get(ctx, name, &repo); apierrors.IsNotFound(err) {
+		x.err = fault.Newf(fault.Invalid, "Repository %s does not exist: create it, or correct spec.sources", name)
+		return x, true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.repos[name]
+	if r == nil {
+		return x, false
+	}
+	h, ok := r.heads[refOf(s.Ref)]
+	switch {
+	case ok && h.snapshot.Tree != nil:
+		x.head, x.note = h, cmp.Or(h.err, r.err)
+	case ok:
+		x.err = h.err
+	case r.err != nil:
+		x.err = fmt.Errorf("repository %s: %w", s.Repository, r.err)
+	default:
+		return x, false
+	}
+	return x, true
 }
 
 // finding is the apps that were found, and what stands in the way.
@@ -427,11 +445,8 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 	if problem != nil && !sameMessage(st.status.Conditions, message) {
 		c.warn(env, reason, "Find", message)
 	}
-	base := env.DeepCopy()
-	base.Status = st.status
-	env.Status = next
-	if err := c.client.Status().Patch(ctx, env, client.MergeFrom(base)); err != nil {
-		return client.IgnoreNotFound(err)
+	if err := c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0); err != nil {
+		return err
 	}
 	st.status = *next.DeepCopy()
 	return nil

@@ -94,6 +94,13 @@ func (m *member) source() string {
 	return m.place.repository + " " + m.place.pattern
 }
 
+// await lets the app be woken when something outside is ready.
+func (m *member) await() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting = true
+}
+
 func (m *member) stored() v1alpha1.AppStatus {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -34,7 +34,8 @@ type repository struct {
 	next       time.Time // when to ask again
 	notBefore  time.Time // the server asked to be left alone until then
 	failures   int
-	hooked     bool // a webhook arrived
+	hooked     bool  // a webhook arrived
+	err        error // why the last poll failed
 	status     v1alpha1.RepositoryStatus
 	known      bool // status was read
 }
@@ -100,6 +101,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	err = c.poll(ctx, &repo, r, refs, followers)
 	r.generation, r.synced, r.hooked = repo.Generation, repo.Annotations[AnnotationSync], false
 	c.schedule(r, &repo, err)
+	c.tellFollowers(r, followers, err)
 	if err != nil {
 		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", time.Until(r.next).Round(time.Second))
 	}
@@ -284,6 +286,22 @@ func (c *controller) advance(ctx context.Context, r *repository, byRef map[sourc
 	return nil
 }
 
+// tellFollowers wakes the environments of a repository when it begins or ends to fail.
+func (c *controller) tellFollowers(r *repository, followers map[source.Ref][]fleet.Environment, err error) {
+	c.mu.Lock()
+	changed := (r.err == nil) != (err == nil)
+	r.err = err
+	c.mu.Unlock()
+	if !changed {
+		return
+	}
+	for _, envs := range followers {
+		for _, e := range envs {
+			c.envQueue.add(e.Namespace, e.Name)
+		}
+	}
+}
+
 func (c *controller) forced(ctx context.Context, r *repository, old, now source.Commit) bool {
 	forced, err := r.mirror.Forced(ctx, old, now)
 	return err == nil && forced
@@ -357,11 +375,8 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 	} else if err == nil && wasBad {
 		c.note(repo, reason, "Fetch", message)
 	}
-	base := repo.DeepCopy()
-	base.Status = r.status
-	repo.Status = st
-	if err := c.client.Status().Patch(ctx, repo, client.MergeFrom(base)); err != nil {
-		return client.IgnoreNotFound(err)
+	if err := c.patchStatus(ctx, repo, r.status, st, r.status.ObservedGeneration == 0); err != nil {
+		return err
 	}
 	r.status = *st.DeepCopy()
 	return nil

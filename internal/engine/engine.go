@@ -118,6 +118,8 @@ type Outcome struct {
 	Claimed int
 	// Again is when to look again though nothing happens; zero: not needed.
 	Again time.Duration
+	// Starting says that the pass could not look at everything because watches are only starting: nothing was learned.
+	Starting bool
 	// Unplaced is why the wanted objects contradict each other; nil if they do not. Nothing but repairs was done then.
 	Unplaced error
 	// Undone and Left are the hand edits that were repaired, and those that were left in place.

@@ -33,6 +33,8 @@ type look struct {
 	watches map[object.Resource]Watch
 	bundle  func() (map[object.Key]object.Object, error)
 
+	starting bool // a watch has not delivered its first list yet
+
 	mu   sync.Mutex
 	seen map[object.Key]plan.Sighting
 	errs []error
@@ -120,6 +122,7 @@ func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (
 		if w.Err != nil {
 			why = w.Err.Error()
 		}
+		l.starting = l.starting || w.Err == nil
 		return plan.Sighting{State: plan.Unknown, Why: why}, true
 	}
 	wantSame := want.IsZero() || claim.Want == l.m.placed.hashes[key]
