@@ -1,10 +1,14 @@
 // Package cli is the commands: it reads flags, hands values to the packages that do the work, prints what they answer, and chooses the exit code.
 //
-// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held.
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held: a person has to approve something.
+//
+// A command prints its result to IO.Out, and to IO.Err what it is doing and what went wrong; an error says what to do. Colours and lines that are written over
+// are for terminals alone, and not with NO_COLOR.
 package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -13,21 +17,93 @@ import (
 
 // IO is the world of one command.
 type IO struct {
+	// Name is what the program was called as. As "kubectl-fairlead" it is kubectl's plugin, and its help says so.
+	Name     string
 	Getenv   func(string) string
 	In       io.Reader
 	Out, Err io.Writer
 }
 
+// Exit codes of every command.
+const (
+	codeDone   = 0
+	codeFailed = 1
+	codeUsage  = 2
+	codeHeld   = 3
+)
+
 // Run runs one command line and returns its exit code.
 func Run(ctx context.Context, args []string, w IO) int {
-	root := &cobra.Command{Use: "fairlead", Short: "Guides what is in Git into Kubernetes, and keeps it true", SilenceUsage: true, SilenceErrors: true}
+	root := Root(w)
+	began := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !began {
+		err = usageError{err} // flags and arguments are read before a command begins
+	}
+	return finish(w, root, explain(err))
+}
+
+// finish prints an error and returns the exit code that goes with it.
+func finish(w IO, root *cobra.Command, err error) int {
+	if err == nil {
+		return codeDone
+	}
+	var o outcome
+	if errors.As(err, &o) && o.said {
+		return o.code
+	}
+	_, _ = fmt.Fprintln(w.Err, "error:", err)
+	if errors.As(err, &usageError{}) {
+		_, _ = fmt.Fprintf(w.Err, "Run '%s --help' for how it is used.\n", root.DisplayName())
+		return codeUsage
+	}
+	if o.code != 0 {
+		return o.code
+	}
+	return codeFailed
+}
+
+// Root returns all commands. They are made anew for each command line, and for the reference pages.
+func Root(w IO) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fairlead",
+		Short: "Guides what is in Git into Kubernetes, and keeps it true",
+		Long: `Fairlead guides what is in Git into Kubernetes, keeps it true, and says so honestly.
+
+A Repository says where Git is, an Environment which directories of it are apps and where
+they run. Fairlead writes an App object for each: 'status' shows how they stand.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held (a person has to approve something).`,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	if w.Name == "kubectl-fairlead" {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl fairlead"}
+	}
+	root.SetIn(w.In)
 	root.SetOut(w.Out)
 	root.SetErr(w.Err)
-	root.AddCommand(controllerCommand(w))
-	if err := root.ExecuteContext(ctx); err != nil {
-		_, _ = fmt.Fprintln(w.Err, "error:", err)
-		return 1
+	root.SetFlagErrorFunc(flagError)
+	root.AddGroup(
+		&cobra.Group{ID: groupUse, Title: "Use:"},
+		&cobra.Group{ID: groupSteer, Title: "Steer:"},
+		&cobra.Group{ID: groupRun, Title: "Install and run:"},
+	)
+	add(root, groupRun, installCommand(w), controllerCommand(w), versionCommand(w))
+	return root
+}
+
+// Groups of commands, as --help lists them.
+const (
+	groupUse   = "use"
+	groupSteer = "steer"
+	groupRun   = "run"
+)
+
+func add(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+		root.AddCommand(c)
 	}
-	return 0
 }

@@ -1,0 +1,93 @@
+# make help lists the targets. Everything needs only Go, Git and make; tools are Go programs of pinned versions.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS   += --no-builtin-rules
+
+export CGO_ENABLED := 0
+# Git must never ask a person for a password, and no tool may open a pager: nobody may be there.
+export GIT_TERMINAL_PROMPT := 0
+export GIT_PAGER := cat
+
+GO       ?= go
+MODULE   := github.com/fairlead-cd/fairlead
+VERSION  ?= $(shell git describe --tags --always --dirty --match 'v*' 2>/dev/null || echo devel)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
+ARGS     ?=
+
+GOLANGCI_VERSION       := v2.15.0
+CONTROLLER_GEN_VERSION := v0.23.0
+GOLANGCI               := bin/golangci-lint-$(GOLANGCI_VERSION)
+
+# The API server must report its true version: clients parse it. The required version in devcluster/go.mod is the one place that says it.
+KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2; exit}' devcluster/go.mod)
+K8S_MINOR  := $(word 2,$(subst ., ,$(KUBERNETES)))
+K8S_VERSION := k8s.io/component-base/version
+K8S_LDFLAGS := -s -w -X $(K8S_VERSION).gitVersion=$(KUBERNETES) -X $(K8S_VERSION).gitMajor=1 -X $(K8S_VERSION).gitMinor=$(K8S_MINOR)
+DEVCLUSTER_FILES := $(shell find devcluster -type f ! -name '*_test.go' ! -path '*/testdata/*')
+
+# What `make generate` writes, and `make lint` holds to be current.
+GENERATED := api docs/reference
+
+##@ Use
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: bin/fairlead bin/devcluster ## Build bin/fairlead and bin/devcluster, both static
+
+.PHONY: demo
+demo: build ## Show Fairlead at work on a control plane of its own; ARGS=--exit ends after the tour
+	bin/fairlead demo $(ARGS)
+
+##@ Change
+.PHONY: test
+test: build ## Run all tests of both modules, those on a real control plane included
+	$(GO) test -timeout 20m ./...
+	cd devcluster && $(GO) test -timeout 20m ./...
+
+.PHONY: lint
+lint: $(GOLANGCI) lint-generated ## Lint both modules; fail if generated files are not current
+	$(GO) vet ./...
+	$(CURDIR)/$(GOLANGCI) run ./...
+	cd devcluster && $(CURDIR)/$(GOLANGCI) run --config ../.golangci.yml ./...
+
+.PHONY: lint-generated
+lint-generated: generate
+	@changed=$$(git status --porcelain -- $(GENERATED)); \
+	if [ -n "$$changed" ]; then \
+		git --no-pager diff -- $(GENERATED); \
+		echo "generated files are not committed as they are generated; run 'make generate' and commit:" >&2; \
+		echo "$$changed" >&2; \
+		exit 1; \
+	fi
+
+.PHONY: format
+format: $(GOLANGCI) ## Format all Go files of both modules
+	$(CURDIR)/$(GOLANGCI) fmt ./...
+	cd devcluster && $(CURDIR)/$(GOLANGCI) fmt --config ../.golangci.yml ./...
+
+.PHONY: generate
+generate: ## Write deepcopy code, CRDs and the reference pages anew
+	$(GO) run sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION) object crd:maxDescLen=1000 paths=./api/... output:crd:dir=api/crds
+	$(GO) run ./internal/gen/reference docs/reference
+
+.PHONY: clean
+clean: ## Remove what the build and the demo left
+	rm -rf bin .demo
+
+# Go knows best whether its own output is current.
+.PHONY: bin/fairlead
+bin/fairlead:
+	$(GO) build -trimpath -ldflags '-s -w -X $(MODULE)/internal/cli.version=$(VERSION) -X $(MODULE)/internal/cli.commit=$(COMMIT)' -o $@ ./cmd/fairlead
+
+# Linking a whole Kubernetes takes long even when nothing changed, so this one depends on its files.
+bin/devcluster: $(DEVCLUSTER_FILES)
+	cd devcluster && $(GO) build -trimpath -ldflags '$(K8S_LDFLAGS)' -o $(CURDIR)/$@ .
+
+$(GOLANGCI):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv bin/golangci-lint $@
