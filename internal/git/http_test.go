@@ -137,10 +137,10 @@ func TestHTTPS(t *testing.T) {
 
 // TestHTTPRedirect: info/refs may be redirected; the credentials stay with the host they are for.
 func TestHTTPRedirect(t *testing.T) {
-	real := newWorld(t, gitserver.Options{}, "")
-	real.commit("main", "one", gitserver.Write("a", "1"))
+	target := newWorld(t, gitserver.Options{}, "")
+	target.commit("main", "one", gitserver.Write("a", "1"))
 	var leaked bool
-	spy := front(t, real.url, func(r *http.Request) { leaked = leaked || r.Header.Get("Authorization") != "" }, nil)
+	spy := front(t, target.url, func(r *http.Request) { leaked = leaked || r.Header.Get("Authorization") != "" }, nil)
 	var asked bool
 	from := newWorld(t, gitserver.Options{Fault: func(rw http.ResponseWriter, r *http.Request) bool {
 		asked = asked || r.Header.Get("Authorization") != ""

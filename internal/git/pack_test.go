@@ -3,6 +3,7 @@ package git_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 
@@ -46,9 +47,13 @@ func TestBadPack(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		},
 		"empty": func(http.ResponseWriter, []byte) {},
-		"error": func(rw http.ResponseWriter, _ []byte) { fmt.Fprint(rw, "000dpackfile\n0013\x03out of memory") },
-		"other": func(rw http.ResponseWriter, _ []byte) { fmt.Fprint(rw, "000dpackfile\n0010\x01not a pack0000") },
-		"none":  func(rw http.ResponseWriter, _ []byte) { fmt.Fprint(rw, "0000") },
+		"error": func(rw http.ResponseWriter, _ []byte) {
+			_, _ = io.WriteString(rw, "000dpackfile\n0012\x03out of memory")
+		},
+		"other": func(rw http.ResponseWriter, _ []byte) {
+			_, _ = io.WriteString(rw, "000dpackfile\n000f\x01not a pack0000")
+		},
+		"none": func(rw http.ResponseWriter, _ []byte) { _, _ = io.WriteString(rw, "0000") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := tampered(t, &change)

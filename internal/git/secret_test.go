@@ -25,7 +25,7 @@ func TestAuthIsNeverPrinted(t *testing.T) {
 		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "auth", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "auth", v)
 	}
-	for _, form := range []string{secret, fmt.Sprintf("%x", secret), fmt.Sprint([]byte(secret)), "aHVudGVyMg"} {
+	for _, form := range []string{secret, fmt.Sprintf("%x", secret), "104 117 110 116", "aHVudGVyMg"} {
 		if strings.Contains(out.String(), form) {
 			t.Errorf("the output holds %q:\n%s", form, out.String())
 		}

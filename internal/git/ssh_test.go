@@ -20,10 +20,16 @@ func TestSSHRefused(t *testing.T) {
 	}{
 		"no_known_hosts":  {func(w *world) { w.auth.KnownHosts = nil }, fault.Invalid, []string{"known_hosts", "ssh-keyscan -p "}},
 		"bad_known_hosts": {func(w *world) { w.auth.KnownHosts = []byte("rubbish") }, fault.Invalid, []string{"ssh-keyscan"}},
-		"unknown_host": {func(w *world) { w.auth.KnownHosts = knownLine("example.com:22", signer(w.TB, newKey(w.TB))) },
-			fault.Denied, []string{"not in known_hosts", "SHA256:", "ssh-keyscan"}},
-		"other_host_key": {func(w *world) { w.auth.KnownHosts = knownLine(w.srv.SSHAddr(), signer(w.TB, newKey(w.TB))) },
-			fault.Denied, []string{"is not the key in known_hosts", "SHA256:"}},
+		"unknown_host": {
+			func(w *world) { w.auth.KnownHosts = knownLine("example.com:22", signer(w.TB, newKey(w.TB))) },
+			fault.Denied,
+			[]string{"not in known_hosts", "SHA256:", "ssh-keyscan"},
+		},
+		"other_host_key": {
+			func(w *world) { w.auth.KnownHosts = knownLine(w.srv.SSHAddr(), signer(w.TB, newKey(w.TB))) },
+			fault.Denied,
+			[]string{"is not the key in known_hosts", "SHA256:"},
+		},
 		"no_identity":    {func(w *world) { w.auth.Identity = nil }, fault.Invalid, []string{"identity"}},
 		"bad_identity":   {func(w *world) { w.auth.Identity = []byte("hunter2") }, fault.Invalid, []string{"no private SSH key"}},
 		"other_identity": {func(w *world) { w.auth.Identity = keyPEM(w.TB, newKey(w.TB), "") }, fault.Denied, []string{"does not accept the key", "deploy keys"}},
@@ -35,7 +41,7 @@ func TestSSHRefused(t *testing.T) {
 		"no_server":     {func(w *world) { w.must(w.srv.Close()) }, fault.Transient, []string{"refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := sshWorld(t, gitserver.Options{}, false)
+			w := sshWorld(t, false)
 			w.commit("main", "one", gitserver.Write("a", "1"))
 			c.change(w)
 			err := w.resolveErr(w.mirror())
@@ -60,7 +66,7 @@ func TestSSHPassphrase(t *testing.T) {
 
 // TestSSHHang: a server that accepts and says nothing is left when the context ends.
 func TestSSHHang(t *testing.T) {
-	w := sshWorld(t, gitserver.Options{}, false)
+	w := sshWorld(t, false)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.must(err)
 	defer func() { _ = l.Close() }()

@@ -17,8 +17,8 @@ func TestMirror(t *testing.T) {
 	ways := map[string]func(*testing.T) *world{
 		"http_v2": func(t *testing.T) *world { return newWorld(t, gitserver.Options{}, "") },
 		"http_v0": func(t *testing.T) *world { return newWorld(t, gitserver.Options{V0: true}, "") },
-		"ssh_v2":  func(t *testing.T) *world { return sshWorld(t, gitserver.Options{}, false) },
-		"ssh_v0":  func(t *testing.T) *world { return sshWorld(t, gitserver.Options{}, true) },
+		"ssh_v2":  func(t *testing.T) *world { return sshWorld(t, false) },
+		"ssh_v0":  func(t *testing.T) *world { return sshWorld(t, true) },
 		"sha256":  func(t *testing.T) *world { return newWorld(t, gitserver.Options{}, "sha256") },
 	}
 	for name, open := range ways {

@@ -47,12 +47,12 @@ func newWorld(t testing.TB, o gitserver.Options, format string) *world {
 }
 
 // sshWorld is reached by SSH.
-func sshWorld(t testing.TB, o gitserver.Options, noEnv bool) *world {
+func sshWorld(t testing.TB, noEnv bool) *world {
 	t.Helper()
 	host, user := newKey(t), newKey(t)
-	o.SSH = &gitserver.SSH{HostKey: signer(t, host), Authorized: signer(t, user).PublicKey(), NoEnv: noEnv}
-	w := newWorld(t, o, "")
-	w.url, w.v0 = w.srv.SSHURL("shop"), w.v0 || noEnv
+	sshd := &gitserver.SSH{HostKey: signer(t, host), Authorized: signer(t, user).PublicKey(), NoEnv: noEnv}
+	w := newWorld(t, gitserver.Options{SSH: sshd}, "")
+	w.url, w.v0 = w.srv.SSHURL("shop"), noEnv
 	w.auth = git.Auth{Identity: keyPEM(t, user, ""), KnownHosts: knownLine(w.srv.SSHAddr(), signer(t, host))}
 	return w
 }

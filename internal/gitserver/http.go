@@ -36,7 +36,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 		if action == "/info/refs" {
 			service = req.URL.Query().Get("service")
 		}
-		if service == "git-receive-pack" && !(s.o.Push && isLoopback(req.RemoteAddr)) {
+		if service == "git-receive-pack" && (!s.o.Push || !isLoopback(req.RemoteAddr)) {
 			http.Error(w, "pushes are not taken", http.StatusForbidden)
 			return
 		}
@@ -80,7 +80,7 @@ func (s *Server) advertise(w http.ResponseWriter, req *http.Request, r *Repo, se
 	cmd := s.service(req, r, service, "--advertise-refs")
 	line := "# service=" + service + "\n"
 	if !s.speaksV2(req, service) {
-		fmt.Fprintf(w, "%04x%s0000", len(line)+4, line)
+		_, _ = fmt.Fprintf(w, "%04x%s0000", len(line)+4, line)
 	}
 	cmd.Stdout = w
 	_ = cmd.Run() // the client sees the broken answer

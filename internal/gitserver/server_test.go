@@ -68,8 +68,10 @@ func pushAndCheck(t *testing.T, url string, env []string, repo *gitserver.Repo, 
 	must(t, repo.Reset(t.Context(), "old", first))
 	dir := filepath.Join(t.TempDir(), "clone")
 	for _, args := range [][]string{
-		{"clone", "--quiet", url, dir}, {"-C", dir, "commit", "--quiet", "--allow-empty", "-m", "second"},
-		{"-C", dir, "push", "--quiet"}, {"-C", dir, "push", "--quiet", "origin", ":old"},
+		{"clone", "--quiet", url, dir},
+		{"-C", dir, "commit", "--quiet", "--allow-empty", "-m", "second"},
+		{"-C", dir, "push", "--quiet"},
+		{"-C", dir, "push", "--quiet", "origin", ":old"},
 	} {
 		if out, err := git(t, "", env, args...); err != nil {
 			t.Fatalf("git %v: %v: %s", args, err, out)

@@ -127,7 +127,7 @@ func (l *sshListener) session(channel ssh.Channel, requests <-chan *ssh.Request)
 func (l *sshListener) exec(channel ssh.Channel, line, protocol string) uint32 {
 	service, path, _ := strings.Cut(line, " ")
 	push := service == "git-receive-pack"
-	if service != "git-upload-pack" && !(push && l.server.o.Push) {
+	if service != "git-upload-pack" && (!push || !l.server.o.Push) {
 		_, _ = channel.Stderr().Write([]byte("only git-upload-pack is served here\n"))
 		return 1
 	}

@@ -15,8 +15,7 @@ import (
 // process is one running `git cat-file --batch-command --buffer`. One caller at a time.
 type process struct {
 	cmd *exec.Cmd
-	in  *bufio.Writer
-	pip io.WriteCloser
+	in  io.WriteCloser
 	out *bufio.Reader
 	// broken is set by the first error: the stream is then at an unknown place and the process must be replaced.
 	broken bool
@@ -40,23 +39,24 @@ func start(cmd *exec.Cmd) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start git cat-file: %w", err)
 	}
-	return &process{cmd: cmd, in: bufio.NewWriter(in), pip: in, out: bufio.NewReaderSize(out, 64<<10)}, nil
+	return &process{cmd: cmd, in: in, out: bufio.NewReaderSize(out, 64<<10)}, nil
 }
 
 func (p *process) stop() {
-	_ = p.pip.Close()
+	_ = p.in.Close()
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait() // its error is the kill
 }
 
 // ask sends one command for each id and calls read for each answer in turn.
 func (p *process) ask(command string, ids []source.ID, read func(i int, h header) error) error {
+	var script []byte
 	for _, id := range ids {
-		fmt.Fprintf(p.in, "%s %s\n", command, id)
+		script = fmt.Appendf(script, "%s %s\n", command, id)
 	}
 	// Git answers at the flush, so it has read every command by then: neither side can block the other.
-	fmt.Fprint(p.in, "flush\n")
-	if err := p.in.Flush(); err != nil {
+	script = append(script, "flush\n"...)
+	if _, err := p.in.Write(script); err != nil {
 		p.broken = true
 		return fmt.Errorf("ask git cat-file: %w", err)
 	}
