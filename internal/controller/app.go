@@ -179,6 +179,9 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		m.await() // the watch tells when it is ready; until then there is nothing new to say
 		return reconcile.Result{}, nil
 	}
+	if fault.KindOf(err) == fault.Conflict && err != nil {
+		return again(out, f, err) // somebody was faster: look anew before anything is said
+	}
 	f.Was = m.stored()
 	if err := c.finish(ctx, m, obj, f); err != nil {
 		return reconcile.Result{}, err
@@ -354,7 +357,7 @@ func edited(s plan.Step) string {
 	for _, p := range s.Edit.Fields {
 		fields = append(fields, string(p))
 	}
-	who := cmp.Or(s.Edit.Manager, "an unknown manager")
+	who := cmp.Or(s.Edit.Manager, "somebody (the API server kept no record of who)")
 	text := fmt.Sprintf("%s changed %s of %s", who, clipText(strings.Join(fields, ", "), 300), s.Key)
 	if !s.Edit.At.IsZero() {
 		text += " at " + s.Edit.At.UTC().Format(time.RFC3339)

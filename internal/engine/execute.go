@@ -117,12 +117,25 @@ func (l *look) takeOver(ctx context.Context, r object.Resource, step plan.Step) 
 	take := func(manager string) bool {
 		return l.subject.Policy.IsInteractive(manager) || adopted && fingerprint.Earlier(manager)
 	}
-	fields, ok := fingerprint.Takeover(step.Live, app.Manager, step.Object.APIVersion(), take)
-	if !ok {
-		return nil
+	live := step.Live
+	for tries := 0; ; tries++ {
+		fields, ok := fingerprint.Takeover(live, app.Manager, step.Object.APIVersion(), take)
+		if !ok {
+			return nil
+		}
+		err := l.session.SetManagers(ctx, r, live, fields)
+		if fault.KindOf(err) != fault.Conflict || tries == takeOverTries {
+			return err
+		}
+		// Controllers write status all the time: that is no reason to begin the pass anew.
+		if live, err = l.session.Live(ctx, r, step.Key.Namespace, step.Key.Name); err != nil || live.UID() != step.Live.UID() {
+			return fault.New(fault.Conflict, errors.Join(errors.New("it was replaced meanwhile"), err))
+		}
 	}
-	return l.session.SetManagers(ctx, r, step.Live, fields)
 }
+
+// takeOverTries bounds how often a take-over looks again because somebody else was faster.
+const takeOverTries = 5
 
 // errGoing says that an object to be replaced still has to go.
 var errGoing = errors.New("waits until the old object is gone")

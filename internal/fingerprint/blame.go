@@ -37,7 +37,7 @@ func Blame(applied, live object.Object, manager string, interactive func(string)
 		added := map[Path]bool{}
 		if interactive(x.Manager) && takeable(x) {
 			collect(x.fields, mine, "", func(p Path, owned bool) {
-				if !owned && !tolerated(p) && !ownedByMachine(entries, x, p, manager, interactive) {
+				if !owned && !lost[p] && !tolerated(p) && !ownedByMachine(entries, x, p, manager, interactive) {
 					added[p] = true
 				}
 			})

@@ -175,7 +175,7 @@ func editText(s Sighting) string {
 	}
 	who := s.Edit.Manager
 	if who == "" {
-		who = "an unknown manager"
+		who = "somebody"
 	}
 	return fmt.Sprintf("%s changed %s", who, strings.Join(fields, ", "))
 }
