@@ -94,6 +94,7 @@ func (c *controller) appObject(ctx context.Context, m *member, env *v1alpha1.Env
 		if err != nil {
 			return nil, fmt.Errorf("create App %s: %w", m.name, err)
 		}
+		m.anew()
 	case err != nil:
 		return nil, err
 	case !removed && (obj.Spec.Repository != p.repository || obj.Spec.Path != p.dir):
@@ -124,6 +125,7 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		CreateNamespace: d.CreateNamespace,
 		Policy:          policyOf(env),
 		Rules:           m.rules,
+		Lens:            m.lens().Version,
 		Rendered:        m.rendered, Objects: m.objects, Digest: m.digest, Revision: m.wanted.Revision,
 		Approved: obj.Annotations[AnnotationApprove],
 	}
@@ -161,6 +163,10 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	if out.Unplaced != nil && f.Broken == nil {
 		f.Broken = out.Unplaced
 		c.fleet.Broken(m.name, out.Unplaced.Error(), mentions(m.place.head.snapshot.Tree, m.place.dir))
+	}
+	m.locate(&out)
+	if problem := c.identityProblem(ctx, env, out); problem != nil && f.Broken == nil {
+		f.Broken = problem
 	}
 	f.Looked, f.Plan, f.Health, f.Claimed, f.Undone, f.Err = true, out.Plan, out.Health, out.Claimed, out.Undone, err
 	if out.Health == nil {

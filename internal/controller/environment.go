@@ -214,7 +214,12 @@ type finding struct {
 	// failed are the sources that could not be read: their apps stay as they are.
 	failed map[string]bool // by repository and path
 	err    error           // the first problem of the environment as a whole
+
+	revisions map[string]v1alpha1.Revision // by repository and path
 }
+
+// revisionOf is the commit that a source was read at.
+func (f finding) revisionOf(source string) v1alpha1.Revision { return f.revisions[source] }
 
 // place is where an app was found; problem is why it cannot be used.
 type place struct {
@@ -224,7 +229,7 @@ type place struct {
 }
 
 func (c *controller) findIn(heads []sourceHead) finding {
-	f := finding{apps: map[string]place{}, failed: map[string]bool{}}
+	f := finding{apps: map[string]place{}, failed: map[string]bool{}, revisions: map[string]v1alpha1.Revision{}}
 	var read []discover.Source
 	var at []sourceHead // beside read
 	for _, h := range heads {
@@ -235,6 +240,7 @@ func (c *controller) findIn(heads []sourceHead) finding {
 			var res discover.Result
 			if res, err = search(h); err == nil {
 				st.Apps = int32(len(res.Found))
+				f.revisions[h.source.Repository+" "+h.source.Path] = h.head.revision()
 				read = append(read, discover.Source{Place: "repository " + h.source.Repository + ", " + h.source.Path, Result: res})
 				at = append(at, h)
 			}
@@ -301,7 +307,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 			all = append(all, n) // its source was not read: that it was not found says nothing
 			continue
 		}
-		m.gone()
+		m.gone(f.revisionOf(m.source()))
 		removed = append(removed, n)
 	}
 	c.fleet.Found(e, budgetOf(env), all, changed, removed)
@@ -352,19 +358,22 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	if exists, err := c.environmentExists(ctx, e); err != nil || exists {
 		return err
 	}
-	names := c.fleet.Drop(e)
 	c.mu.Lock()
-	delete(c.envs, e)
+	delete(c.envs, e) // from here on no pass of its apps begins
+	c.mu.Unlock()
+	names := c.fleet.Apps(e)
+	for _, n := range names {
+		if err := c.engine.Release(ctx, n); err != nil {
+			return err
+		}
+		c.metrics.forget(n)
+	}
+	c.fleet.Drop(e)
+	c.mu.Lock()
 	for _, n := range names {
 		delete(c.apps, n.Owner())
 	}
 	c.mu.Unlock()
-	for _, n := range names {
-		if err := c.engine.Release(ctx, n); err != nil {
-			c.fleet.Stale() // nothing follows: the names are found again in the ledger at the next start
-			return err
-		}
-	}
 	if len(names) > 0 {
 		c.log.InfoContext(ctx, "environment deleted: its objects are released and go on running", "environment", e.Namespace+"/"+e.Name, "apps", len(names))
 	}
@@ -379,7 +388,7 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 	names := c.known(ctx, e)
 	left := 0
 	for _, n := range names {
-		c.member(n).gone()
+		c.member(n).gone(v1alpha1.Revision{})
 		if len(c.engine.Claims(n)) > 0 {
 			left++
 		}

@@ -65,11 +65,7 @@ func (c *controller) lens(owner app.Owner) observed.Lens {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l := observed.Lens{Rules: m.rules}
-	if m.env != nil {
-		l.Policy = policyOf(m.env)
-	}
-	return l
+	return m.lens()
 }
 
 // liveChanged wakes the app that a change concerns, unless nothing that it looks at is different.

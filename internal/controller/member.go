@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/observed"
 	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
@@ -37,6 +39,7 @@ type member struct {
 	inputs   source.Inputs
 	decl     app.Declaration
 	rules    health.Rules
+	ruled    string // identifies rules; empty if there are none but the built-in ones
 
 	status     v1alpha1.AppStatus
 	haveStatus bool
@@ -76,10 +79,13 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 	return true
 }
 
-// gone notes that the app's directory is no longer there.
-func (m *member) gone() {
+// gone notes that the app's directory is no longer there, and in which commit.
+func (m *member) gone(at v1alpha1.Revision) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if at.Revision != "" && !m.removed {
+		m.wanted = at
+	}
 	m.removed, m.pending, m.broken = true, false, nil
 	m.rendered, m.objects, m.digest, m.inputs = true, nil, "removed", source.Inputs{}
 }
@@ -92,6 +98,25 @@ func (m *member) source() string {
 		return ""
 	}
 	return m.place.repository + " " + m.place.pattern
+}
+
+// lens says how the app's objects are looked at. The lock is held.
+func (m *member) lens() observed.Lens {
+	l := observed.Lens{Rules: m.rules, Version: m.ruled}
+	if m.env != nil {
+		l.Policy = policyOf(m.env)
+		l.Version += strings.Join(l.Policy.Interactive, ",")
+	}
+	return l
+}
+
+// anew lets the whole status be written again: the App object was made, or somebody deleted it and it was made again.
+func (m *member) anew() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.status
+	m.haveStatus = true
+	m.status = v1alpha1.AppStatus{Wanted: was.Wanted, Applied: was.Applied, Inputs: was.Inputs, Drift: was.Drift}
 }
 
 // await lets the app be woken when something outside is ready.
@@ -144,6 +169,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	}
 	m.pending, m.broken, m.rendered = false, nil, true
 	m.objects, m.digest, m.decl, m.rules = res.Objects, digest(res.Objects), res.Declaration, rules
+	m.ruled = ruled(envRules, res.Declaration.Health)
 	c.fleet.Needs(m.name, m.decl.DependsOn)
 	c.log.InfoContext(ctx, "app rendered", "app", m.name.String(), "revision", m.place.head.Revision(), "objects", len(m.objects), "kind", string(res.Kind))
 	return nil
@@ -153,6 +179,21 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 func (m *member) fail(err error) {
 	m.pending, m.broken, m.rendered = false, err, false
 	m.objects, m.digest = nil, ""
+}
+
+// ruled identifies health rules, so that what was judged by others is judged anew.
+func ruled(layers ...app.Health) string {
+	text := ""
+	for _, l := range layers {
+		if len(l.Rules) > 0 {
+			text += fmt.Sprintf("%q\n", l.Rules)
+		}
+	}
+	if text == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
 func digest(objs []object.Object) string {

@@ -90,6 +90,8 @@ type Subject struct {
 	CreateNamespace bool
 	Policy          app.Policy
 	Rules           health.Rules
+	// Lens is the version of Policy and Rules as observed.Lens has it.
+	Lens string
 	// Rendered says that Objects is what Git says at Revision.
 	Rendered bool
 	Objects  []object.Object

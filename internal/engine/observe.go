@@ -125,6 +125,9 @@ func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (
 		l.starting = l.starting || w.Err == nil
 		return plan.Sighting{State: plan.Unknown, Why: why}, true
 	}
+	if !entry.IsZero() && entry.Lens != l.subject.Lens {
+		return plan.Sighting{}, false // it was judged by other rules
+	}
 	wantSame := want.IsZero() || claim.Want == l.m.placed.hashes[key]
 	if claimed && wantSame && l.asApplied(key, claim, entry) && !(want.IsZero() && l.subject.Rendered) {
 		return plan.Sighting{State: plan.Current, Health: l.verdict(key, entry.Health)}, true
@@ -206,8 +209,15 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 		}
 	}
 	s := l.sight(key, live)
+	if !live.IsZero() {
+		l.engine.Live.Put(l.subject.Identity, r, live)
+	}
 	if !live.IsZero() && l.suspects(claim, live) {
 		l.blame(&s, key, claim, want)
+	}
+	if same := claim.Want == l.m.placed.hashes[key] && claimed && claim.Print != ""; same && !s.Drifted && !live.IsZero() && !live.Deleting() {
+		s.State = plan.Current
+		return s, nil
 	}
 	if live.IsZero() && claimed {
 		s.Applied = l.appliedOf(key)

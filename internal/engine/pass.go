@@ -121,7 +121,8 @@ func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, 
 
 // save stores claims, and a bundle if one is given, unless they are stored already. Without a bundle the stored one is kept.
 func (e *Engine) save(ctx context.Context, m *memory, claims app.Claims, bundle []object.Object, revision string) error {
-	if bundle == nil && maps.Equal(claims, m.record.Claims) {
+	stored := m.record.Version != "" || len(claims) == 0
+	if bundle == nil && stored && maps.Equal(claims, m.record.Claims) {
 		return nil
 	}
 	next := m.record
@@ -144,6 +145,9 @@ func (e *Engine) load(ctx context.Context, m *memory, n app.Name) error {
 	r, err := e.Ledger.Load(ctx, n)
 	if err != nil {
 		return err
+	}
+	if r.Version == "" {
+		r.Claims = m.record.Claims // somebody deleted the record: what is remembered is written again
 	}
 	r.App, r.Bundle = n, nil
 	e.setRecord(m, r)

@@ -23,6 +23,8 @@ type Entry struct {
 	Added    bool
 	Deleting bool
 	Health   health.Verdict
+	// Lens is the version of the lens that the object was looked at with.
+	Lens string
 	// Scales is what a HorizontalPodAutoscaler scales; zero for every other kind.
 	Scales object.Key
 }
@@ -34,6 +36,8 @@ func (e Entry) IsZero() bool { return e.UID == "" }
 type Lens struct {
 	Policy app.Policy
 	Rules  health.Rules
+	// Version differs for different rules: an entry that was made with other rules has to be made anew.
+	Version string
 }
 
 // Of makes the entry of a live object.
@@ -49,6 +53,7 @@ func Of(live object.Object, lens Lens) Entry {
 		Added:           fingerprint.Added(live, app.Manager, lens.Policy.IsInteractive),
 		Deleting:        live.Deleting(),
 		Health:          lens.Rules.Assess(live),
+		Lens:            lens.Version,
 		Scales:          ScaledBy(live),
 	}
 }

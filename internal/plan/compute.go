@@ -90,7 +90,7 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 		b.Pending++
 		unsettled(s.Why)
 	case s.Rival != (app.Owner{}):
-		c.refuse(step, "is owned by app "+s.Rival.String()+": remove it from one of the two apps", "")
+		c.refuse(step, "is owned by app "+s.Rival.String()+": remove it from one of the two apps", "", "")
 	case s.Refusal != nil:
 		c.refused(b, step, s, mode)
 	case s.Deferred:
@@ -200,7 +200,7 @@ func (c *computer) claim(step Step) app.Claim {
 func (c *computer) refused(b *Batch, step Step, s Sighting, mode app.Apply) {
 	step.Live = s.Live
 	if !s.Refusal.Immutable || s.Live.IsZero() {
-		c.refuse(step, s.Refusal.Message, s.Refusal.At)
+		c.refuse(step, s.Refusal.Message, s.Refusal.At, s.Refusal.Field)
 		return
 	}
 	if mode == app.ApplyReplace {
@@ -213,11 +213,11 @@ func (c *computer) refused(b *Batch, step Step, s Sighting, mode app.Apply) {
 	c.block("held: " + step.Key.String() + ": " + immutableReason(s.Refusal))
 }
 
-func (c *computer) refuse(step Step, message, at string) {
+func (c *computer) refuse(step Step, message, at, field string) {
 	if at == "" {
 		at = step.Object.Origin().String()
 	}
-	c.plan.Refused = append(c.plan.Refused, Note{Key: step.Key, Text: message, At: at})
+	c.plan.Refused = append(c.plan.Refused, Note{Key: step.Key, Text: message, At: at, Field: field})
 	c.block("refused: " + step.Key.String() + ": " + message)
 }
 

@@ -135,6 +135,8 @@ type Note struct {
 	Key  object.Key
 	Text string
 	At   string // file and line, where known
+	// Field is the field that the text is about, as the API server writes it; empty if it is about the whole object.
+	Field string
 }
 
 // Batch is the steps that may run together, and what its objects still lack before the next batch may run.
