@@ -1,0 +1,99 @@
+package testkit
+
+import (
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/fairlead-cd/fairlead/internal/gitserver"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// RepoName is the repository that every Git server of a test has.
+const RepoName = "config"
+
+// Git is a Git server with one repository, which can be told to fail.
+type Git struct {
+	*gitserver.Server
+	*gitserver.Repo
+
+	mu      sync.Mutex
+	fault   func(http.ResponseWriter)
+	refused int
+}
+
+// StartGit starts a Git server for the test. Directory and fault of the options are the server's own.
+func StartGit(t testing.TB, o gitserver.Options) *Git {
+	t.Helper()
+	g, err := startGit(t, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func startGit(t testing.TB, o gitserver.Options) (*Git, error) {
+	g := &Git{}
+	o.Dir, o.Fault = filepath.Join(t.TempDir(), "git"), g.fails
+	var err error
+	if g.Server, err = gitserver.Start(o); err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	g.Repo, err = g.Create(t.Context(), RepoName)
+	return g, err
+}
+
+// Commit adds a commit to a branch.
+func (g *Git) Commit(t testing.TB, branch, message string, changes ...gitserver.Change) source.Commit {
+	t.Helper()
+	c, err := g.Repo.Commit(t.Context(), branch, message, changes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// URL is where HTTP clients find the repository.
+func (g *Git) URL() string { return g.Server.URL(RepoName) }
+
+// Fail lets every request be answered with a status and headers, until Serve.
+func (g *Git) Fail(status int, headers map[string]string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fault = func(w http.ResponseWriter) {
+		for k, v := range headers {
+			w.Header().Set(k, v)
+		}
+		http.Error(w, http.StatusText(status), status)
+	}
+}
+
+// Serve ends Fail.
+func (g *Git) Serve() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fault = nil
+}
+
+// Count returns how many requests of a kind were served: those of gitserver.Server, and "refused".
+func (g *Git) Count(kind string) int {
+	if kind == "refused" {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.refused
+	}
+	return g.Server.Count(kind)
+}
+
+func (g *Git) fails(w http.ResponseWriter, _ *http.Request) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.fault == nil {
+		return false
+	}
+	g.refused++
+	g.fault(w)
+	return true
+}

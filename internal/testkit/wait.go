@@ -1,0 +1,43 @@
+package testkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// Deadline is how long anything is waited for: far longer than it ever takes on a machine that works.
+const Deadline = 30 * time.Second
+
+// pause is how long to wait before looking again.
+const pause = 25 * time.Millisecond
+
+// Wait calls check until it returns nil. After the deadline it returns what check said last.
+func Wait(ctx context.Context, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, Deadline)
+	defer cancel()
+	for {
+		err := check(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(err, context.DeadlineExceeded) {
+				return fmt.Errorf("no answer within %s: %w", Deadline, err)
+			}
+			return fmt.Errorf("after %s: %w", Deadline, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Eventually waits until check returns nil, and fails the test with what it said last.
+func Eventually(t testing.TB, check func(context.Context) error) {
+	t.Helper()
+	if err := Wait(t.Context(), check); err != nil {
+		t.Fatal(err)
+	}
+}
