@@ -1,8 +1,13 @@
 package health
 
-import "github.com/fairlead-cd/fairlead/internal/object"
+import (
+	"strings"
 
-// autoscaler judges a HorizontalPodAutoscaler. Metrics of new pods come late: what it cannot do yet is a delay.
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// autoscaler judges a HorizontalPodAutoscaler. Metrics of new pods come late, and on a cluster without a metrics server never: the workload then runs
+// at the scale that it has, which is no reason to call the app ill. The message says so.
 func autoscaler(o object.Object) Verdict {
 	cs := conditionsOf(o)
 	for _, kind := range []string{"AbleToScale", "ScalingActive"} {
@@ -13,6 +18,8 @@ func autoscaler(o object.Object) Verdict {
 			return say(Suspended, because("scaling is disabled", c.message))
 		case c.reason == "InvalidSelector", c.reason == "InvalidMetricSourceType", c.reason == "AmbiguousSelector":
 			return say(Degraded, c.why())
+		case strings.HasPrefix(c.reason, "FailedGet") && strings.HasSuffix(c.reason, "Metric"):
+			return say(Healthy, because("it does not scale, its metrics cannot be read", c.message))
 		default:
 			return say(Progressing, c.why())
 		}

@@ -106,6 +106,9 @@ func (f Finding) objects(st *v1alpha1.AppStatus) {
 		}
 	}
 	st.Health = string(worst)
+	if len(f.Health) == 0 {
+		st.Health = string(health.Unknown) // there is nothing that could be well
+	}
 	slices.SortFunc(keys, func(a, b object.Key) int {
 		x, y := f.Health[a].Status, f.Health[b].Status
 		switch {
