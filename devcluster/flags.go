@@ -23,7 +23,8 @@ const usage = `devcluster runs a Kubernetes control plane on this machine, for d
 
   devcluster apiserver restart|stop|start --dir DIR
                          kill -9 the API server of a running devcluster and start it again on the same
-                         port; or leave it down; returns when it is down or ready
+                         port; or leave it down; returns when it is down or ready. The controllers go
+                         and come with it
 
   devcluster version     print the version of Kubernetes
   devcluster help

@@ -93,16 +93,7 @@ func TestAPIServerRestart(t *testing.T) {
 	}
 	wantConfigMap(t, in, "kept")
 
-	if out, ok := in.kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2"); !ok {
-		t.Fatal(out)
-	}
-	eventually(t, func(ctx context.Context) string {
-		web, err := k.AppsV1().Deployments("default").Get(ctx, "web", metav1.GetOptions{})
-		if err != nil || web.Status.AvailableReplicas != 2 {
-			return fmt.Sprintf("the controllers do not go on: %v, %v", err, web.Status)
-		}
-		return ""
-	})
+	wantWorkingControllers(t, in)
 	in.stop()
 }
 

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -82,7 +83,25 @@ func (c *running) serviceAccountExists(ctx context.Context) error {
 	return err
 }
 
+// freeNodes takes the nodes from the kwok that had them before and is gone: a new one respects the
+// leases of the old one until they expire, and until then nothing happens on those nodes.
+func (c *running) freeNodes(ctx context.Context) error {
+	return c.leases().DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+}
+
+func (c *running) leases() coordinationv1client.LeaseInterface {
+	return c.client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+}
+
+// nodesReady holds when kwok looks after as many nodes as were wanted and the scheduler may use them.
 func (c *running) nodesReady(ctx context.Context) error {
+	held, err := c.leases().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	if len(held.Items) < c.options.Nodes {
+		return fmt.Errorf("%d of %d nodes have a lease", len(held.Items), c.options.Nodes)
+	}
 	list, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err

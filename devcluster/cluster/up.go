@@ -6,8 +6,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -65,14 +65,8 @@ func Up(ctx context.Context, o Options) error {
 func prepare(d dir, o Options) (port int, err error) {
 	d.forget()
 	os.Remove(d.path(socket)) // left by one that was killed
-	old, err := filepath.Glob(d.path("*.log"))
-	if err != nil {
-		return 0, err
-	}
-	for _, log := range old {
-		if log != o.AuditLog {
-			os.Remove(log)
-		}
+	for _, component := range []string{etcd, apiServer, controllerManager, scheduler, kwok} {
+		os.Remove(d.log(component))
 	}
 	if port, err = choosePort(d, o.Port); err != nil {
 		return 0, err
@@ -111,8 +105,8 @@ type running struct {
 	lock    *os.File
 	died    func(error)
 	client  kubernetes.Interface
-	api     *process   // nil while it is down
-	others  []*process // in the order they were started: etcd first
+	etcd    *process   // nil before its start
+	serving []*process // API server and controllers; none while the API server is down
 }
 
 func (c *running) run(ctx context.Context, control <-chan os.Signal) error {
@@ -128,15 +122,12 @@ func (c *running) run(ctx context.Context, control <-chan os.Signal) error {
 		case <-ctx.Done():
 			return nil
 		case sig := <-control:
-			c.stopAPIServer()
+			c.stopServing()
 			if sig == syscall.SIGUSR2 {
 				fmt.Fprintln(c.options.Out, "kube-apiserver: stopped")
 				continue
 			}
-			if err := c.launchAPIServer(); err != nil {
-				return err
-			}
-			if err := c.awaitAPIServer(ctx); err != nil {
+			if err := c.serve(ctx); err != nil {
 				return err
 			}
 			fmt.Fprintln(c.options.Out, "kube-apiserver: ready")
@@ -149,22 +140,35 @@ func (c *running) start(ctx context.Context) error {
 	if c.client, err = adminClient(c.dir, c.port); err != nil {
 		return err
 	}
-	if err := c.spawn(etcd, etcdArgs(c.dir)); err != nil {
+	if c.etcd, err = c.spawn(etcd, etcdArgs(c.dir)); err != nil {
 		return err
 	}
 	// An API server that finds no etcd waits a whole second before it looks again.
 	if err := c.await(ctx, etcd, c.socketExists); err != nil {
 		return err
 	}
-	if err := c.launchAPIServer(); err != nil {
+	return c.serve(ctx)
+}
+
+// serve starts the API server and the controllers, and returns when all are ready.
+func (c *running) serve(ctx context.Context) error {
+	api, err := c.spawn(apiServer, apiServerArgs(c.dir, c.port, c.options))
+	if err != nil {
 		return err
 	}
+	c.serving = []*process{api}
 	if c.options.Controllers {
 		if err := c.startControllers(ctx); err != nil {
 			return err
 		}
 	}
-	return c.awaitAPIServer(ctx)
+	if err := c.await(ctx, apiServer, c.apiServerReadyBut()); err != nil {
+		return err
+	}
+	if err := c.await(ctx, apiServer, c.namespaceExists); err != nil {
+		return err
+	}
+	return c.dir.write("apiserver.pid", []byte(strconv.Itoa(api.cmd.Process.Pid)+"\n"))
 }
 
 func (c *running) startControllers(ctx context.Context) error {
@@ -173,14 +177,19 @@ func (c *running) startControllers(ctx context.Context) error {
 	if err := c.await(ctx, apiServer, c.apiServerReadyBut("poststarthook/rbac/bootstrap-roles")); err != nil {
 		return err
 	}
+	if err := c.await(ctx, apiServer, c.freeNodes); err != nil {
+		return err
+	}
 	for name, args := range map[string][]string{
 		controllerManager: controllerManagerArgs(c.dir),
 		scheduler:         schedulerArgs(c.dir),
 		kwok:              kwokArgs(c.dir),
 	} {
-		if err := c.spawn(name, args); err != nil {
+		p, err := c.spawn(name, args)
+		if err != nil {
 			return err
 		}
+		c.serving = append(c.serving, p)
 	}
 	if err := c.await(ctx, apiServer, c.furnish); err != nil {
 		return err
@@ -191,49 +200,24 @@ func (c *running) startControllers(ctx context.Context) error {
 	return c.await(ctx, kwok, c.nodesReady)
 }
 
-func (c *running) launchAPIServer() error {
-	var err error
-	c.api, err = start(c.dir, c.lock, apiServer, apiServerArgs(c.dir, c.port, c.options), c.died)
-	return err
-}
-
-func (c *running) awaitAPIServer(ctx context.Context) error {
-	if err := c.await(ctx, apiServer, c.apiServerReadyBut()); err != nil {
-		return err
-	}
-	if err := c.await(ctx, apiServer, c.namespaceExists); err != nil {
-		return err
-	}
-	return c.dir.write("apiserver.pid", []byte(strconv.Itoa(c.api.cmd.Process.Pid)+"\n"))
-}
-
-func (c *running) stopAPIServer() {
-	if c.api == nil {
-		return
-	}
-	c.api.stop(syscall.SIGKILL, time.Second)
-	c.api = nil
+// stopServing kills the API server, and the controllers with it: left alone they would notice only after
+// up to half a minute that a new one is there. None of them keeps anything that is not in etcd.
+func (c *running) stopServing() {
 	os.Remove(c.dir.path("apiserver.pid"))
-}
-
-func (c *running) spawn(name string, args []string) error {
-	p, err := start(c.dir, c.lock, name, args, c.died)
-	if err != nil {
-		return err
+	for _, p := range slices.Backward(c.serving) {
+		p.stop(syscall.SIGKILL, time.Second)
 	}
-	c.others = append(c.others, p)
-	return nil
+	c.serving = nil
 }
 
-// stop ends every child. All that must last is in etcd, so only etcd gets the time to end well; the
-// others would spend it on waiting for each other's connections.
 func (c *running) stop() {
 	c.dir.forget()
-	for i := len(c.others) - 1; i > 0; i-- {
-		c.others[i].stop(syscall.SIGKILL, time.Second)
+	c.stopServing()
+	if c.etcd != nil {
+		c.etcd.stop(syscall.SIGTERM, 5*time.Second)
 	}
-	c.stopAPIServer()
-	if len(c.others) > 0 {
-		c.others[0].stop(syscall.SIGTERM, 5*time.Second)
-	}
+}
+
+func (c *running) spawn(name string, args []string) (*process, error) {
+	return start(c.dir, c.lock, name, args, c.died)
 }

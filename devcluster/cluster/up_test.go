@@ -67,6 +67,7 @@ func TestKilled(t *testing.T) {
 		return ""
 	})
 	wantConfigMap(t, next, "kept")
+	wantWorkingControllers(t, next)
 	next.signal(syscall.SIGKILL)
 	<-next.ended
 	eventually(t, func(context.Context) string {
@@ -211,5 +212,16 @@ func wantConfigMap(t *testing.T, in *instance, name string) {
 	t.Helper()
 	if _, err := in.client().CoreV1().ConfigMaps("default").Get(t.Context(), name, metav1.GetOptions{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// wantWorkingControllers sees a Deployment through to the end, which takes all controllers and a node.
+func wantWorkingControllers(t *testing.T, in *instance) {
+	t.Helper()
+	if out, ok := in.kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2"); !ok {
+		t.Fatal(out)
+	}
+	if out, ok := in.kubectl("rollout", "status", "deployment/web", "--timeout=20s"); !ok {
+		t.Errorf("the controllers do not work: %s", out)
 	}
 }
