@@ -31,7 +31,7 @@ func (s *Session) classify(q request, err error) error {
 	var status apierrors.APIStatus
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fault.New(fault.Transient, err)
+		return fault.New(fault.Transient, fmt.Errorf("the API server did not answer in time: %w", err))
 	case !errors.As(err, &status):
 		return fault.New(fault.Transient, plainNetwork(err))
 	}

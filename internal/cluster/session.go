@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,6 +23,9 @@ type Session struct {
 	cluster *Cluster
 	client  dynamic.Interface
 }
+
+// timeout bounds one request: a server that does not answer must not keep a worker for ever.
+const timeout = 30 * time.Second
 
 func (s *Session) at(r object.Resource, namespace string) dynamic.ResourceInterface {
 	res := s.client.Resource(schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Plural})
@@ -48,6 +52,8 @@ func (s *Session) Apply(ctx context.Context, r object.Resource, o object.Object)
 }
 
 func (s *Session) patch(ctx context.Context, r object.Resource, o object.Object, opts metav1.PatchOptions) (object.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	force := true
 	opts.Force, opts.FieldManager, opts.FieldValidation = &force, app.Manager, metav1.FieldValidationStrict
 	out, err := s.at(r, o.Namespace()).Patch(ctx, o.Name(), types.ApplyPatchType, o.JSON(), opts)
@@ -59,6 +65,8 @@ func (s *Session) patch(ctx context.Context, r object.Resource, o object.Object,
 
 // Live reads an object. An absent object is the zero Object and no error.
 func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name string) (object.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	s.cluster.onRequest("get", r.Plural)
 	out, err := s.at(r, namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) && !isNoResource(err) {
@@ -73,6 +81,8 @@ func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name s
 // Delete deletes exactly the object that was observed: another uid or resourceVersion is an error of kind Conflict. It returns once the
 // server has accepted; the object may live on until its finalizers are done. An object that is gone already is no error.
 func (s *Session) Delete(ctx context.Context, r object.Resource, live object.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	s.cluster.onRequest("delete", r.Plural)
 	uid, rv := types.UID(live.UID()), live.ResourceVersion()
 	policy := metav1.DeletePropagationBackground
@@ -91,6 +101,8 @@ func (s *Session) Delete(ctx context.Context, r object.Resource, live object.Obj
 
 // SetManagers writes the managedFields of an object, provided that it is still the one that was observed.
 func (s *Session) SetManagers(ctx context.Context, r object.Resource, live object.Object, managedFields []any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	s.cluster.onRequest("take-over", r.Plural)
 	patch, err := json.Marshal([]map[string]any{
 		{"op": "replace", "path": "/metadata/managedFields", "value": managedFields},
@@ -121,6 +133,8 @@ func (s *Session) EnsureNamespace(ctx context.Context, name string) (bool, error
 		return false, err
 	}
 	s.cluster.onRequest("create", namespaces.Plural)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	ns := object.New(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}})
 	_, err = s.at(namespaces, "").Create(ctx, unstructuredOf(ns), metav1.CreateOptions{FieldManager: app.Manager})
 	if apierrors.IsAlreadyExists(err) {

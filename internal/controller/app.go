@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -158,6 +159,9 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	}
 	if asked := obj.Annotations[AnnotationSync]; asked != m.stored().LastHandledSync {
 		c.engine.Refresh(m.name)
+		if !c.askedFor(m, asked) {
+			f.LastHandledSync = "" // its repository is being asked first
+		}
 	}
 	out, err := c.engine.Pass(ctx, s)
 	if out.Unplaced != nil && f.Broken == nil {
@@ -196,6 +200,32 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	c.afterPass(m, f)
 	return again(out, f, err)
 }
+
+// askedFor lets an app's repository be asked for a sync request, and reports whether it has been.
+func (c *controller) askedFor(m *member, request string) bool {
+	m.mu.Lock()
+	repository := m.place.repository
+	if m.asked != request {
+		m.asked, m.askedAt = request, c.now()
+	}
+	since := m.askedAt
+	m.mu.Unlock()
+	c.mu.Lock()
+	r := c.repos[types.NamespacedName{Namespace: m.name.Namespace, Name: repository}]
+	if r == nil || r.polled.After(since) {
+		c.mu.Unlock()
+		return true
+	}
+	r.hooked = true
+	c.mu.Unlock()
+	m.await()
+	c.repoQueue.add(m.name.Namespace, repository)
+	c.appQueue.after(m.name.Namespace, m.name.Object(), askAgain)
+	return false
+}
+
+// askAgain is how soon an app looks whether its repository has been asked.
+const askAgain = 250 * time.Millisecond
 
 func suspension(env *v1alpha1.Environment, obj *v1alpha1.App) string {
 	if s := obj.Spec.Suspend; s != nil {
@@ -296,6 +326,7 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 // finish writes the status of an app, if it changed, and says so in an Event where a person should know.
 func (c *controller) finish(ctx context.Context, m *member, obj *v1alpha1.App, f report.Finding) error {
 	m.mu.Lock()
+	m.dirty = m.pending // what was found since this pass began is still to be looked at
 	f.Was, f.Generation, f.Now = m.status, obj.Generation, c.now()
 	f.Wanted = m.wanted
 	f.Inputs = m.status.Inputs

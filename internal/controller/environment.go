@@ -38,7 +38,9 @@ type environment struct {
 	sources []v1alpha1.SourceStatus
 	commit  string
 	problem error
-	synced  string
+	synced  string    // the sync request that was carried out
+	asked   string    // the sync request that is being carried out
+	askedAt time.Time // when it was seen
 	status  v1alpha1.EnvironmentStatus
 	known   bool
 }
@@ -63,7 +65,7 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if err := c.finalize(ctx, &env); err != nil {
 		return reconcile.Result{}, err
 	}
-	if asked := env.Annotations[AnnotationSync]; asked != st.synced {
+	if asked := env.Annotations[AnnotationSync]; asked != st.synced && asked != st.asked {
 		c.requestSync(&env, st, asked)
 	}
 	if err := c.find(ctx, e, &env, st); err != nil {
@@ -120,7 +122,7 @@ func (c *controller) finalize(ctx context.Context, env *v1alpha1.Environment) er
 // requestSync asks every repository of the environment now, and lets every app be looked at.
 func (c *controller) requestSync(env *v1alpha1.Environment, st *environment, asked string) {
 	c.mu.Lock()
-	st.synced = asked
+	st.asked, st.askedAt = asked, c.now()
 	for _, s := range env.Spec.Sources {
 		if r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}]; r != nil {
 			r.hooked = true
@@ -431,6 +433,9 @@ func (c *controller) identityGone(ctx context.Context, env *v1alpha1.Environment
 func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
 	next := *st.status.DeepCopy()
 	c.mu.Lock()
+	if st.asked != "" && c.polledSince(env, st.askedAt) && !c.busy(e) {
+		st.synced, st.asked = st.asked, ""
+	}
 	next.ObservedGeneration, next.LastHandledSync = env.Generation, st.synced
 	next.Commit, next.Sources = st.commit, slices.Clone(st.sources)
 	problem := errors.Join(st.ruleErr, st.problem)
@@ -461,14 +466,36 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 	return nil
 }
 
+// polledSince reports whether every repository of an environment has been asked since. The lock is held.
+func (c *controller) polledSince(env *v1alpha1.Environment, since time.Time) bool {
+	for _, s := range env.Spec.Sources {
+		r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}]
+		if r != nil && !r.polled.After(since) {
+			return false
+		}
+	}
+	return true
+}
+
+// busy reports whether an app of an environment has something new to look at. The lock is held.
+func (c *controller) busy(e fleet.Environment) bool {
+	for _, m := range c.apps {
+		if fleet.Of(m.name) == e && m.isDirty() {
+			return true
+		}
+	}
+	return false
+}
+
 // count counts the apps by how they are, and names the first that is not well.
 func (c *controller) count(e fleet.Environment) (v1alpha1.AppCounts, string) {
 	var n v1alpha1.AppCounts
 	worst := ""
 	for _, name := range c.fleet.Apps(e) {
-		st := c.member(name).stored()
+		m := c.member(name)
+		st := m.stored()
 		n.Total++
-		ready := isReady(st)
+		ready := isReady(st) && !m.isDirty()
 		switch {
 		case ready:
 			n.Ready++

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -41,8 +42,11 @@ type member struct {
 	rules    health.Rules
 	ruled    string // identifies rules; empty if there are none but the built-in ones
 
+	asked      string // the sync request that is being carried out
+	askedAt    time.Time
 	status     v1alpha1.AppStatus
 	haveStatus bool
+	dirty      bool // found anew since the last status was written
 	waiting    bool // the last pass waits for something outside
 }
 
@@ -67,7 +71,7 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 	back := m.removed
 	m.place, m.env, m.removed = p, env, false
 	if p.problem != nil {
-		m.pending = true
+		m.pending, m.dirty = true, true
 		return true
 	}
 	if m.rendered && !moved && !back && !ruled {
@@ -75,8 +79,14 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 			return false
 		}
 	}
-	m.pending = true
+	m.pending, m.dirty = true, true
 	return true
+}
+
+func (m *member) isDirty() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dirty
 }
 
 // gone notes that the app's directory is no longer there, and in which commit.
@@ -86,7 +96,7 @@ func (m *member) gone(at v1alpha1.Revision) {
 	if at.Revision != "" && !m.removed {
 		m.wanted = at
 	}
-	m.removed, m.pending, m.broken = true, false, nil
+	m.removed, m.pending, m.broken, m.dirty = true, false, nil, true
 	m.rendered, m.objects, m.digest, m.inputs = true, nil, "removed", source.Inputs{}
 }
 

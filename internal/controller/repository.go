@@ -36,6 +36,7 @@ type repository struct {
 	failures   int
 	hooked     bool  // a webhook arrived
 	err        error // why the last poll failed
+	polled     time.Time
 	status     v1alpha1.RepositoryStatus
 	known      bool // status was read
 }
@@ -98,10 +99,14 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	if wait, due := c.due(r, &repo, refs, now); !due {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
+	c.mu.Lock()
+	asked := r.hooked
+	r.hooked = false // a webhook that arrives from here on asks for another look
+	c.mu.Unlock()
 	err = c.poll(ctx, &repo, r, refs, followers)
-	r.generation, r.synced, r.hooked = repo.Generation, repo.Annotations[AnnotationSync], false
+	r.generation, r.synced = repo.Generation, repo.Annotations[AnnotationSync]
 	c.schedule(r, &repo, err)
-	c.tellFollowers(r, followers, err)
+	c.tellFollowers(r, followers, err, asked)
 	if err != nil {
 		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", time.Until(r.next).Round(time.Second))
 	}
@@ -286,13 +291,13 @@ func (c *controller) advance(ctx context.Context, r *repository, byRef map[sourc
 	return nil
 }
 
-// tellFollowers wakes the environments of a repository when it begins or ends to fail.
-func (c *controller) tellFollowers(r *repository, followers map[source.Ref][]fleet.Environment, err error) {
+// tellFollowers wakes the environments of a repository when it begins or ends to fail, or when somebody asked for the poll.
+func (c *controller) tellFollowers(r *repository, followers map[source.Ref][]fleet.Environment, err error, asked bool) {
 	c.mu.Lock()
 	changed := (r.err == nil) != (err == nil)
-	r.err = err
+	r.err, r.polled = err, c.now()
 	c.mu.Unlock()
-	if !changed {
+	if !changed && !asked {
 		return
 	}
 	for _, envs := range followers {
