@@ -173,6 +173,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		f.Broken = problem
 	}
 	f.Looked, f.Plan, f.Health, f.Claimed, f.Undone, f.Err = true, out.Plan, out.Health, out.Claimed, out.Undone, err
+	f.Blind = out.Blind
 	if out.Health == nil {
 		f.Looked = false
 	}
@@ -257,7 +258,7 @@ func again(out engine.Outcome, f report.Finding, err error) (reconcile.Result, e
 		return reconcile.Result{}, err // back off
 	}
 	refused := len(out.Plan.Refused) > 0 || len(f.Errors) > 0 || out.Plan.Blocked != "" && f.Broken == nil && f.Waits == ""
-	unknown := len(out.Plan.Waiting) > 0
+	unknown := len(out.Plan.Waiting) > 0 || out.Blind != nil
 	next := out.Again
 	if (refused || unknown) && f.Suspended == "" && (next == 0 || next > refusedAgain) {
 		next = refusedAgain

@@ -82,8 +82,8 @@ func (c *controller) liveChanged(ch live.Change) {
 	}
 }
 
-// watchChanged wakes the apps of an identity when one of its watches is ready, or fails.
-func (c *controller) watchChanged(k live.Kind) {
+// watchChanged wakes the apps that wait for a watch when it is ready, and all of its identity when it fails: what they say of themselves may no longer be true.
+func (c *controller) watchChanged(k live.Kind, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for owner, m := range c.apps {
@@ -93,7 +93,7 @@ func (c *controller) watchChanged(k live.Kind) {
 		m.mu.Lock()
 		waiting := m.waiting
 		m.mu.Unlock()
-		if waiting {
+		if waiting || err != nil {
 			c.appQueue.add(owner.Namespace, owner.Name)
 		}
 	}

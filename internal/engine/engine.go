@@ -122,6 +122,8 @@ type Outcome struct {
 	Again time.Duration
 	// Starting says that the pass could not look at everything because watches are only starting: nothing was learned.
 	Starting bool
+	// Blind is why some kind of the app cannot be watched: drift in it would not be seen. Nil if all can.
+	Blind error
 	// Unplaced is why the wanted objects contradict each other; nil if they do not. Nothing but repairs was done then.
 	Unplaced error
 	// Undone and Left are the hand edits that were repaired, and those that were left in place.

@@ -108,6 +108,20 @@ func (l *look) track(ctx context.Context, keys []object.Key) {
 	}
 }
 
+// blind is why a kind of the app cannot be watched, the same each time; nil if every kind is, or will be without anybody's doing.
+func (l *look) blind() error {
+	var why error
+	for _, w := range l.watches {
+		if w.Err == nil || fault.KindOf(w.Err) == fault.Transient {
+			continue
+		}
+		if why == nil || w.Err.Error() < why.Error() {
+			why = w.Err
+		}
+	}
+	return why
+}
+
 // glance decides from what is remembered, if that is enough.
 func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (plan.Sighting, bool) {
 	r, err := l.engine.resource(ctx, l.m, key)

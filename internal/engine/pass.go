@@ -73,7 +73,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	out.Plan, out.Left = p, p.Reported
 	out.Health = l.health()
 	out.Claimed = len(m.record.Claims)
-	out.Starting = l.starting
+	out.Starting, out.Blind = l.starting, l.blind()
 	steps := p.Next()
 	if err := e.record(ctx, m, s, p, len(steps) > 0); err != nil {
 		return false, errors.Join(looked, err)

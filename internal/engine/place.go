@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -68,6 +69,7 @@ func (p *placed) note(o object.Object) {
 }
 
 func (e *Engine) placeOne(ctx context.Context, m *memory, p *placed, s Subject, o object.Object) (object.Object, error) {
+	o = clean(o)
 	r, err := e.Kinds.Find(ctx, o.GVK())
 	if err != nil && fault.KindOf(err) != fault.Invalid {
 		return object.Object{}, err
@@ -87,6 +89,35 @@ func (e *Engine) placeOne(ctx context.Context, m *memory, p *placed, s Subject, 
 		p.unknown[o.Key()] = err.Error()
 	}
 	return o, nil
+}
+
+// written are the fields that an API server writes. A manifest that was copied from a cluster has them; an apply must not.
+var written = [][]string{
+	{"status"}, {"metadata", "managedFields"}, {"metadata", "resourceVersion"}, {"metadata", "uid"}, {"metadata", "generation"},
+	{"metadata", "creationTimestamp"}, {"metadata", "selfLink"}, {"metadata", "deletionTimestamp"},
+}
+
+// clean leaves out what an API server writes by itself. The stringData of a Secret becomes data, as the server would store it: applied as stringData, a
+// changed or removed key would not be seen.
+func clean(o object.Object) object.Object {
+	for _, path := range written {
+		parent, _ := o.At(path[:len(path)-1]...).(map[string]any)
+		if _, there := parent[path[len(path)-1]]; there {
+			o = o.With(nil, path...)
+		}
+	}
+	text, ok := o.At("stringData").(map[string]any)
+	if !ok || o.GVK() != (object.GVK{Version: "v1", Kind: "Secret"}) {
+		return o
+	}
+	for k, v := range text {
+		s, ok := v.(string)
+		if !ok {
+			return o // the API server says what is wrong with it
+		}
+		o = o.With(base64.StdEncoding.EncodeToString([]byte(s)), "data", k)
+	}
+	return o.With(nil, "stringData")
 }
 
 // resource returns how the cluster serves a key that is wanted or claimed. It is an error of kind Invalid if the cluster certainly does not.

@@ -37,7 +37,8 @@ type Options struct {
 	// OnChange is told every change. It must not block.
 	OnChange func(Change)
 	// OnWatch is told when a watch is ready, fails or ends, so that who waits for it can look again. It must not block.
-	OnWatch func(Kind)
+	// The error is why it does not run; nil if it does.
+	OnWatch func(Kind, error)
 	// OnRequest is told of every LIST and WATCH that is sent, for metrics.
 	OnRequest func(verb, resource string)
 }

@@ -72,14 +72,14 @@ func (w *watch) run() {
 		w.look(ns)
 	}
 	w.mu.Unlock()
-	w.store.o.OnWatch(w.kind)
+	w.store.o.OnWatch(w.kind, nil)
 }
 
 func (w *watch) fail(err error) {
 	w.mu.Lock()
 	w.err = err
 	w.mu.Unlock()
-	w.store.o.OnWatch(w.kind)
+	w.store.o.OnWatch(w.kind, err)
 }
 
 // mayWatchAll asks whether the identity may list and watch the kind in all namespaces. If it cannot be asked, it may not: watching by namespace then says
@@ -214,7 +214,7 @@ func (w *watch) replace(namespace string, sc *scope, items []*unstructured.Unstr
 		w.drop(key, "")
 	}
 	if !was {
-		w.store.o.OnWatch(w.kind)
+		w.store.o.OnWatch(w.kind, nil)
 	}
 }
 
@@ -234,9 +234,13 @@ func (w *watch) trouble(namespace string, sc *scope, err error) bool {
 		sc.err = fault.New(fault.Transient, fmt.Errorf("watch %s: %w", w.kind.Resource.Plural, err))
 	}
 	told := gone || before == nil && sc.err != nil
+	why := sc.err
+	if gone {
+		why = err
+	}
 	w.mu.Unlock()
 	if told {
-		w.store.o.OnWatch(w.kind)
+		w.store.o.OnWatch(w.kind, why)
 	}
 	return gone
 }

@@ -53,7 +53,9 @@ type Finding struct {
 	Health  map[object.Key]health.Verdict
 	Claimed int
 	Undone  []plan.Step
-	Err     error
+	// Blind is why some kind of the app cannot be watched.
+	Blind error
+	Err   error
 
 	LastHandledSync string
 }
@@ -189,6 +191,8 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 		return v1alpha1.PhaseDrifted, f.Plan.Reported[0].Key.String() + ": " + f.Plan.Reported[0].Why
 	case f.Removed:
 		return v1alpha1.PhaseRemoving, f.removing()
+	case f.Blind != nil:
+		return v1alpha1.PhaseFailed, "drift would not be seen: " + f.Blind.Error()
 	case len(f.Plan.Deletes) > 0:
 		return v1alpha1.PhaseApplying, "objects that Git no longer has are being deleted"
 	}
