@@ -24,6 +24,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
 // finalizer is set only on environments whose deletion deletes their objects.
@@ -289,7 +290,7 @@ func (f *finding) merge(res discover.Result, at []sourceHead) {
 
 // adopt tells the fleet and the apps what was found.
 func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, f finding) {
-	var all, changed, removed []app.Name
+	var all, changed, removed, unread []app.Name
 	for name, p := range f.apps {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
 		if len(n.Object()) > 63 {
@@ -307,12 +308,19 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 		m := c.member(n)
 		if len(f.failed) > 0 && (m.source() == "" || f.failed[m.source()]) {
 			all = append(all, n) // its source was not read: that it was not found says nothing
+			if !m.isRendered() {
+				unread = append(unread, n)
+			}
 			continue
 		}
 		m.gone(f.revisionOf(m.source()))
 		removed = append(removed, n)
 	}
 	c.fleet.Found(e, budgetOf(env), all, changed, removed)
+	for _, n := range unread {
+		// A source that is down must not stop the deletions of all others; what its apps are known to claim stays safe.
+		c.fleet.Broken(n, "its source cannot be read", func(k object.Key) bool { _, claimed := c.engine.Claims(n)[k]; return claimed })
+	}
 	wake := slices.Concat(changed, removed)
 	if ruleless := st.status.ObservedGeneration != env.Generation; ruleless {
 		wake = slices.Concat(all, removed)

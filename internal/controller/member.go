@@ -83,6 +83,12 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 	return true
 }
 
+func (m *member) isRendered() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rendered
+}
+
 func (m *member) isDirty() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
