@@ -128,7 +128,7 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		Rules:           m.rules,
 		Lens:            m.lens().Version,
 		Rendered:        m.rendered, Objects: m.objects, Digest: m.digest, Revision: m.wanted.Revision,
-		Approved: obj.Annotations[AnnotationApprove],
+		Approved: obj.Annotations[AnnotationApprove], Round: m.round,
 	}
 	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil
 	if m.broken != nil {
@@ -166,7 +166,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	out, err := c.engine.Pass(ctx, s)
 	if out.Unplaced != nil && f.Broken == nil {
 		f.Broken = out.Unplaced
-		c.fleet.Broken(m.name, out.Unplaced.Error(), mentions(m.place.head.snapshot.Tree, m.place.dir))
+		c.fleet.Broken(m.name, s.Round, out.Unplaced.Error(), m.mentions())
 	}
 	m.locate(&out)
 	if problem := c.identityProblem(ctx, env, out); problem != nil && f.Broken == nil {

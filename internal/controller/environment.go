@@ -319,7 +319,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 	c.fleet.Found(e, budgetOf(env), all, changed, removed)
 	for _, n := range unread {
 		// A source that is down must not stop the deletions of all others; what its apps are known to claim stays safe.
-		c.fleet.Broken(n, "its source cannot be read", func(k object.Key) bool { _, claimed := c.engine.Claims(n)[k]; return claimed })
+		c.fleet.Broken(n, c.fleet.Round(n), "its source cannot be read", func(k object.Key) bool { _, claimed := c.engine.Claims(n)[k]; return claimed })
 	}
 	wake := slices.Concat(changed, removed)
 	if ruleless := st.status.ObservedGeneration != env.Generation; ruleless {

@@ -35,6 +35,7 @@ type member struct {
 	broken  error // why it does not render
 
 	rendered bool // objects are what place says
+	round    int  // the reading of the app that they are from
 	objects  []object.Object
 	digest   string
 	inputs   source.Inputs
@@ -150,18 +151,21 @@ func (m *member) stored() v1alpha1.AppStatus {
 
 // render renders the app if it has to be. The error is one that passes by itself; what is wrong with the app is in broken.
 func (c *controller) render(ctx context.Context, m *member, envRules app.Health) error {
+	round := c.fleet.Round(m.name) // before the place is read: see there
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.pending {
+	p, pending := m.place, m.pending
+	m.mu.Unlock()
+	if !pending {
 		return nil
 	}
-	if m.place.problem != nil {
-		m.fail(m.place.problem)
-		c.fleet.Broken(m.name, m.broken.Error(), nil)
+	if p.problem != nil {
+		c.fleet.Broken(m.name, round, p.problem.Error(), nil)
+		m.take(p, round, render.Result{}, health.Rules{}, "", p.problem)
 		return nil
 	}
+	// Without the lock: whoever looks at live objects of the app must not wait for a long render.
 	began := c.now()
-	res, err := render.Render(render.Request{Tree: m.place.head.snapshot.Tree, Dir: m.place.dir})
+	res, err := render.Render(render.Request{Tree: p.head.snapshot.Tree, Dir: p.dir})
 	c.metrics.stage("render", c.now().Sub(began), err)
 	if err != nil && fault.KindOf(err) == fault.Transient {
 		return err
@@ -170,31 +174,38 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	if err == nil {
 		rules, err = health.Compile(envRules, res.Declaration.Health)
 	}
+	m.take(p, round, res, rules, ruled(envRules, res.Declaration.Health), err)
+	if err != nil {
+		c.fleet.Broken(m.name, round, err.Error(), mentions(p.head.snapshot.Tree, p.dir))
+		c.log.WarnContext(ctx, "app does not render", "app", m.name.String(), "revision", p.head.Revision(), "error", err)
+		return nil
+	}
+	c.fleet.Needs(m.name, res.Declaration.DependsOn)
+	c.log.InfoContext(ctx, "app rendered", "app", m.name.String(), "revision", p.head.Revision(), "objects", len(res.Objects), "kind", string(res.Kind))
+	return nil
+}
+
+// take notes what a render of the app at p gave, or why it gave nothing. If the app was found elsewhere meanwhile, it stays pending.
+func (m *member) take(p place, round int, res render.Result, rules health.Rules, ruledBy string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.removed {
+		return
+	}
+	m.pending = m.place.dir != p.dir || m.place.repository != p.repository || m.place.head.Commit != p.head.Commit
 	if inputs := res.Inputs.Digest(); inputs != m.status.Inputs || m.wanted.Revision == "" {
-		m.wanted = m.place.head.revision()
+		m.wanted = p.head.revision()
 		if inputs == m.status.Inputs && m.status.Wanted.Revision != "" {
 			m.wanted = m.status.Wanted // a restart is not a change
 		}
 	}
-	m.inputs = res.Inputs
+	m.inputs, m.broken, m.rendered, m.round = res.Inputs, err, err == nil, round
 	if err != nil {
-		m.fail(err)
-		c.fleet.Broken(m.name, err.Error(), mentions(m.place.head.snapshot.Tree, m.place.dir))
-		c.log.WarnContext(ctx, "app does not render", "app", m.name.String(), "revision", m.place.head.Revision(), "error", err)
-		return nil
+		// What it rendered to before is forgotten: only what was applied is repaired from now on.
+		m.objects, m.digest = nil, ""
+		return
 	}
-	m.pending, m.broken, m.rendered = false, nil, true
-	m.objects, m.digest, m.decl, m.rules = res.Objects, digest(res.Objects), res.Declaration, rules
-	m.ruled = ruled(envRules, res.Declaration.Health)
-	c.fleet.Needs(m.name, m.decl.DependsOn)
-	c.log.InfoContext(ctx, "app rendered", "app", m.name.String(), "revision", m.place.head.Revision(), "objects", len(m.objects), "kind", string(res.Kind))
-	return nil
-}
-
-// fail notes that the app cannot be read. What it rendered to before is forgotten: only what was applied is repaired from now on.
-func (m *member) fail(err error) {
-	m.pending, m.broken, m.rendered = false, err, false
-	m.objects, m.digest = nil, ""
+	m.objects, m.digest, m.decl, m.rules, m.ruled = res.Objects, digest(res.Objects), res.Declaration, rules, ruledBy
 }
 
 // ruled identifies health rules, so that what was judged by others is judged anew.
@@ -228,8 +239,17 @@ const (
 	mentionBytes = 8 << 20
 )
 
+func (m *member) mentions() func(object.Key) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return mentions(m.place.head.snapshot.Tree, m.place.dir)
+}
+
 // mentions returns a search for the names of objects in the files of a directory that does not render.
 func mentions(tree source.Tree, dir string) func(object.Key) bool {
+	if tree == nil {
+		return nil
+	}
 	text := sync.OnceValues(func() (string, bool) {
 		var b strings.Builder
 		files := 0

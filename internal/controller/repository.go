@@ -94,7 +94,8 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	}
 	now := c.now()
 	if repo.Spec.Suspend {
-		return reconcile.Result{}, c.repositoryStatus(ctx, &repo, r, refs, "Suspended", errors.New("suspended: spec.suspend is set"))
+		c.tellFollowers(r, followers, errSuspended, false)
+		return reconcile.Result{}, c.repositoryStatus(ctx, &repo, r, refs, "Suspended", errSuspended)
 	}
 	if wait, due := c.due(r, &repo, refs, now); !due {
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -115,6 +116,8 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	}
 	return reconcile.Result{RequeueAfter: max(r.next.Sub(c.now()), time.Millisecond)}, nil
 }
+
+var errSuspended = fault.New(fault.Invalid, errors.New("suspended: spec.suspend of the Repository is set"))
 
 func (c *controller) repository(name types.NamespacedName) *repository {
 	c.mu.Lock()

@@ -59,8 +59,8 @@ type Ledger interface {
 type Neighbours interface {
 	// Claims reports whether another app exists under that owner mark and wants the object, or may want it.
 	Claims(by app.Owner, key object.Key) bool
-	// Wants is told what an app wants, once it is known in which namespaces.
-	Wants(app.Name, []object.Key)
+	// Wants is told what an app wants, once it is known in which namespaces, and in which round it was read. It may keep the keys.
+	Wants(n app.Name, round int, keys []object.Key)
 	// Census says what the environment says about deleting the given keys of an app.
 	Census(of app.Name, keys []object.Key) plan.Census
 }
@@ -95,6 +95,8 @@ type Subject struct {
 	// Rendered says that Objects is what Git says at Revision.
 	Rendered bool
 	Objects  []object.Object
+	// Round is the reading of the app that Objects are from.
+	Round int
 	// Digest is equal for equal Objects: it saves comparing them.
 	Digest   string
 	Revision string
@@ -148,6 +150,7 @@ type memory struct {
 type placed struct {
 	digest  string
 	batches []order.Batch
+	keys    []object.Key
 	objects map[object.Key]object.Object
 	hashes  map[object.Key]string
 	unknown map[object.Key]string // kinds that the cluster does not serve, and the reason

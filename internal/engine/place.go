@@ -20,6 +20,7 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		return nil
 	}
 	if m.placed.digest == s.Digest+s.Namespace && len(m.placed.unknown) == 0 {
+		e.Neighbours.Wants(s.Name, s.Round, m.placed.keys)
 		return nil
 	}
 	p := placed{
@@ -49,12 +50,12 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		return err
 	}
 	p.batches, p.digest = batches, s.Digest+s.Namespace
-	m.placed = p
-	keys := make([]object.Key, 0, len(p.objects))
+	p.keys = make([]object.Key, 0, len(p.objects))
 	for k := range p.objects {
-		keys = append(keys, k)
+		p.keys = append(p.keys, k)
 	}
-	e.Neighbours.Wants(s.Name, keys)
+	m.placed = p
+	e.Neighbours.Wants(s.Name, s.Round, p.keys)
 	return nil
 }
 

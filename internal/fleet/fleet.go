@@ -38,6 +38,7 @@ type environment struct {
 // member is one app as the fleet knows it.
 type member struct {
 	pending  bool // has to be read
+	round    int  // how often it had to be: an answer to an earlier round is old news
 	removed  bool // its directory is gone
 	keys     []object.Key
 	broken   string                // why it could not be read; empty if it could
@@ -91,6 +92,7 @@ func (f *Fleet) Found(e Environment, budget Budget, apps, changed, removed []app
 	for _, n := range changed {
 		m := f.member(n)
 		m.pending, m.ready = true, false
+		m.round++
 	}
 	for _, n := range removed {
 		m := f.member(n)
@@ -106,21 +108,32 @@ func (f *Fleet) Unfound(e Environment) {
 	f.environment(e).stale = false
 }
 
-// Wants tells what an app wants, as read from Git.
-func (f *Fleet) Wants(n app.Name, keys []object.Key) {
+// Round is which reading of an app is due. Ask before reading: while an app is being read, a newer commit may have begun another round.
+func (f *Fleet) Round(n app.Name) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m := f.member(n)
-	m.pending, m.broken, m.mentions = false, "", nil
-	f.setKeys(n, m, keys)
+	return f.member(n).round
 }
 
-// Broken tells that an app could not be read, and how to ask whether its files mention an object. What it wanted before counts on.
-func (f *Fleet) Broken(n app.Name, why string, mentions func(object.Key) bool) {
+// Wants tells what an app wants, as read from Git in a round. It keeps keys.
+func (f *Fleet) Wants(n app.Name, round int, keys []object.Key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.member(n)
-	m.pending, m.broken, m.mentions = false, why, mentions
+	m.broken, m.mentions = "", nil
+	m.pending = m.pending && m.round != round
+	if len(keys) == 0 || len(m.keys) != len(keys) || &m.keys[0] != &keys[0] {
+		f.setKeys(n, m, keys)
+	}
+}
+
+// Broken tells that an app could not be read in a round, and how to ask whether its files mention an object. What it wanted before counts on.
+func (f *Fleet) Broken(n app.Name, round int, why string, mentions func(object.Key) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.member(n)
+	m.pending = m.pending && m.round != round
+	m.broken, m.mentions = why, mentions
 }
 
 func (f *Fleet) setKeys(n app.Name, m *member, keys []object.Key) {
