@@ -13,13 +13,12 @@ import (
 // TestKilled: a process that is killed in the middle of a pack leaves a mirror that the next one uses.
 func TestKilled(t *testing.T) {
 	half := make(chan struct{})
-	change := func(rw http.ResponseWriter, b []byte) {
+	w, heal := tampered(t, func(rw http.ResponseWriter, b []byte) {
 		_, _ = rw.Write(b[:len(b)/2])
 		rw.(http.Flusher).Flush()
 		close(half)
 		<-t.Context().Done()
-	}
-	w := tampered(t, &change)
+	})
 	dir := t.TempDir()
 	victim := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestVictim$")
 	victim.Env = append(os.Environ(), "VICTIM_DIR="+dir, "VICTIM_URL="+w.url)
@@ -29,7 +28,7 @@ func TestKilled(t *testing.T) {
 	if err := victim.Wait(); err == nil {
 		t.Error("the victim ended by itself")
 	}
-	change = nil
+	heal()
 	w.compareWithClone(w.head(w.mirrorIn(dir, git.Options{})))
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/git/odb"
@@ -36,7 +37,7 @@ type Mirror struct {
 
 // Open opens the mirror of the repository at url in dir, a directory of its own, which is made if it does not exist.
 // What a killed process left there is repaired or made anew. It does not talk to the server.
-// A dir that another Mirror has open is an error of kind fault.Conflict.
+// A dir that another Mirror has open is, after a second, an error of kind fault.Conflict.
 func Open(dir, url string, o Options) (*Mirror, error) {
 	o = o.withDefaults()
 	remote, err := newTransport(dir, url, o)
@@ -85,7 +86,16 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(f); err != nil {
+	err = lockFile(f)
+	// A process that was killed while it started another one holds its files for a moment longer, through its child.
+	for range 40 {
+		if err == nil {
+			return f, nil
+		}
+		time.Sleep(25 * time.Millisecond)
+		err = lockFile(f)
+	}
+	if err != nil {
 		_ = f.Close()
 		return nil, fault.Newf(fault.Conflict, "lock %s: another process or mirror uses it: %w", dir, err)
 	}

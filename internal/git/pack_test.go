@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -13,19 +14,20 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
-// tampered is a server whose answers to fetches go through change, while it is set.
-func tampered(t *testing.T, change *func(http.ResponseWriter, []byte)) *world {
+// tampered is a server whose answers to fetches go through change until heal is called.
+func tampered(t *testing.T, change func(http.ResponseWriter, []byte)) (w *world, heal func()) {
 	t.Helper()
-	w := newWorld(t, gitserver.Options{}, "")
+	var healed atomic.Bool
+	w = newWorld(t, gitserver.Options{}, "")
 	w.commit("main", "one", gitserver.Write("a", "one\n"), gitserver.Write("b/c", "two\n"))
 	w.url = front(t, w.url, nil, func(rw http.ResponseWriter, answer []byte) {
-		if *change != nil {
-			(*change)(rw, answer)
+		if !healed.Load() {
+			change(rw, answer)
 			return
 		}
 		_, _ = rw.Write(answer)
 	}) + "/shop.git"
-	return w
+	return w, func() { healed.Store(true) }
 }
 
 // fetchErr resolves main and returns the error of fetching it.
@@ -56,13 +58,13 @@ func TestBadPack(t *testing.T) {
 		"none": func(rw http.ResponseWriter, _ []byte) { _, _ = io.WriteString(rw, "0000") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := tampered(t, &change)
+			w, heal := tampered(t, change)
 			m := w.mirror()
 			err := w.fetchErr(m)
 			if kind := fault.KindOf(err); err == nil || kind != fault.Transient && kind != fault.Invalid {
 				t.Fatalf("got %v (%s)", err, kind)
 			}
-			change = nil
+			heal()
 			if s := w.head(m); w.read(s, "a") != "one\n" {
 				t.Error("wrong content")
 			}
@@ -72,27 +74,26 @@ func TestBadPack(t *testing.T) {
 
 // TestBitFlips flips a bit in many places: the content is right, or there is none.
 func TestBitFlips(t *testing.T) {
-	flip := -1
-	var size int
-	change := func(rw http.ResponseWriter, b []byte) {
-		size = len(b)
+	var flip, size atomic.Int64
+	flip.Store(-1)
+	w, heal := tampered(t, func(rw http.ResponseWriter, b []byte) {
+		size.Store(int64(len(b)))
 		b = bytes.Clone(b)
-		if flip >= 0 {
-			b[flip%len(b)] ^= 1 << (flip % 8)
+		if at := flip.Load(); at >= 0 {
+			b[int(at)%len(b)] ^= 1 << (at % 8)
 		}
 		_, _ = rw.Write(b)
-	}
-	w := tampered(t, &change)
+	})
 	w.head(w.mirror())
 	m := w.mirror()
-	for flip = 0; flip < size; flip += 5 {
+	for flip.Store(0); flip.Load() < size.Load(); flip.Add(5) {
 		if err := w.fetchErr(m); err == nil {
 			if s := w.head(m); w.read(s, "a")+w.read(s, "b/c") != "one\ntwo\n" {
-				t.Fatalf("byte %d: wrong content", flip)
+				t.Fatalf("byte %d: wrong content", flip.Load())
 			}
 			m = w.mirror()
 		}
 	}
-	flip = -1
+	heal()
 	w.compareWithClone(w.head(m))
 }
