@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -38,15 +39,15 @@ func Run(ctx context.Context, args []string, w IO) int {
 	began := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !began {
 		err = usageError{err} // flags and arguments are read before a command begins
 	}
-	return finish(w, root, explain(err))
+	return finish(w, cmd, explain(err))
 }
 
-// finish prints an error and returns the exit code that goes with it.
-func finish(w IO, root *cobra.Command, err error) int {
+// finish prints the error of a command and returns the exit code that goes with it.
+func finish(w IO, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return codeDone
 	}
@@ -56,7 +57,7 @@ func finish(w IO, root *cobra.Command, err error) int {
 	}
 	_, _ = fmt.Fprintln(w.Err, "error:", err)
 	if errors.As(err, &usageError{}) {
-		_, _ = fmt.Fprintf(w.Err, "Run '%s --help' for how it is used.\n", root.DisplayName())
+		_, _ = fmt.Fprintf(w.Err, "Run '%s --help' for how it is used.\n", cmd.CommandPath())
 		return codeUsage
 	}
 	if o.code != 0 {
@@ -90,7 +91,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held (a person has to approve som
 		&cobra.Group{ID: groupSteer, Title: "Steer:"},
 		&cobra.Group{ID: groupRun, Title: "Install and run:"},
 	)
+	add(root, groupUse, statusCommand(w), renderCommand(w))
+	add(root, groupSteer, syncCommand(w), suspendCommand(w), resumeCommand(w), approveCommand(w))
 	add(root, groupRun, installCommand(w), controllerCommand(w), versionCommand(w))
+	for _, c := range root.Commands() {
+		c.Example = strings.ReplaceAll(c.Example, "  fairlead ", "  "+root.DisplayName()+" ")
+	}
 	return root
 }
 

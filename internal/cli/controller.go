@@ -1,39 +1,88 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/rest"
 
 	"github.com/fairlead-cd/fairlead/internal/controller"
 )
 
 func controllerCommand(w IO) *cobra.Command {
-	var kubeconfig, dataDir, namespace, listen string
-	var workers int
-	var elect bool
+	var t target
+	var c controller.Config
+	var format, level string
 	cmd := &cobra.Command{
 		Use:   "controller",
 		Short: "Run the engine, in or out of a cluster",
-		Args:  cobra.NoArgs,
+		Long: `Runs the engine until it is told to stop (SIGTERM, SIGINT). In a cluster it uses the ServiceAccount of its Pod;
+outside of one, or with --kubeconfig, a kubeconfig. 'fairlead install' runs it in a cluster.
+
+Its state is in the API server. The data directory is a cache of Git that may be lost.`,
+		Example: `  fairlead install --crds-only
+  fairlead controller --kubeconfig ~/.kube/config --data-dir /tmp/fairlead --listen 127.0.0.1:8080`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+			log, err := logger(w.Err, format, level)
 			if err != nil {
 				return err
 			}
-			return controller.Run(cmd.Context(), controller.Config{
-				REST: config, DataDir: dataDir, Namespace: namespace, Listen: listen, LeaderElect: elect, Workers: workers,
-				Log: slog.New(slog.NewJSONHandler(w.Err, nil)),
-			})
+			if c.Workers < 1 {
+				return usagef("--workers %d: at least one is needed", c.Workers)
+			}
+			if c.REST, err = t.own(w); err != nil {
+				return err
+			}
+			c.Log = log
+			return controller.Run(cmd.Context(), c)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; empty: the one that this runs in")
-	f.StringVar(&dataDir, "data-dir", "/var/lib/fairlead", "directory of the Git mirrors, a cache that may be lost")
-	f.StringVar(&namespace, "namespace", "fairlead-system", "Fairlead's own namespace, which holds its Lease and its ledger")
-	f.StringVar(&listen, "listen", ":8080", "address of /healthz, /readyz, /metrics and /webhook")
-	f.IntVar(&workers, "workers", 16, "how many apps are worked on at once")
-	f.BoolVar(&elect, "leader-elect", true, "wait for the Lease before anything is done")
+	t.clusterFlags(f)
+	f.StringVar(&c.DataDir, "data-dir", "/var/lib/fairlead", "directory of the Git mirrors, a cache that may be lost")
+	f.StringVar(&c.Namespace, "namespace", "fairlead-system", "Fairlead's own namespace, which holds its Lease and its ledger")
+	f.StringVar(&c.Listen, "listen", ":8080", "address of /healthz, /readyz, /metrics and /webhook; empty for none")
+	f.IntVar(&c.Workers, "workers", 16, "how many apps are worked on at once")
+	f.BoolVar(&c.LeaderElect, "leader-elect", true, "wait for the Lease before anything is done")
+	f.StringVar(&format, "log-format", "json", "form of the log on standard error: json, text")
+	f.StringVar(&level, "log-level", "info", "least level that is logged: debug, info, warn, error")
 	return cmd
+}
+
+// own is the configuration of a program that may run in a cluster: that of its Pod, unless flags or KUBECONFIG choose another.
+func (t *target) own(w IO) (*rest.Config, error) {
+	chosen := t.kubeconfig != "" || t.context != "" || w.Getenv("KUBECONFIG") != ""
+	if inside := w.Getenv("KUBERNETES_SERVICE_HOST") != ""; inside && !chosen {
+		config, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, fmt.Errorf("read the ServiceAccount of this Pod: %w: is automountServiceAccountToken off?", err)
+		}
+		return config, nil
+	}
+	config, err := t.config(w)
+	if errors.Is(err, errNoCluster) {
+		return nil, fmt.Errorf("this does not run in a cluster, and %w", err)
+	}
+	return config, err
+}
+
+func logger(out io.Writer, format, level string) (*slog.Logger, error) {
+	var o slog.HandlerOptions
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(strings.ToUpper(level))); err != nil {
+		return nil, usagef("--log-level %q: want debug, info, warn or error", level)
+	}
+	o.Level = l
+	switch format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(out, &o)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(out, &o)), nil
+	}
+	return nil, usagef("--log-format %q: want json or text", format)
 }

@@ -46,6 +46,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	return err
 }
 
+var errNotInstalled = errors.New("Fairlead's resources are not installed in this cluster: run 'fairlead install'")
+
 // explain says what to do about errors that every command meets.
 func explain(err error) error {
 	var dial *net.OpError
@@ -56,7 +58,7 @@ func explain(err error) error {
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("%w: the API server does not accept the credentials of the kubeconfig: log in again, or choose another --context", err)
 	case isNotInstalled(err):
-		return errors.New("Fairlead's resources are not installed in this cluster: run 'fairlead install'")
+		return errNotInstalled
 	case errors.As(err, &dial) && errors.As(err, &u):
 		host := u.URL
 		if parsed, parseErr := url.Parse(u.URL); parseErr == nil {

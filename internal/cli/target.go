@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -47,11 +48,13 @@ func (t *target) loader(w IO) clientcmd.ClientConfig {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
 }
 
+var errNoCluster = errors.New("no cluster is configured: name a kubeconfig with --kubeconfig or KUBECONFIG")
+
 // config returns how to reach the API server.
 func (t *target) config(w IO) (*rest.Config, error) {
 	config, err := t.loader(w).ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
-		return nil, fmt.Errorf("no cluster is configured: name a kubeconfig with --kubeconfig or KUBECONFIG")
+		return nil, errNoCluster
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig: %w", err)
@@ -67,6 +70,9 @@ func (t *target) place(w IO) (string, error) {
 		return "", nil
 	}
 	namespace, _, err := t.loader(w).Namespace()
+	if clientcmd.IsEmptyConfig(err) {
+		return "", errNoCluster
+	}
 	if err != nil {
 		return "", fmt.Errorf("read kubeconfig: %w", err)
 	}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+)
+
+// listing is how environments and apps are shown.
+type listing struct {
+	style
+	wide, namespaces bool
+	now              time.Time
+}
+
+func (l listing) print(w io.Writer, s selection) error {
+	if len(s.envs) > 0 {
+		if err := l.environments(s.envs).print(w, l.style); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, "\n"); err != nil {
+			return err
+		}
+	}
+	if len(s.apps) > 0 {
+		if err := l.apps(s.apps).print(w, l.style); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, "\n"); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(w, summary(s.apps))
+	return err
+}
+
+func (l listing) environments(envs []v1alpha1.Environment) *table {
+	t := &table{header: l.header("NAME", "READY", "HELD", "FAILED", "COMMIT", "AGE", "REASON")}
+	for i := range envs {
+		e := &envs[i]
+		n := e.Status.Apps
+		reason := environmentReason(e)
+		if ofEnvironment(e) == ready && n.Ready == n.Total {
+			reason = ""
+		}
+		t.add(l.row(e.Namespace,
+			plain(e.Name),
+			cell{fmt.Sprintf("%d/%d", n.Ready, n.Total), pick(n.Ready == n.Total, green, "")},
+			cell{strconv.Itoa(int(n.Held)), pick(n.Held > 0, yellow, "")},
+			cell{strconv.Itoa(int(n.Failed)), pick(n.Failed > 0, red, "")},
+			plain(e.Status.Commit), plain(l.age(e.CreationTimestamp)),
+			cell{reason, colourOf(ofEnvironment(e))},
+		)...)
+	}
+	return t
+}
+
+func (l listing) apps(apps []v1alpha1.App) *table {
+	columns := []string{"NAME", "PHASE", "HEALTH", "WANTED", "APPLIED", "DRIFT", "AGE"}
+	if l.wide {
+		columns = append(columns, "OBJECTS", "REPOSITORY", "PATH", "AUTHOR")
+	}
+	t := &table{header: l.header(append(columns, "REASON")...)}
+	for i := range apps {
+		a := &apps[i]
+		st := &a.Status
+		cells := []cell{
+			plain(appName(a)),
+			{string(orPending(st.Phase)), colourOf(ofApp(a))},
+			plain(st.Health), plain(st.Wanted.Short), plain(st.Applied.Short),
+			{strconv.Itoa(int(st.Drift.Objects)), pick(st.Drift.Objects > 0, yellow, "")},
+			plain(l.age(a.CreationTimestamp)),
+		}
+		if l.wide {
+			cells = append(cells, plain(strconv.Itoa(int(st.Objects))), plain(a.Spec.Repository), plain(a.Spec.Path), plain(st.Wanted.Author))
+		}
+		t.add(l.row(a.Namespace, append(cells, plain(st.Reason))...)...)
+	}
+	return t
+}
+
+func (l listing) header(columns ...string) []string {
+	if l.namespaces {
+		return append([]string{"NAMESPACE"}, columns...)
+	}
+	return columns
+}
+
+func (l listing) row(namespace string, cells ...cell) []cell {
+	if l.namespaces {
+		return append([]cell{plain(namespace)}, cells...)
+	}
+	return cells
+}
+
+func (l listing) age(since metav1.Time) string {
+	if since.IsZero() {
+		return ""
+	}
+	return duration.HumanDuration(l.now.Sub(since.Time))
+}
+
+func orPending(p v1alpha1.Phase) v1alpha1.Phase {
+	if p == "" {
+		return v1alpha1.PhasePending
+	}
+	return p
+}
+
+func colourOf(s standing) string {
+	switch s {
+	case ready:
+		return green
+	case failed:
+		return red
+	case held:
+		return yellow
+	case suspended:
+		return grey
+	case underway:
+	}
+	return ""
+}
+
+func pick(is bool, yes, no string) string {
+	if is {
+		return yes
+	}
+	return no
+}
+
+// summary counts the apps in one line.
+func summary(apps []v1alpha1.App) string {
+	n := selection{apps: apps}.standings()
+	text := plural(len(apps), "app")
+	var parts []string
+	for _, s := range []standing{ready, underway, held, failed, suspended} {
+		if n[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
+		}
+	}
+	if len(parts) == 0 {
+		return text
+	}
+	return text + ": " + strings.Join(parts, ", ")
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fairlead-cd/fairlead/internal/git/odb"
+	"github.com/fairlead-cd/fairlead/internal/localtree"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// renderOptions are the flags of render.
+type renderOptions struct {
+	dir, root, ref string
+	form           output
+}
+
+func renderCommand(w IO) *cobra.Command {
+	var o renderOptions
+	cmd := &cobra.Command{
+		Use:   "render DIR",
+		Short: "Print what an app directory of this machine renders to",
+		Long: `Renders one app directory of a working tree exactly as the controller does, and prints the objects. No cluster
+and no network is used. What is wrong is said with file and line, and the exit code is 1.
+
+Files of the whole Git repository around DIR may be read, such as a Kustomize base, but none outside of it.
+--root names another directory for that. With --ref a commit of the local repository is rendered, instead of the files
+as they are.`,
+		Example: `  fairlead render apps/web/production
+  fairlead render apps/web/production --ref HEAD~1
+  fairlead render apps/web/production | kubectl diff -f -`,
+		Args: oneDir,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.dir = args[0]
+			return o.run(cmd.Context(), w)
+		},
+	}
+	cmd.Flags().StringVar(&o.root, "root", "", "directory that nothing outside of is read (default: the root of the Git repository)")
+	cmd.Flags().StringVar(&o.ref, "ref", "", "branch, tag or commit of the local repository to render, instead of the working tree")
+	cmd.MarkFlagsMutuallyExclusive("root", "ref")
+	o.form.flag(cmd, "yaml", "json")
+	return cmd
+}
+
+func oneDir(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("say which directory: render takes exactly one")
+	}
+	return nil
+}
+
+func (o *renderOptions) run(ctx context.Context, w IO) error {
+	root, dir, err := o.place()
+	if err != nil {
+		return err
+	}
+	tree, end, err := o.tree(ctx, root)
+	if err != nil {
+		return err
+	}
+	defer end()
+	res, err := render.Render(render.Request{Tree: tree, Dir: dir})
+	if err != nil {
+		return err
+	}
+	if o.form == "json" {
+		items := make([]any, len(res.Objects))
+		for i, x := range res.Objects {
+			items[i] = x.Content()
+		}
+		return o.form.print(w.Out, map[string]any{"apiVersion": "v1", "kind": "List", "items": items})
+	}
+	_, err = w.Out.Write(object.Stream(res.Objects))
+	return err
+}
+
+// place returns the root of the tree, and the directory in it as a tree names it. With --ref the directory need not exist now.
+func (o *renderOptions) place() (root, dir string, err error) {
+	if dir, err = filepath.Abs(o.dir); err != nil {
+		return "", "", err
+	}
+	dir = resolve(dir)
+	if o.ref == "" {
+		if info, err := os.Stat(dir); err != nil {
+			return "", "", fmt.Errorf("%s: there is no such directory", o.dir)
+		} else if !info.IsDir() {
+			return "", "", usagef("%s is a file: name the directory of the app", o.dir)
+		}
+	}
+	if root, err = filepath.Abs(o.root); err != nil {
+		return "", "", err
+	}
+	root = resolve(root)
+	if o.root == "" {
+		root = enclosing(dir)
+	}
+	if root == "" {
+		return "", "", fmt.Errorf("%s is not in a Git repository: say with --root which directory its files may be read from", o.dir)
+	}
+	rel, err := filepath.Rel(root, dir)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return "", "", usagef("%s is not below %s", o.dir, root)
+	}
+	return root, filepath.ToSlash(rel), nil
+}
+
+// resolve follows the symlinks on the way to a directory as far as it exists.
+func resolve(dir string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	parent := filepath.Dir(dir)
+	if parent == dir {
+		return dir
+	}
+	return filepath.Join(resolve(parent), filepath.Base(dir))
+}
+
+// enclosing returns the nearest directory at or above dir that is the root of a Git repository; empty if there is none.
+func enclosing(dir string) string {
+	for {
+		if _, err := os.Stat(filepath.Join(dir, ".git")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
+}
+
+// tree opens the working tree, or the tree of a commit.
+func (o *renderOptions) tree(ctx context.Context, root string) (source.Tree, func(), error) {
+	if o.ref == "" {
+		t, err := localtree.Open(root)
+		if err != nil {
+			return nil, nil, err
+		}
+		return t, func() { _ = t.Close() }, nil
+	}
+	out, err := exec.CommandContext(ctx, "git", "-C", root, "rev-parse", "--verify", "--quiet", "--end-of-options", o.ref+"^{commit}").Output()
+	if err != nil {
+		if errors.Is(err, exec.ErrNotFound) {
+			return nil, nil, fmt.Errorf("--ref needs the git command: %w", err)
+		}
+		return nil, nil, fmt.Errorf("%s: there is no such branch, tag or commit in the repository at %s", o.ref, root)
+	}
+	store := odb.Open(func() *exec.Cmd {
+		return exec.CommandContext(ctx, "git", "-C", root, "cat-file", "--batch-command", "--buffer")
+	}, odb.Limits{})
+	commit, err := store.Commit(source.Commit(strings.TrimSpace(string(out))))
+	if err != nil {
+		store.Close()
+		return nil, nil, fmt.Errorf("read %s: %w", o.ref, err)
+	}
+	return store.Tree(commit.Tree), store.Close, nil
+}
