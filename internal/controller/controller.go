@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -47,6 +49,7 @@ type controller struct {
 	log     *slog.Logger
 	now     func() time.Time
 	dataDir string
+	proxy   func(*http.Request) (*url.URL, error)
 
 	repoQueue, envQueue, appQueue *wakeup
 

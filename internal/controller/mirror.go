@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -36,7 +35,7 @@ func mirrorKey(url string, a git.Auth) string {
 }
 
 // openMirror returns the mirror of a repository, sharing it with whoever has it open.
-func (c *controller) openMirror(url string, a git.Auth, timeout time.Duration) (*mirror, error) {
+func (c *controller) openMirror(url string, a git.Auth) (*mirror, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := mirrorKey(url, a)
@@ -48,7 +47,7 @@ func (c *controller) openMirror(url string, a git.Auth, timeout time.Duration) (
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	g, err := git.Open(dir, url, git.Options{Timeout: timeout, OnRequest: c.metrics.gitRequest})
+	g, err := git.Open(dir, url, git.Options{Proxy: c.proxy, OnRequest: c.metrics.gitRequest})
 	if err != nil {
 		return nil, err
 	}

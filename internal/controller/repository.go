@@ -215,7 +215,7 @@ func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r 
 	auth := authOf(secret, repo.Spec.URL)
 	if r.mirror == nil || r.mirror.key != mirrorKey(repo.Spec.URL, auth) {
 		old := r.mirror
-		if r.mirror, err = c.openMirror(repo.Spec.URL, auth, repo.Spec.Timeout.Duration); err != nil {
+		if r.mirror, err = c.openMirror(repo.Spec.URL, auth); err != nil {
 			return err
 		}
 		if old != nil {
@@ -226,7 +226,10 @@ func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r 
 	if len(refs) == 0 {
 		return nil
 	}
-	resolved, err := r.mirror.Resolve(ctx, auth, refs)
+	timeout := cmp.Or(repo.Spec.Timeout.Duration, 2*time.Minute)
+	asking, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	resolved, err := r.mirror.Resolve(asking, auth, refs)
 	if err != nil {
 		return err
 	}
@@ -236,7 +239,9 @@ func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r 
 			want = append(want, x.Resolved)
 		}
 	}
-	fetched, err := r.mirror.Fetch(ctx, auth, want)
+	fetching, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	fetched, err := r.mirror.Fetch(fetching, auth, want)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -52,6 +53,8 @@ type Config struct {
 	Listen string
 	// LeaderElect waits for the Lease before anything is done. Only tests turn it off.
 	LeaderElect bool
+	// Proxy chooses a proxy for requests to Git servers, as http.Transport has it; nil: none.
+	Proxy func(*http.Request) (*url.URL, error)
 	// Workers is how many apps are worked on at once.
 	Workers int
 	Log     *slog.Logger
@@ -126,7 +129,7 @@ func prepare(ctx context.Context, kube typed.CoreV1Interface, namespace string) 
 func newController(ctx context.Context, cfg Config, config *rest.Config, kube typed.CoreV1Interface, mgr manager.Manager) (*controller, error) {
 	c := &controller{
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), events: mgr.GetEventRecorder("fairlead"),
-		metrics: newMetrics(ctrlmetrics.Registry), log: cfg.Log, now: time.Now, dataDir: filepath.Clean(cfg.DataDir),
+		metrics: newMetrics(ctrlmetrics.Registry), log: cfg.Log, now: time.Now, dataDir: filepath.Clean(cfg.DataDir), proxy: cfg.Proxy,
 		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
