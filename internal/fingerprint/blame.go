@@ -28,7 +28,7 @@ func Blame(applied, live object.Object, manager string, interactive func(string)
 	entries := Entries(live)
 	mine := ours(entries, manager)
 	lost := map[Path]bool{}
-	lostFields(applied.Content(), mine, "", "", lost)
+	lostFields(applied.Content(), mine, "", lost)
 	var e Edit
 	for _, x := range entries {
 		if x.Manager == manager && x.Operation == "Apply" {
@@ -75,10 +75,15 @@ func Added(live object.Object, manager string, interactive func(string) bool) bo
 // takeable reports whether an entry's fields can be removed by taking the entry over: status belongs to controllers.
 func takeable(e Entry) bool { return e.Subresource == "" || e.Subresource == "scale" }
 
-// tolerated are fields that people set as an action rather than as a wish: undoing them would repeat the action.
-func tolerated(p Path) bool {
-	return strings.HasSuffix(string(p), "[kubectl.kubernetes.io/restartedAt]") ||
-		p == "metadata.annotations[kubectl.kubernetes.io/last-applied-configuration]" ||
+const lastApplied = "metadata.annotations[kubectl.kubernetes.io/last-applied-configuration]"
+
+// tolerated are fields that people add as an action rather than as a wish: undoing them would repeat or revert the action. Where Git does not say how many
+// replicas there are, removing a person's number would leave one.
+func tolerated(p Path) bool { return p == lastApplied || acted(p) }
+
+// acted are the tolerated fields that stay with whoever set them even when the rest of his entry is taken over.
+func acted(p Path) bool {
+	return strings.HasSuffix(string(p), "[kubectl.kubernetes.io/restartedAt]") || p == "spec.replicas" ||
 		strings.HasPrefix(string(p), "metadata.finalizers")
 }
 
@@ -106,9 +111,6 @@ func collect(fields, mine map[string]any, at Path, visit func(Path, bool)) {
 		below, _ := v.(map[string]any)
 		my, owned := mine[k].(map[string]any)
 		if hasChildren(below) {
-			if owned && !hasChildren(my) && len(my) == 0 {
-				continue // mine owns the whole of it
-			}
 			collect(below, my, at.join(k), visit)
 			continue
 		}
@@ -117,7 +119,7 @@ func collect(fields, mine map[string]any, at Path, visit func(Path, bool)) {
 }
 
 // lostFields finds the leaves of applied content that the field tree mine does not cover.
-func lostFields(applied any, mine map[string]any, at Path, key string, lost map[Path]bool) {
+func lostFields(applied any, mine map[string]any, at Path, lost map[Path]bool) {
 	switch v := applied.(type) {
 	case map[string]any:
 		for name, child := range v {
@@ -136,11 +138,11 @@ func below(mine map[string]any, key string, child any, at Path, lost map[Path]bo
 	switch {
 	case !owned && empty(child):
 	case !owned && isMap(child):
-		lostFields(child, nil, at.join(key), key, lost)
+		lostFields(child, nil, at.join(key), lost)
 	case !owned:
 		lost[at.join(key)] = true
 	case hasChildren(next):
-		lostFields(child, next, at.join(key), key, lost)
+		lostFields(child, next, at.join(key), lost)
 	}
 }
 
@@ -150,32 +152,68 @@ func lostItems(items []any, mine map[string]any, at Path, lost map[Path]bool) {
 	for _, item := range items {
 		found := false
 		for key, v := range mine {
-			if got, ok := element(key, []any{item}); ok && got != nil {
-				found = true
-				next, _ := v.(map[string]any)
-				if hasChildren(next) {
-					lostFields(item, next, at.join(key), key, lost)
-				}
+			if !names(key, item) {
+				continue
+			}
+			found = true
+			if next, _ := v.(map[string]any); hasChildren(next) {
+				lostFields(item, next, at.join(key), lost)
 			}
 		}
 		if !found {
-			lost[at+Path("["+label(item)+"]")] = true
+			lost[at+Path("["+itemLabel(item, mine)+"]")] = true
 		}
 	}
 }
 
-func label(item any) string {
-	if m, ok := item.(map[string]any); ok {
-		for _, k := range []string{"name", "key", "containerPort", "port", "mountPath", "ip", "type"} {
-			if v, ok := m[k]; ok {
-				text, _ := json.Marshal(v)
-				return strings.Trim(string(text), `"`)
+// names reports whether an element of a field tree names an item as it was applied. A key that the item does not state may have been
+// defaulted, but one of them must be there.
+func names(element string, item any) bool {
+	keys := keysOf(element)
+	m, isMap := item.(map[string]any)
+	if keys == nil || !isMap {
+		_, _, ok := find(element, []any{item})
+		return ok
+	}
+	stated := false
+	for k, want := range keys {
+		got, ok := m[k]
+		if ok && !sameScalar(got, want) {
+			return false
+		}
+		stated = stated || ok
+	}
+	return stated
+}
+
+// keysOf are the keys of a "k:" element of a field tree, nil for every other element.
+func keysOf(element string) map[string]any {
+	rest, ok := strings.CutPrefix(element, "k:")
+	var keys map[string]any
+	if !ok || json.Unmarshal([]byte(rest), &keys) != nil {
+		return nil
+	}
+	return keys
+}
+
+// itemLabel names an item by the keys that its list goes by, as far as mine shows which these are.
+func itemLabel(item any, mine map[string]any) string {
+	m, ok := item.(map[string]any)
+	if !ok {
+		return plainText(item)
+	}
+	by := m
+	for element := range mine {
+		if keys := keysOf(element); keys != nil {
+			by = map[string]any{}
+			for k := range keys {
+				if v, ok := m[k]; ok {
+					by[k] = v
+				}
 			}
 		}
-		return "…"
 	}
-	text, _ := json.Marshal(item)
-	return strings.Trim(string(text), `"`)
+	return cmp.Or(label(by), label(m), "…")
 }
 
 func isMap(v any) bool { _, ok := v.(map[string]any); return ok }
@@ -190,9 +228,11 @@ func empty(v any) bool {
 	return false
 }
 
+// lastOther is the manager that wrote last, if that was after manager applied: nobody else can have removed a field.
 func lastOther(entries []Entry, manager string) (name, operation string, at time.Time) {
+	since := appliedBy(entries, manager).Time
 	others := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
-		return e.Subresource == "status" || e.Manager == manager && e.Operation == "Apply"
+		return e.Subresource != "" || e.Manager == manager && e.Operation == "Apply" || e.Time < since
 	})
 	if len(others) == 0 {
 		return "", "", time.Time{}

@@ -1,6 +1,7 @@
 package fingerprint
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,11 +22,12 @@ func Cede(want, live object.Object, manager string, pointers []string) object.Ob
 		for i, s := range path {
 			path[i] = strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
 		}
-		value, present := lookup(live.Content(), path)
-		if _, wanted := lookup(want.Content(), path); !wanted {
+		there, ok := counterpart(want.Content(), live.Content(), path)
+		if !ok {
 			continue
 		}
-		if !present || heldByOther(entries, manager, live.Content(), path) {
+		value, present := lookup(live.Content(), there)
+		if !present || heldByOther(entries, manager, live.Content(), there) {
 			value = nil
 		}
 		if content, ok := set(want.Content(), path, value).(map[string]any); ok {
@@ -33,6 +35,51 @@ func Cede(want, live object.Object, manager string, pointers []string) object.Ob
 		}
 	}
 	return want
+}
+
+// counterpart is the way in live to the field that is at path of want: items of lists are found by their names, since others may have put theirs between
+// them. It is false if want has no such field, or if live does not have the item of a list that it belongs to: then it is still to be created.
+func counterpart(want, live any, path []string) ([]string, bool) {
+	there := make([]string, 0, len(path))
+	for _, p := range path {
+		switch x := want.(type) {
+		case map[string]any:
+			var ok bool
+			if want, ok = x[p]; !ok {
+				return nil, false
+			}
+			m, _ := live.(map[string]any)
+			live = m[p]
+		case []any:
+			i, err := strconv.Atoi(p)
+			if err != nil || i < 0 || i >= len(x) {
+				return nil, false
+			}
+			list, _ := live.([]any)
+			j := itemLike(x[i], list, i)
+			if j < 0 {
+				return nil, false
+			}
+			want, live, p = x[i], list[j], strconv.Itoa(j)
+		default:
+			return nil, false
+		}
+		there = append(there, p)
+	}
+	return there, true
+}
+
+// itemLike is the place of an item in another list: that of the same name, or the same place for items that have none. -1: it is not there.
+func itemLike(item any, list []any, at int) int {
+	m, _ := item.(map[string]any)
+	name := label(m)
+	if name == "" {
+		if at < len(list) {
+			return at
+		}
+		return -1
+	}
+	return slices.IndexFunc(list, func(x any) bool { other, _ := x.(map[string]any); return label(other) == name })
 }
 
 func heldByOther(entries []Entry, manager string, content any, path []string) bool {
@@ -54,7 +101,7 @@ func covers(fields map[string]any, value any, path []string) bool {
 			continue
 		}
 		part, index, ok := find(key, value)
-		if !ok || segment(key, index) != segment("f:"+path[0], -1) {
+		if !ok || index >= 0 && strconv.Itoa(index) != path[0] || index < 0 && key != "f:"+path[0] {
 			continue
 		}
 		next, _ := below.(map[string]any)
@@ -87,7 +134,7 @@ func lookup(v any, path []string) (any, bool) {
 	return v, true
 }
 
-// set returns v with value at path, copying what is on the way. A nil value removes a map's field.
+// set returns v with value at path, copying what is on the way. A nil value removes the field or the item.
 func set(v any, path []string, value any) any {
 	if len(path) == 0 {
 		return value
@@ -109,7 +156,10 @@ func set(v any, path []string, value any) any {
 		if err != nil || i < 0 || i >= len(x) {
 			return v
 		}
-		out := append([]any(nil), x...)
+		out := slices.Clone(x)
+		if len(path) == 1 && value == nil {
+			return slices.Delete(out, i, i+1)
+		}
 		out[i] = set(x[i], path[1:], value)
 		return out
 	}

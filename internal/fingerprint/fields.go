@@ -33,15 +33,18 @@ func Entries(live object.Object) []Entry {
 	return entries
 }
 
-// ours returns the field tree that manager applied, nil if it applied nothing.
-func ours(entries []Entry, manager string) map[string]any {
+// appliedBy returns the entry of what manager applied; the zero Entry if it applied nothing.
+func appliedBy(entries []Entry, manager string) Entry {
 	for _, e := range entries {
 		if e.Manager == manager && e.Operation == "Apply" && e.Subresource == "" {
-			return e.fields
+			return e
 		}
 	}
-	return nil
+	return Entry{}
 }
+
+// ours returns the field tree that manager applied, nil if it applied nothing.
+func ours(entries []Entry, manager string) map[string]any { return appliedBy(entries, manager).fields }
 
 // Applied reports whether manager has applied the live object: it has an Apply entry of its own.
 func Applied(live object.Object, manager string) bool {
@@ -50,8 +53,8 @@ func Applied(live object.Object, manager string) bool {
 
 // element finds the part of value that one element of a field tree names.
 func element(key string, value any) (any, bool) {
-	v, _, ok := find(key, value)
-	return v, ok
+	part, _, ok := find(key, value)
+	return part, ok
 }
 
 // find is element, and says at which place of a list the part is; -1 for a part of a map.
@@ -89,8 +92,9 @@ func matches(item, want map[string]any) bool {
 // sameScalar compares scalars of which one was decoded by encoding/json alone: its numbers are float64.
 func sameScalar(a, b any) bool {
 	if n, ok := a.(int64); ok {
-		f, ok := b.(float64)
-		return ok && float64(n) == f || b == a
+		if f, ok := b.(float64); ok {
+			return float64(n) == f
+		}
 	}
 	switch a.(type) {
 	case map[string]any, []any:
@@ -139,15 +143,37 @@ func (p Path) join(key string) Path {
 	case "k":
 		var m map[string]any
 		if json.Unmarshal([]byte(rest), &m) == nil {
-			for _, name := range []string{"name", "key", "containerPort", "port", "mountPath", "ip", "type", "uid"} {
-				if v, ok := m[name]; ok {
-					text, _ := json.Marshal(v)
-					return p + Path("["+strings.Trim(string(text), `"`)+"]")
-				}
+			if name := label(m); name != "" {
+				return p + Path("["+name+"]")
 			}
 		}
-		return p + Path("["+rest+"]")
-	default:
-		return p + Path("["+strings.Trim(rest, `"`)+"]")
 	}
+	return p + Path("["+strings.Trim(rest, `"`)+"]")
+}
+
+// identifying are the fields that tell the items of Kubernetes' lists apart, the best first.
+var identifying = []string{"name", "key", "containerPort", "port", "mountPath", "devicePath", "ip", "topologyKey", "type", "uid"}
+
+// label names an item of a list by its keys, as people read it: "web", "80", "53/UDP". It is empty if none is known.
+func label(keys map[string]any) string {
+	for _, name := range identifying {
+		v, ok := keys[name]
+		if !ok {
+			continue
+		}
+		text := plainText(v)
+		if p, _ := keys["protocol"].(string); p != "" && p != "TCP" {
+			text += "/" + p
+		}
+		return text
+	}
+	return ""
+}
+
+func plainText(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "?"
+	}
+	return strings.Trim(string(text), `"`)
 }

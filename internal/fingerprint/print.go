@@ -1,10 +1,13 @@
 package fingerprint
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"hash"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,12 +44,19 @@ func (p Print) Same(o Print, autoscaled bool) bool {
 
 // Of returns the print of manager in a live object. Ignored are JSON pointers (RFC 6901) that do not count.
 func Of(live object.Object, manager string, ignored []string) Print {
-	fields := ours(Entries(live), manager)
+	entries := Entries(live)
+	fields := ours(entries, manager)
 	if fields == nil {
 		return Print{}
 	}
 	w := walker{sum: sha256.New(), replicas: sha256.New(), ignored: ignored}
-	w.walk(fields, live.Content(), "")
+	var others []map[string]any
+	for _, e := range entries {
+		if e.Manager != manager || e.Operation != "Apply" {
+			others = append(others, e.fields)
+		}
+	}
+	w.walk(place{mine: fields, others: others, value: live.Content()})
 	return Print{Fields: digest(w.sum), Replicas: digest(w.replicas)}
 }
 
@@ -57,48 +67,63 @@ type walker struct {
 	ignored       []string
 }
 
-func (w walker) walk(fields map[string]any, value any, pointer string) {
-	keys := make([]string, 0, len(fields))
-	for k := range fields {
-		if k != "." {
-			keys = append(keys, k)
-		}
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		child, index, ok := find(k, value)
-		at := pointer + "/" + segment(k, index)
-		if slices.Contains(w.ignored, at) {
+// place is a part of an object and what the managers own of it.
+type place struct {
+	mine    map[string]any
+	others  []map[string]any
+	value   any
+	name    string // the way to it by keys: it stays the same when others add to a list
+	pointer string // the way to it by indices, as Git counts them
+}
+
+func (w walker) walk(p place) {
+	ranks := ranks(p.mine, p.value)
+	for _, k := range slices.Sorted(maps.Keys(p.mine)) {
+		below, _ := p.mine[k].(map[string]any)
+		next := place{mine: below, name: p.name + "/" + k, pointer: p.pointer + "/" + segment(k, ranks)}
+		if k == "." || slices.Contains(w.ignored, next.pointer) {
 			continue
 		}
-		below, _ := fields[k].(map[string]any)
-		if hasChildren(below) {
-			w.note(at, ok, nil)
-			w.walk(below, child, at)
-			continue
+		var there bool
+		next.value, there = element(k, p.value)
+		for _, o := range p.others {
+			if fields, ok := o[k].(map[string]any); ok {
+				next.others = append(next.others, fields)
+			}
 		}
-		w.note(at, ok, child)
+		switch _, dot := below["."]; {
+		case hasChildren(below):
+			w.walk(next)
+		case dot && strings.HasPrefix(k, "f:"): // an empty map: what others put into it, or take out, is theirs
+		case dot:
+			next.value = nil
+			w.leaf(next, there)
+		default:
+			w.leaf(next, there)
+		}
 	}
 }
 
-// note adds one owned field to the digest. A leaf of the tree is owned as a whole, with all that is in it.
-func (w walker) note(at string, present bool, value any) {
-	sum := w.sum
-	if at == "/spec/replicas" {
-		sum = w.replicas
+// leaf adds an owned field to the digest, with all that is in it. Of a map or list that was applied empty, and that others have filled, only the
+// empty one is ours.
+func (w walker) leaf(p place, there bool) {
+	if slices.ContainsFunc(p.others, hasChildren) {
+		switch p.value.(type) {
+		case map[string]any:
+			p.value = map[string]any{}
+		case []any:
+			p.value = []any{}
+		}
 	}
-	text, err := json.Marshal(value)
+	text, err := json.Marshal(p.value)
 	if err != nil {
 		text = []byte("?")
 	}
-	_, _ = sum.Write([]byte(at))
-	if present {
-		_, _ = sum.Write([]byte{1})
-	} else {
-		_, _ = sum.Write([]byte{0})
+	sum := w.sum
+	if p.name == "/f:spec/f:replicas" {
+		sum = w.replicas
 	}
-	_, _ = sum.Write(text)
-	_, _ = sum.Write([]byte{0})
+	_, _ = fmt.Fprintf(sum, "%q %t %d %s\n", p.name, there, len(text), text)
 }
 
 func hasChildren(fields map[string]any) bool {
@@ -106,11 +131,33 @@ func hasChildren(fields map[string]any) bool {
 	return len(fields) > 1 || len(fields) == 1 && !dot
 }
 
-// segment is a field tree's element as an element of a JSON pointer: a name, or the place in a list.
-func segment(key string, index int) string {
-	name, ok := strings.CutPrefix(key, "f:")
-	if !ok && index >= 0 {
-		return strconv.Itoa(index)
+// ranks counts the items of a list that a field tree owns, in the order of the list: this is where they stand in Git, whatever others put between them.
+func ranks(fields map[string]any, value any) map[string]int {
+	list, ok := value.([]any)
+	if !ok {
+		return nil
 	}
+	at := map[string]int{}
+	for k := range fields {
+		if _, i, found := find(k, list); found {
+			at[k] = i
+		}
+	}
+	out := make(map[string]int, len(at))
+	for rank, k := range slices.SortedFunc(maps.Keys(at), func(a, b string) int { return cmp.Compare(at[a], at[b]) }) {
+		out[k] = rank
+	}
+	return out
+}
+
+// segment is a field tree's element as an element of a JSON pointer: a name, or the place in a list.
+func segment(key string, ranks map[string]int) string {
+	if rank, ok := ranks[key]; ok {
+		return strconv.Itoa(rank)
+	}
+	return escape(strings.TrimPrefix(key, "f:"))
+}
+
+func escape(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }

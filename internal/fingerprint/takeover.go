@@ -1,6 +1,10 @@
 package fingerprint
 
-import "github.com/fairlead-cd/fairlead/internal/object"
+import (
+	"maps"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
 
 // earlier are the field managers of systems that an object may have been applied with before Fairlead. Their entries are merged into
 // Fairlead's when an object is adopted, so that a field that is removed from Git is removed from the cluster.
@@ -34,11 +38,17 @@ func Takeover(live object.Object, manager, apiVersion string, take func(manager 
 			kept = append(kept, e)
 			continue
 		}
+		if theirs {
+			var left map[string]any
+			if fields, left = split(fields, ""); left != nil {
+				kept = append(kept, withFields(m, left))
+			}
+		}
 		merged = union(merged, fields)
 		if t, _ := m["time"].(string); t > time {
 			time = t
 		}
-		taken = taken || theirs
+		taken = taken || theirs && len(fields) > 0
 	}
 	if !taken {
 		return nil, false
@@ -51,4 +61,38 @@ func Takeover(live object.Object, manager, apiVersion string, take func(manager 
 		entry["time"] = time
 	}
 	return append(kept, entry), true
+}
+
+// split divides a field tree into what is taken over and what stays with its manager; nil for none.
+func split(fields map[string]any, at Path) (take, leave map[string]any) {
+	put := func(m *map[string]any, k string, v any) {
+		if *m == nil {
+			*m = map[string]any{}
+		}
+		(*m)[k] = v
+	}
+	for k, v := range fields {
+		below, _ := v.(map[string]any)
+		switch {
+		case k != "." && hasChildren(below):
+			t, l := split(below, at.join(k))
+			if t != nil {
+				put(&take, k, t)
+			}
+			if l != nil {
+				put(&leave, k, l)
+			}
+		case k != "." && acted(at.join(k)):
+			put(&leave, k, v)
+		default:
+			put(&take, k, v)
+		}
+	}
+	return take, leave
+}
+
+func withFields(entry, fields map[string]any) map[string]any {
+	out := maps.Clone(entry)
+	out["fieldsV1"] = fields
+	return out
 }
