@@ -72,10 +72,11 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	p := plan.Compute(in)
 	out.Plan, out.Left = p, p.Reported
 	out.Health = l.health()
-	out.Claimed = len(m.record.Claims)
 	out.Starting, out.Blind = l.starting, l.blind()
 	steps := p.Next()
-	if err := e.record(ctx, m, s, p, len(steps) > 0); err != nil {
+	err := e.record(ctx, m, s, p, len(steps) > 0)
+	out.Claimed = len(m.record.Claims) // a plan drops claims too: those that were handed over
+	if err != nil {
 		return false, errors.Join(looked, err)
 	}
 	if len(steps) == 0 {
@@ -94,7 +95,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 			out.Undone = append(out.Undone, r.Step)
 		}
 	}
-	err := e.save(ctx, m, claims, nil, m.record.Revision)
+	err = e.save(ctx, m, claims, nil, m.record.Revision)
 	out.Claimed = len(m.record.Claims)
 	if err = errors.Join(looked, err); err != nil {
 		return false, err
