@@ -72,10 +72,12 @@ func (p *Plane) controller(t testing.TB, o ControllerOptions) (*Controller, erro
 		"controller", "--kubeconfig=" + o.Kubeconfig, "--data-dir=" + o.DataDir, "--namespace=" + Namespace, "--listen=127.0.0.1:0",
 		fmt.Sprintf("--leader-elect=%t", o.LeaderElect),
 	}, o.Args...)
+	artifacts := t.ArtifactDir()
 	t.Cleanup(func() {
 		if err := c.end(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
+		_ = os.WriteFile(filepath.Join(artifacts, "controller.log"), []byte(c.Log()), 0o600) // kept by go test -artifacts
 	})
 	return c, c.start(t.Context())
 }
