@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,6 +40,7 @@ Its state is in the API server. The data directory is a cache of Git that may be
 				return err
 			}
 			c.Log = log
+			c.Proxy = http.ProxyFromEnvironment
 			return controller.Run(cmd.Context(), c)
 		},
 	}

@@ -163,6 +163,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 			f.LastHandledSync = "" // its repository is being asked first
 		}
 	}
+	wasIdle := c.fleet.Idle()
 	out, err := c.engine.Pass(ctx, s)
 	if out.Unplaced != nil && f.Broken == nil {
 		f.Broken = out.Unplaced
@@ -198,7 +199,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		return reconcile.Result{}, err
 	}
 	c.tell(obj, out, m.stored().Drift.Total > f.Was.Drift.Total)
-	c.afterPass(m, f)
+	c.afterPass(m, f, wasIdle)
 	return again(out, f, err)
 }
 
@@ -267,16 +268,22 @@ func again(out engine.Outcome, f report.Finding, err error) (reconcile.Result, e
 }
 
 // afterPass wakes who waited for what this pass changed.
-func (c *controller) afterPass(m *member, f report.Finding) {
+func (c *controller) afterPass(m *member, f report.Finding, wasIdle bool) {
 	st := m.stored()
 	for _, n := range c.fleet.Ready(m.name, isReady(st)) {
 		c.appQueue.add(n.Namespace, n.Object())
 	}
+	waiting := len(f.Plan.Waiting) > 0
 	m.mu.Lock()
-	m.waiting = len(f.Plan.Waiting) > 0
+	m.waiting = waiting
 	m.mu.Unlock()
-	if c.fleet.Idle() {
+	// Those that wait for every app to be read are woken once, when that comes true: woken by each pass, two of them would wake each other for ever.
+	idle := c.fleet.Idle()
+	switch was := c.idle.Swap(idle); {
+	case idle && !was:
 		c.wakeWaiting()
+	case idle && !wasIdle && waiting:
+		c.appQueue.add(m.name.Namespace, m.name.Object()) // it came true during this very pass
 	}
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
 }

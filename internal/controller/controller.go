@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -58,6 +59,8 @@ type controller struct {
 	mirrors map[string]*mirror
 	envs    map[fleet.Environment]*environment
 	apps    map[app.Owner]*member
+
+	idle atomic.Bool // every app had been read when a pass ended last
 
 	preloaded sync.Mutex
 	isLoaded  bool
