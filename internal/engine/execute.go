@@ -119,7 +119,7 @@ func (l *look) takeOver(ctx context.Context, r object.Resource, step plan.Step) 
 	}
 	live := step.Live
 	for tries := 0; ; tries++ {
-		fields, ok := fingerprint.Takeover(live, app.Manager, step.Object.APIVersion(), take)
+		fields, ok := fingerprint.Takeover(live, app.Manager, step.Object.APIVersion(), take, app.IgnoredOf(step.Object))
 		if !ok {
 			return nil
 		}

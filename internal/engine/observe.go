@@ -333,7 +333,7 @@ func (l *look) blame(s *plan.Sighting, key object.Key, claim app.Claim, want obj
 		applied = l.appliedOf(key)
 	}
 	s.Applied = applied
-	s.Edit = fingerprint.Blame(l.ceded(key, applied, s.Live), s.Live, app.Manager, l.subject.Policy.IsInteractive)
+	s.Edit = fingerprint.Blame(l.ceded(key, applied, s.Live), s.Live, app.Manager, l.subject.Policy.IsInteractive, app.IgnoredOf(applied))
 	s.Drifted = true
 	if until := l.m.fights[key].Until(); until.After(l.now) {
 		s.Contested = contested(s.Edit, until.Sub(l.now))

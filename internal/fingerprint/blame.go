@@ -23,10 +23,11 @@ type Edit struct {
 
 // Blame compares what was applied with what is live: which of the applied fields are no longer manager's, and which fields did a
 // person (interactive) add. It names the manager that wrote last among those that hold such a field, or, if the fields are simply
-// gone, the manager that wrote last at all.
-func Blame(applied, live object.Object, manager string, interactive func(string) bool) Edit {
+// gone, the manager that wrote last at all. Fields at the pointers (RFC 6901) are nobody's addition.
+func Blame(applied, live object.Object, manager string, interactive func(string) bool, pointers []string) Edit {
 	entries := Entries(live)
 	mine := ours(entries, manager)
+	ignored := resolve(pointers, mine, live.Content())
 	lost := map[Path]bool{}
 	lostFields(applied.Content(), mine, "", lost)
 	var e Edit
@@ -36,14 +37,14 @@ func Blame(applied, live object.Object, manager string, interactive func(string)
 		}
 		added := map[Path]bool{}
 		if interactive(x.Manager) && takeable(x) {
-			collect(x.fields, mine, "", func(p Path, owned bool) {
-				if !owned && !lost[p] && !tolerated(p) && !ownedByMachine(entries, x, p, manager, interactive) {
+			collect(x.fields, mine, "", "", func(p Path, name string, owned bool) {
+				if !owned && !ignored.cover(name) && !lost[p] && !tolerated(p) && !ownedByMachine(entries, x, p, manager, interactive) {
 					added[p] = true
 				}
 			})
 		}
 		holds := len(added) > 0
-		collect(x.fields, nil, "", func(p Path, _ bool) { holds = holds || lost[p] })
+		collect(x.fields, nil, "", "", func(p Path, _ string, _ bool) { holds = holds || lost[p] })
 		at, _ := time.Parse(time.RFC3339, x.Time)
 		if holds && (e.Manager == "" || at.After(e.At)) {
 			e.Manager, e.Operation, e.At = x.Manager, x.Operation, at
@@ -64,12 +65,12 @@ func Blame(applied, live object.Object, manager string, interactive func(string)
 }
 
 // Added reports whether a person added fields to the live object: the cheap half of Blame, for each watch event.
-func Added(live object.Object, manager string, interactive func(string) bool) bool {
+func Added(live object.Object, manager string, interactive func(string) bool, pointers []string) bool {
 	entries := Entries(live)
 	if !slices.ContainsFunc(entries, func(e Entry) bool { return interactive(e.Manager) && takeable(e) }) {
 		return false
 	}
-	return Blame(object.Object{}, live, manager, interactive).Additions
+	return Blame(object.Object{}, live, manager, interactive, pointers).Additions
 }
 
 // takeable reports whether an entry's fields can be removed by taking the entry over: status belongs to controllers.
@@ -94,7 +95,7 @@ func ownedByMachine(entries []Entry, not Entry, p Path, manager string, interact
 			continue
 		}
 		found := false
-		collect(e.fields, nil, "", func(q Path, _ bool) { found = found || q == p })
+		collect(e.fields, nil, "", "", func(q Path, _ string, _ bool) { found = found || q == p })
 		if found {
 			return true
 		}
@@ -103,7 +104,7 @@ func ownedByMachine(entries []Entry, not Entry, p Path, manager string, interact
 }
 
 // collect visits every leaf of a field tree, and says whether mine owns it too.
-func collect(fields, mine map[string]any, at Path, visit func(Path, bool)) {
+func collect(fields, mine map[string]any, at Path, name string, visit func(at Path, name string, owned bool)) {
 	for k, v := range fields {
 		if k == "." {
 			continue
@@ -111,10 +112,10 @@ func collect(fields, mine map[string]any, at Path, visit func(Path, bool)) {
 		below, _ := v.(map[string]any)
 		my, owned := mine[k].(map[string]any)
 		if hasChildren(below) {
-			collect(below, my, at.join(k), visit)
+			collect(below, my, at.join(k), name+"/"+k, visit)
 			continue
 		}
-		visit(at.join(k), owned)
+		visit(at.join(k), name+"/"+k, owned)
 	}
 }
 
@@ -152,7 +153,7 @@ func lostItems(items []any, mine map[string]any, at Path, lost map[Path]bool) {
 	for _, item := range items {
 		found := false
 		for key, v := range mine {
-			if !names(key, item) {
+			if !matchesApplied(key, item) {
 				continue
 			}
 			found = true
@@ -166,9 +167,9 @@ func lostItems(items []any, mine map[string]any, at Path, lost map[Path]bool) {
 	}
 }
 
-// names reports whether an element of a field tree names an item as it was applied. A key that the item does not state may have been
+// matchesApplied reports whether an element of a field tree names an item as it was applied. A key that the item does not state may have been
 // defaulted, but one of them must be there.
-func names(element string, item any) bool {
+func matchesApplied(element string, item any) bool {
 	keys := keysOf(element)
 	m, isMap := item.(map[string]any)
 	if keys == nil || !isMap {

@@ -3,7 +3,6 @@ package fingerprint
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
@@ -18,10 +17,7 @@ func Cede(want, live object.Object, manager string, pointers []string) object.Ob
 	}
 	entries := Entries(live)
 	for _, p := range pointers {
-		path := strings.Split(strings.TrimPrefix(p, "/"), "/")
-		for i, s := range path {
-			path[i] = strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
-		}
+		path := tokens(p)
 		there, ok := counterpart(want.Content(), live.Content(), path)
 		if !ok {
 			continue

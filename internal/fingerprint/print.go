@@ -49,7 +49,7 @@ func Of(live object.Object, manager string, ignored []string) Print {
 	if fields == nil {
 		return Print{}
 	}
-	w := walker{sum: sha256.New(), replicas: sha256.New(), ignored: ignored}
+	w := walker{sum: sha256.New(), replicas: sha256.New(), ignored: resolve(ignored, fields, live.Content())}
 	var others []map[string]any
 	for _, e := range entries {
 		if e.Manager != manager || e.Operation != "Apply" {
@@ -64,24 +64,22 @@ func digest(h hash.Hash) string { return base64.RawURLEncoding.EncodeToString(h.
 
 type walker struct {
 	sum, replicas hash.Hash
-	ignored       []string
+	ignored       names
 }
 
 // place is a part of an object and what the managers own of it.
 type place struct {
-	mine    map[string]any
-	others  []map[string]any
-	value   any
-	name    string // the way to it by keys: it stays the same when others add to a list
-	pointer string // the way to it by indices, as Git counts them
+	mine   map[string]any
+	others []map[string]any
+	value  any
+	name   string // the way to it by keys: it stays the same when others add to a list
 }
 
 func (w walker) walk(p place) {
-	ranks := ranks(p.mine, p.value)
 	for _, k := range slices.Sorted(maps.Keys(p.mine)) {
 		below, _ := p.mine[k].(map[string]any)
-		next := place{mine: below, name: p.name + "/" + k, pointer: p.pointer + "/" + segment(k, ranks)}
-		if k == "." || slices.Contains(w.ignored, next.pointer) {
+		next := place{mine: below, name: p.name + "/" + k}
+		if k == "." || w.ignored[next.name] {
 			continue
 		}
 		var there bool
@@ -131,33 +129,65 @@ func hasChildren(fields map[string]any) bool {
 	return len(fields) > 1 || len(fields) == 1 && !dot
 }
 
-// ranks counts the items of a list that a field tree owns, in the order of the list: this is where they stand in Git, whatever others put between them.
-func ranks(fields map[string]any, value any) map[string]int {
-	list, ok := value.([]any)
-	if !ok {
-		return nil
+// names are fields by the keys of a field tree that lead to them, such as "/f:data/f:theme".
+type names map[string]bool
+
+// cover reports whether a field is one of the names, or below one.
+func (n names) cover(name string) bool {
+	for named := range n {
+		if name == named || strings.HasPrefix(name, named+"/") {
+			return true
+		}
 	}
+	return false
+}
+
+// resolve turns JSON pointers (RFC 6901) into names. An index counts the items that fields owns, in the order of the list: this is where they stand in Git,
+// whatever others put between them.
+func resolve(pointers []string, fields map[string]any, value any) names {
+	out := make(names, len(pointers))
+	for _, p := range pointers {
+		name, mine, v := "", fields, value
+		for _, token := range tokens(p) {
+			key := "f:" + token
+			if list, ok := v.([]any); ok {
+				if key, ok = owned(mine, list, token); !ok {
+					name = ""
+					break
+				}
+			}
+			v, _ = element(key, v)
+			mine, _ = mine[key].(map[string]any)
+			name += "/" + key
+		}
+		if name != "" {
+			out[name] = true
+		}
+	}
+	return out
+}
+
+// owned is the element of a field tree that names the item at an index among those of a list that the tree owns.
+func owned(fields map[string]any, list []any, index string) (string, bool) {
 	at := map[string]int{}
 	for k := range fields {
 		if _, i, found := find(k, list); found {
 			at[k] = i
 		}
 	}
-	out := make(map[string]int, len(at))
-	for rank, k := range slices.SortedFunc(maps.Keys(at), func(a, b string) int { return cmp.Compare(at[a], at[b]) }) {
-		out[k] = rank
+	keys := slices.SortedFunc(maps.Keys(at), func(a, b string) int { return cmp.Compare(at[a], at[b]) })
+	i, err := strconv.Atoi(index)
+	if err != nil || i < 0 || i >= len(keys) {
+		return "", false
 	}
-	return out
+	return keys[i], true
 }
 
-// segment is a field tree's element as an element of a JSON pointer: a name, or the place in a list.
-func segment(key string, ranks map[string]int) string {
-	if rank, ok := ranks[key]; ok {
-		return strconv.Itoa(rank)
+// tokens are the elements of a JSON pointer.
+func tokens(pointer string) []string {
+	path := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
+	for i, s := range path {
+		path[i] = strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
 	}
-	return escape(strings.TrimPrefix(key, "f:"))
-}
-
-func escape(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
+	return path
 }

@@ -53,10 +53,10 @@ status: {}
 		t.Errorf("a controller's annotation changes the print from %v to %v", before, after)
 	}
 	person := func(manager string) bool { return strings.HasPrefix(manager, "kubectl") }
-	if fingerprint.Added(theirs("kube-controller-manager"), "fairlead", person) {
+	if fingerprint.Added(theirs("kube-controller-manager"), "fairlead", person, nil) {
 		t.Error("a controller's annotation counts as a person's addition")
 	}
-	if !fingerprint.Added(theirs("kubectl-edit"), "fairlead", person) {
+	if !fingerprint.Added(theirs("kubectl-edit"), "fairlead", person, nil) {
 		t.Error("a person's annotation does not count as an addition")
 	}
 }

@@ -20,9 +20,10 @@ func Earlier(manager string) bool { return earlier[manager] }
 
 // Takeover merges the entries of the managers that take chooses into manager's own, and returns the managedFields to write. It
 // returns false if there is nothing to take. The values of the object stay as they are: what manager then does not apply is removed by
-// its next apply.
-func Takeover(live object.Object, manager, apiVersion string, take func(manager string) bool) ([]any, bool) {
+// its next apply. What stays with its manager: the fields at the pointers, which manager does not look after, and what was an action rather than a wish.
+func Takeover(live object.Object, manager, apiVersion string, take func(manager string) bool, pointers []string) ([]any, bool) {
 	list, _ := live.At("metadata", "managedFields").([]any)
+	ignored := resolve(pointers, ours(Entries(live), manager), live.Content())
 	var kept []any
 	var merged map[string]any
 	time, taken := "", false
@@ -40,7 +41,7 @@ func Takeover(live object.Object, manager, apiVersion string, take func(manager 
 		}
 		if theirs {
 			var left map[string]any
-			if fields, left = split(fields, ""); left != nil {
+			if fields, left = split(fields, "", "", ignored); left != nil {
 				kept = append(kept, withFields(m, left))
 			}
 		}
@@ -64,7 +65,7 @@ func Takeover(live object.Object, manager, apiVersion string, take func(manager 
 }
 
 // split divides a field tree into what is taken over and what stays with its manager; nil for none.
-func split(fields map[string]any, at Path) (take, leave map[string]any) {
+func split(fields map[string]any, at Path, name string, ignored names) (take, leave map[string]any) {
 	put := func(m *map[string]any, k string, v any) {
 		if *m == nil {
 			*m = map[string]any{}
@@ -74,18 +75,27 @@ func split(fields map[string]any, at Path) (take, leave map[string]any) {
 	for k, v := range fields {
 		below, _ := v.(map[string]any)
 		switch {
-		case k != "." && hasChildren(below):
-			t, l := split(below, at.join(k))
+		case k == ".":
+		case ignored[name+"/"+k], !hasChildren(below) && acted(at.join(k)):
+			put(&leave, k, v)
+		case hasChildren(below):
+			t, l := split(below, at.join(k), name+"/"+k, ignored)
 			if t != nil {
 				put(&take, k, t)
 			}
 			if l != nil {
 				put(&leave, k, l)
 			}
-		case k != "." && acted(at.join(k)):
-			put(&leave, k, v)
 		default:
 			put(&take, k, v)
+		}
+	}
+	if dot, ok := fields["."]; ok {
+		if take != nil || leave == nil {
+			put(&take, ".", dot)
+		}
+		if leave != nil {
+			put(&leave, ".", dot)
 		}
 	}
 	return take, leave

@@ -45,12 +45,13 @@ func Of(live object.Object, lens Lens) Entry {
 	if live.IsZero() {
 		return Entry{}
 	}
+	ignored := app.IgnoredOf(live)
 	return Entry{
 		UID:             live.UID(),
 		ResourceVersion: live.ResourceVersion(),
 		Owner:           app.OwnerOf(live),
-		Print:           fingerprint.Of(live, app.Manager, app.IgnoredOf(live)),
-		Added:           fingerprint.Added(live, app.Manager, lens.Policy.IsInteractive),
+		Print:           fingerprint.Of(live, app.Manager, ignored),
+		Added:           fingerprint.Added(live, app.Manager, lens.Policy.IsInteractive, ignored),
 		Deleting:        live.Deleting(),
 		Health:          lens.Rules.Assess(live),
 		Lens:            lens.Version,
