@@ -160,7 +160,7 @@ func (l *look) asApplied(key object.Key, claim app.Claim, entry observed.Entry) 
 		return false
 	}
 	was := fingerprint.ParsePrint(claim.Print)
-	return was.Same(entry.Print, false) || was.Same(entry.Print, true) && l.engine.Live.Autoscaled(l.subject.Identity, key)
+	return was.Same(entry.Print, false) || was.Same(entry.Print, true) && (entry.Scaled || l.engine.Live.Autoscaled(l.subject.Identity, key))
 }
 
 // unserved is the sighting of an object whose kind the cluster does not serve, or could not say.

@@ -20,7 +20,9 @@ type Entry struct {
 	// Print is the fingerprint of what Fairlead applied.
 	Print fingerprint.Print
 	// Added says that a person added fields.
-	Added    bool
+	Added bool
+	// Scaled says that a program sets spec.replicas.
+	Scaled   bool
 	Deleting bool
 	Health   health.Verdict
 	// Lens is the version of the lens that the object was looked at with.
@@ -52,6 +54,7 @@ func Of(live object.Object, lens Lens) Entry {
 		Owner:           app.OwnerOf(live),
 		Print:           fingerprint.Of(live, app.Manager, ignored),
 		Added:           fingerprint.Added(live, app.Manager, lens.Policy.IsInteractive, ignored),
+		Scaled:          fingerprint.Scaled(live, lens.Policy.IsInteractive),
 		Deleting:        live.Deleting(),
 		Health:          lens.Rules.Assess(live),
 		Lens:            lens.Version,
