@@ -131,7 +131,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"settled": (*script).cmdSettled, "synced": (*script).cmdSynced,
 		"waitfor": (*script).cmdWaitFor, "gone": (*script).cmdGone, "get": (*script).cmdGet, "let": (*script).cmdLet,
 		"event": (*script).cmdEvent, "logged": (*script).cmdLogged,
-		"edit": (*script).cmdEdit, "create": (*script).cmdCreate, "delete": (*script).cmdDelete,
+		"edit": (*script).cmdEdit, "fight": (*script).cmdFight, "create": (*script).cmdCreate, "delete": (*script).cmdDelete,
 		"kubectl": (*script).cmdKubectl, "fairlead": (*script).cmdFairlead,
 		"mark": (*script).cmdMark, "metric": (*script).cmdMetric, "requests": (*script).cmdRequests, "audit": (*script).cmdAudit,
 		"replace": (*script).cmdReplace, "expand": (*script).cmdExpand, "generate": (*script).cmdGenerate,

@@ -223,6 +223,29 @@ func (s *script) cmdEdit(_ bool, args []string) error {
 	return w.Objects.Patch(s.ctx(), args[0], namespace, args[1], s.expand(args[2]), sub)
 }
 
+// cmdFight makes an edit again whenever it was undone, until an app is in a phase: fight MANAGER KIND/NAME PATCH JSONPATH VALUE APP PHASE, where the field
+// has the value after the edit.
+func (s *script) cmdFight(_ bool, args []string) error {
+	if len(args) != 7 {
+		return errUsage
+	}
+	w, err := s.world()
+	if err != nil {
+		return err
+	}
+	return Wait(s.ctx(), func(ctx context.Context) error {
+		phase, err := w.Objects.Field(ctx, s.namespace, args[5], ".status.phase")
+		if err != nil || phase == args[6] {
+			return err
+		}
+		got, err := w.Objects.Field(ctx, s.namespace, args[1], args[3])
+		if err == nil && got != args[4] {
+			err = w.Objects.Patch(ctx, args[0], s.namespace, args[1], s.expand(args[2]), "")
+		}
+		return errors.Join(err, fmt.Errorf("%s is %s, want %s", args[5], phase, args[6]))
+	})
+}
+
 // cmdCreate creates the object of a file as a field manager: create MANAGER FILE.
 func (s *script) cmdCreate(_ bool, args []string) error {
 	if len(args) != 2 {

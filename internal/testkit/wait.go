@@ -2,7 +2,6 @@ package testkit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -18,17 +17,18 @@ const pause = 25 * time.Millisecond
 func Wait(ctx context.Context, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, Deadline)
 	defer cancel()
+	var last error
 	for {
 		err := check(ctx)
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil { // a request that the deadline cut off says nothing
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			if errors.Is(err, context.DeadlineExceeded) {
-				return fmt.Errorf("no answer within %s: %w", Deadline, err)
-			}
-			return fmt.Errorf("after %s: %w", Deadline, err)
+			return fmt.Errorf("after %s: %w", Deadline, last)
 		case <-time.After(pause):
 		}
 	}
