@@ -50,7 +50,9 @@ type Live interface {
 
 // Ledger stores records. Save fails with kind fault.Conflict if the stored record is not the one that was read.
 type Ledger interface {
+	// Load reads a record without its bundle, Bundle what was applied last.
 	Load(context.Context, app.Name) (app.Record, error)
+	Bundle(context.Context, app.Name) ([]object.Object, error)
 	Save(context.Context, app.Record) (version string, err error)
 	Delete(context.Context, app.Record) error
 }

@@ -158,12 +158,12 @@ func (e *Engine) load(ctx context.Context, m *memory, n app.Name) error {
 }
 
 func (e *Engine) loadBundle(ctx context.Context, m *memory) (map[object.Key]object.Object, error) {
-	r, err := e.Ledger.Load(ctx, m.record.App)
+	objs, err := e.Ledger.Bundle(ctx, m.record.App)
 	if err != nil {
 		return nil, err
 	}
-	bundle := make(map[object.Key]object.Object, len(r.Bundle))
-	for _, o := range r.Bundle {
+	bundle := make(map[object.Key]object.Object, len(objs))
+	for _, o := range objs {
 		bundle[o.Key()] = o
 	}
 	return bundle, nil

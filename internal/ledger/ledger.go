@@ -19,6 +19,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
 // Ledger reads and writes records. It is safe for concurrent use; of two writers of one record one gets a Conflict.
@@ -29,18 +30,22 @@ type Ledger struct {
 // Open returns the ledger in a namespace, which must exist.
 func Open(secrets typed.SecretInterface) *Ledger { return &Ledger{secrets: secrets} }
 
-// version is the stored state of a record: of its head, and how many parts it has.
+// version is the stored state of a record: of its head, and which parts it names.
 type version struct {
 	resourceVersion string
+	bundle          string // digest of the bundle whose parts the head names; empty if the bundle is in the head
 	parts           int
 }
 
-func (v version) String() string { return v.resourceVersion + "/" + strconv.Itoa(v.parts) }
+func (v version) String() string {
+	return v.resourceVersion + "/" + v.bundle + "/" + strconv.Itoa(v.parts)
+}
 
 func parseVersion(s string) version {
-	rv, parts, _ := strings.Cut(s, "/")
+	rv, rest, _ := strings.Cut(s, "/")
+	bundle, parts, _ := strings.Cut(rest, "/")
 	n, _ := strconv.Atoi(parts)
-	return version{rv, n}
+	return version{rv, bundle, n}
 }
 
 const (
@@ -51,8 +56,11 @@ const (
 	keyClaims  = "claims"
 	keyBundle  = "bundle"
 	annParts   = "fairlead.dev/parts"
-	// partSize keeps each Secret below the 1 MiB that the API server accepts.
-	partSize = 500 << 10
+	annBundle  = "fairlead.dev/bundle"
+	// The API server accepts Secrets of up to 1 MiB. A head holds a small bundle only if its claims leave room for it, now and once all objects are applied.
+	partSize   = 500 << 10
+	claimsSize = 1000 << 10
+	fewClaims  = 4000
 	// maxParts bounds a record to about 31 MiB compressed.
 	maxParts = 64
 )
@@ -64,14 +72,17 @@ func secretName(n app.Name) string {
 	return "ledger-" + readable[:min(len(readable), 180)] + "-" + hex.EncodeToString(sum[:5])
 }
 
-func partName(n app.Name, i int) string { return secretName(n) + "-" + strconv.Itoa(i) }
+// partName names a part by what the whole bundle holds: writing another bundle never touches the parts of this one.
+func partName(n app.Name, bundle string, i int) string {
+	return secretName(n) + "-" + bundle + "-" + strconv.Itoa(i)
+}
 
 // Save writes a record over the version that it was read as, and returns the new version. A record without a bundle keeps the stored bundle. Parts
-// of a large bundle are written first: the head that names them makes them count.
+// of a large bundle are written first, beside those of the stored one: the head that names them makes them count.
 func (l *Ledger) Save(ctx context.Context, r app.Record) (string, error) {
 	was := parseVersion(r.Version)
 	claims, err := encodeClaims(r)
-	if err == nil && len(claims) > partSize {
+	if err == nil && len(claims) > claimsSize {
 		err = fault.Newf(fault.Invalid, "%d objects are too many for one app: split it", len(r.Claims))
 	}
 	if err != nil {
@@ -80,49 +91,56 @@ func (l *Ledger) Save(ctx context.Context, r app.Record) (string, error) {
 	if r.Bundle == nil && was.resourceVersion != "" {
 		return l.patchClaims(ctx, r, was, claims)
 	}
-	bundle, err := encodeBundle(r)
+	head := l.secret(secretName(r.App), kindHead, map[string][]byte{keyClaims: claims})
+	head.ResourceVersion = was.resourceVersion
+	is, err := l.putBundle(ctx, r, head)
 	if err != nil {
-		return r.Version, fmt.Errorf("encode bundle of %s: %w", r.App, err)
-	}
-	pieces := slices.Collect(slices.Chunk(bundle, partSize))
-	if len(pieces) > maxParts {
-		return r.Version, fault.Newf(fault.Invalid, "save ledger of %s: %d MiB compressed is too much for one app: split it", r.App, len(bundle)>>20)
-	}
-	if err := l.putParts(ctx, r.App, pieces); err != nil {
 		return r.Version, err
 	}
-	head := l.secret(secretName(r.App), kindHead, map[string][]byte{keyClaims: claims})
-	if inHead(pieces) {
-		head.Data[keyBundle] = pieces[0]
-	}
-	head.Annotations = map[string]string{annParts: strconv.Itoa(len(pieces)), "fairlead.dev/app": r.App.String()}
-	head.ResourceVersion = was.resourceVersion
 	out, err := l.write(ctx, head)
 	if err != nil {
 		return r.Version, fmt.Errorf("save ledger of %s: %w", r.App, classify(err))
 	}
-	for i := len(pieces); i < was.parts; i++ {
-		if err := l.delete(ctx, partName(r.App, i)); err != nil {
-			return r.Version, fmt.Errorf("shrink ledger of %s: %w", r.App, err)
+	is.resourceVersion = out.ResourceVersion
+	if is.bundle != was.bundle {
+		// The new record counts, whatever becomes of the parts of the old one.
+		if err := l.deleteParts(ctx, r.App, was); err != nil {
+			return is.String(), err
 		}
 	}
-	return version{out.ResourceVersion, len(pieces)}.String(), nil
+	return is.String(), nil
 }
 
-func (l *Ledger) putParts(ctx context.Context, n app.Name, pieces [][]byte) error {
-	if inHead(pieces) {
-		return nil
+// putBundle stores a bundle in a head that is still to be written, or in parts that it names.
+func (l *Ledger) putBundle(ctx context.Context, r app.Record, head *corev1.Secret) (version, error) {
+	bundle, err := encodeBundle(r)
+	if err != nil {
+		return version{}, fmt.Errorf("encode bundle of %s: %w", r.App, err)
 	}
+	pieces := slices.Collect(slices.Chunk(bundle, partSize))
+	if len(pieces) > maxParts {
+		return version{}, fault.Newf(fault.Invalid, "save ledger of %s: %d MiB compressed is too much for one app: split it", r.App, len(bundle)>>20)
+	}
+	is := version{parts: len(pieces)}
+	head.Annotations = map[string]string{annParts: strconv.Itoa(is.parts), "fairlead.dev/app": r.App.String()}
+	if len(pieces) == 1 && len(r.Claims) <= fewClaims {
+		head.Data[keyBundle] = bundle
+		return is, nil
+	}
+	is.bundle = digest(bundle)
+	head.Annotations[annBundle] = is.bundle
 	for i, piece := range pieces {
-		if err := l.put(ctx, l.secret(partName(n, i), kindPart, map[string][]byte{keyBundle: piece})); err != nil {
-			return fmt.Errorf("save part %d of ledger of %s: %w", i, n, err)
+		if err := l.put(ctx, l.secret(partName(r.App, is.bundle, i), kindPart, map[string][]byte{keyBundle: piece})); err != nil {
+			return version{}, fmt.Errorf("save part %d of ledger of %s: %w", i, r.App, err)
 		}
 	}
-	return nil
+	return is, nil
 }
 
-// inHead reports whether a bundle is small enough to be stored beside the claims.
-func inHead(pieces [][]byte) bool { return len(pieces) == 1 }
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
 
 // patchClaims replaces the claims alone, provided that nobody has written the head since it was read.
 func (l *Ledger) patchClaims(ctx context.Context, r app.Record, was version, claims []byte) (string, error) {
@@ -140,7 +158,7 @@ func (l *Ledger) patchClaims(ctx context.Context, r app.Record, was version, cla
 	if err != nil {
 		return r.Version, fmt.Errorf("save claims of %s: %w", r.App, classify(err))
 	}
-	return version{out.ResourceVersion, was.parts}.String(), nil
+	return version{out.ResourceVersion, was.bundle, was.parts}.String(), nil
 }
 
 func (l *Ledger) write(ctx context.Context, s *corev1.Secret) (*corev1.Secret, error) {
@@ -150,7 +168,7 @@ func (l *Ledger) write(ctx context.Context, s *corev1.Secret) (*corev1.Secret, e
 	return l.secrets.Update(ctx, s, metav1.UpdateOptions{FieldManager: app.Manager})
 }
 
-// put writes a part whatever was there before: parts are named by no one but a head.
+// put writes a part. One that is there already is of a writer that did not get to its head: it holds the same, or was damaged.
 func (l *Ledger) put(ctx context.Context, s *corev1.Secret) error {
 	_, err := l.secrets.Create(ctx, s, metav1.CreateOptions{FieldManager: app.Manager})
 	if apierrors.IsAlreadyExists(err) {
@@ -167,23 +185,28 @@ func (l *Ledger) secret(name, kind string, data map[string][]byte) *corev1.Secre
 	}
 }
 
-// Load reads the record of an app. No record is an empty Record and no error.
+// Load reads the record of an app, without its bundle. No record is an empty Record and no error.
 func (l *Ledger) Load(ctx context.Context, n app.Name) (app.Record, error) {
-	head, err := l.secrets.Get(ctx, secretName(n), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return app.Record{App: n}, nil
+	head, err := l.head(ctx, n)
+	if err != nil || head == nil {
+		return app.Record{App: n}, err
 	}
-	if err != nil {
-		return app.Record{}, fmt.Errorf("load ledger of %s: %w", n, classify(err))
-	}
-	r, err := l.decode(head)
-	if err != nil {
-		return app.Record{}, err
-	}
-	return r, l.bundle(ctx, head, &r)
+	return decode(head)
 }
 
-func (l *Ledger) decode(head *corev1.Secret) (app.Record, error) {
+// head returns the head of an app's record, nil if there is none.
+func (l *Ledger) head(ctx context.Context, n app.Name) (*corev1.Secret, error) {
+	head, err := l.secrets.Get(ctx, secretName(n), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load ledger of %s: %w", n, classify(err))
+	}
+	return head, nil
+}
+
+func decode(head *corev1.Secret) (app.Record, error) {
 	parts, err := strconv.Atoi(head.Annotations[annParts])
 	if err != nil || parts < 1 || parts > maxParts {
 		return app.Record{}, fault.Newf(fault.Invalid, "read ledger Secret %s: annotation %s is not a number of parts", head.Name, annParts)
@@ -192,38 +215,63 @@ func (l *Ledger) decode(head *corev1.Secret) (app.Record, error) {
 	if err != nil {
 		return app.Record{}, fmt.Errorf("read ledger Secret %s: %w", head.Name, err)
 	}
-	r.Version = version{head.ResourceVersion, parts}.String()
+	r.Version = version{head.ResourceVersion, head.Annotations[annBundle], parts}.String()
 	return r, nil
 }
 
-// bundle reads the bundle that a head names.
-func (l *Ledger) bundle(ctx context.Context, head *corev1.Secret, r *app.Record) error {
+// Bundle reads what was applied last of an app; nil if there is no record. A bundle that is damaged is an error; the claims of its record are not affected.
+func (l *Ledger) Bundle(ctx context.Context, n app.Name) ([]object.Object, error) {
+	head, err := l.head(ctx, n)
+	if err != nil || head == nil {
+		return nil, err
+	}
+	r, err := decode(head)
+	if err != nil {
+		return nil, err
+	}
 	data := head.Data[keyBundle]
-	if data == nil {
-		for i := range parseVersion(r.Version).parts {
-			part, err := l.secrets.Get(ctx, head.Name+"-"+strconv.Itoa(i), metav1.GetOptions{})
-			if err != nil {
-				return fmt.Errorf("load part %d of ledger Secret %s: %w", i, head.Name, classify(err))
-			}
-			data = append(data, part.Data[keyBundle]...)
+	if v := parseVersion(r.Version); v.bundle != "" {
+		if data, err = l.parts(ctx, n, v); err != nil {
+			return nil, err
 		}
 	}
 	bundle, err := decodeBundle(data)
 	if err != nil {
-		return fmt.Errorf("read bundle of ledger Secret %s: %w", head.Name, err)
+		return nil, fmt.Errorf("read bundle of ledger Secret %s: %w", head.Name, err)
 	}
-	r.Bundle = bundle
-	return nil
+	return bundle, nil
+}
+
+func (l *Ledger) parts(ctx context.Context, n app.Name, v version) ([]byte, error) {
+	var data []byte
+	for i := range v.parts {
+		part, err := l.secrets.Get(ctx, partName(n, v.bundle, i), metav1.GetOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("load part %d of ledger of %s: %w", i, n, classify(err))
+		}
+		data = append(data, part.Data[keyBundle]...)
+	}
+	if digest(data) != v.bundle {
+		return nil, fault.Newf(fault.Invalid, "load ledger of %s: its parts are not what was written", n)
+	}
+	return data, nil
 }
 
 // Delete forgets an app: its objects stay as they are. A record that is not there is no error.
 func (l *Ledger) Delete(ctx context.Context, r app.Record) error {
-	n, was := r.App, parseVersion(r.Version)
-	if err := l.delete(ctx, secretName(n)); err != nil {
-		return fmt.Errorf("delete ledger of %s: %w", n, err)
+	if err := l.delete(ctx, secretName(r.App)); err != nil {
+		return fmt.Errorf("delete ledger of %s: %w", r.App, err)
 	}
-	for i := range was.parts {
-		if err := l.delete(ctx, partName(n, i)); err != nil {
+	return l.deleteParts(ctx, r.App, parseVersion(r.Version))
+}
+
+// deleteParts deletes exactly the parts of one version: another writer may be writing its own.
+func (l *Ledger) deleteParts(ctx context.Context, n app.Name, v version) error {
+	if v.bundle == "" {
+		return nil
+	}
+	for i := range v.parts {
+		if err := l.delete(ctx, partName(n, v.bundle, i)); err != nil {
 			return fmt.Errorf("delete part %d of ledger of %s: %w", i, n, err)
 		}
 	}
@@ -241,14 +289,14 @@ func (l *Ledger) delete(ctx context.Context, name string) error {
 // List reads the claims of every record, by app, without the bundles. A record that cannot be read is reported in broken by the name of its Secret and stops nothing.
 func (l *Ledger) List(ctx context.Context) (all map[app.Name]app.Record, broken map[string]error, err error) {
 	all, broken = map[app.Name]app.Record{}, map[string]error{}
-	opts := metav1.ListOptions{LabelSelector: labelKind + "=" + kindHead, Limit: 500}
+	opts := metav1.ListOptions{LabelSelector: labelKind + "=" + kindHead, Limit: 100}
 	for {
 		list, err := l.secrets.List(ctx, opts)
 		if err != nil {
 			return nil, nil, fmt.Errorf("list ledger: %w", classify(err))
 		}
 		for i := range list.Items {
-			r, err := l.decode(&list.Items[i])
+			r, err := decode(&list.Items[i])
 			if err != nil {
 				broken[list.Items[i].Name] = err
 				continue
@@ -270,6 +318,8 @@ func classify(err error) error {
 		return fault.New(fault.Conflict, err)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return fault.New(fault.Denied, err)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+		return fault.New(fault.Invalid, err)
 	default:
 		return fault.New(fault.Transient, err)
 	}

@@ -1,0 +1,48 @@
+package ledger
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// What an earlier Fairlead wrote must stay readable. A change here needs a new format.
+const stored = `{"format":1,"app":{"Namespace":"shop","Environment":"prod","App":"web"},"revision":"main@sha1:abc","claims":[{
+"Key":{"Group":"apps","Kind":"Deployment","Namespace":"shop","Name":"web"},"Version":"apps/v1","UID":"u-1","Want":"w","Print":"p.r","Confirmed":true,"Wave":-2}]}`
+
+func TestStoredFormat(t *testing.T) {
+	k := object.Key{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}
+	want := app.Record{
+		App: app.Name{Namespace: "shop", Environment: "prod", App: "web"}, Revision: "main@sha1:abc",
+		Claims: app.Claims{k: {Key: k, Version: "apps/v1", UID: "u-1", Want: "w", Print: "p.r", Confirmed: true, Wave: -2}},
+	}
+	packed := Pack(t, raw(stored))
+	got, err := decodeClaims(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	again, err := encodeClaims(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a, b any
+	if err := unpack(packed, &a); err != nil {
+		t.Fatal(err)
+	}
+	if err := unpack(again, &b); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(a, b); diff != "" {
+		t.Errorf("written anew: -want +got\n%s", diff)
+	}
+}
+
+type raw string
+
+func (r raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
