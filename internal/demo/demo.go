@@ -2,10 +2,14 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -75,7 +79,10 @@ func (st *stage) show(ctx context.Context) error {
 		return err
 	}
 	failed := t.take(ctx)
-	st.addresses(t)
+	if ctx.Err() == nil {
+		t.summarise(ctx)
+		st.addresses()
+	}
 	return failed
 }
 
@@ -90,8 +97,27 @@ func (st *stage) explain() {
 	}
 	st.screen.note("the last lines of " + st.controller.log + ":")
 	for _, line := range lines {
-		st.screen.note(line)
+		st.screen.note(logLine(line))
 	}
+}
+
+// logLine prints a line of the controller's log for people: JSON as words, anything else as it is.
+func logLine(line string) string {
+	var said map[string]any
+	if json.Unmarshal([]byte(line), &said) != nil {
+		return line
+	}
+	clock, _ := said["time"].(string)
+	if at, err := time.Parse(time.RFC3339Nano, clock); err == nil {
+		clock = at.Format("15:04:05.000")
+	}
+	words := []string{clock, fmt.Sprint(said["level"]), fmt.Sprint(said["msg"])}
+	for _, key := range slices.Sorted(maps.Keys(said)) {
+		if text := fmt.Sprint(said[key]); !slices.Contains([]string{"time", "level", "msg"}, key) && text != "" {
+			words = append(words, key+"="+clip(text, 200))
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // patience is how long a step may take: on somebody's cluster images have to be pulled first.

@@ -51,8 +51,8 @@ func (t timings) each() string {
 func span(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	switch {
-	case ms < 0:
-		return "0 ms"
+	case ms < 0.05:
+		return "under 0.1 ms"
 	case ms < 9.95:
 		return fmt.Sprintf("%.1f ms", ms)
 	case ms < 999.5:

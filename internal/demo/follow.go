@@ -111,7 +111,6 @@ func (f *follower) mark() mark {
 // that was.
 func (f *follower) until(ctx context.Context, from mark, lacks func(map[string]*unstructured.Unstructured) string) (time.Time, error) {
 	state := map[string]*unstructured.Unstructured{}
-	missing := "nothing was seen yet"
 	for next := 0; ; {
 		f.mu.Lock()
 		seen, changed, err := f.seen, f.changed, f.err
@@ -127,11 +126,12 @@ func (f *follower) until(ctx context.Context, from mark, lacks func(map[string]*
 			if next+1 < int(from) {
 				continue
 			}
-			if missing = lacks(state); missing == "" {
+			if lacks(state) == "" {
 				return at, nil
 			}
 		}
-		if missing = lacks(state); missing == "" {
+		missing := lacks(state)
+		if missing == "" {
 			return at, nil
 		}
 		if err != nil {

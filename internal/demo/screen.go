@@ -163,24 +163,14 @@ func clip(text string, most int) string {
 	return string(r[:most-1]) + "…"
 }
 
-// table prints rows in columns; the first row is the head.
-func (s *screen) table(rows [][]string) {
+// table prints rows of a name and a text.
+func (s *screen) table(rows [][2]string) {
 	s.rest()
-	widths := map[int]int{}
+	wide := 0
 	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], len([]rune(cell)))
-		}
+		wide = max(wide, len(row[0]))
 	}
-	for n, row := range rows {
-		var b strings.Builder
-		for i, cell := range row {
-			b.WriteString(cell + strings.Repeat(" ", widths[i]-len([]rune(cell))+3))
-		}
-		line := strings.TrimRight(b.String(), " ")
-		if n == 0 {
-			line = s.paint(dim, line)
-		}
-		_, _ = fmt.Fprintln(s.out, "    "+line)
+	for _, row := range rows {
+		_, _ = fmt.Fprintf(s.out, "    %s  %s\n", s.paint(dim, fmt.Sprintf("%-*s", wide, row[0])), row[1])
 	}
 }

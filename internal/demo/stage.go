@@ -53,7 +53,11 @@ func (st *stage) setUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		st.screen.ok(done, span(time.Since(began)))
+		measured := ""
+		if took := time.Since(began); took > time.Millisecond {
+			measured = span(took)
+		}
+		st.screen.ok(done, measured)
 	}
 	st.ready = true
 	return nil
@@ -173,7 +177,7 @@ func (k *kube) alone(ctx context.Context) error {
 	}
 	for _, l := range list.Items {
 		if holder, _, _ := unstructured.NestedString(l.Object, "spec", "holderIdentity"); holder != "" {
-			return fmt.Errorf("Fairlead runs in this cluster already (Lease %s/fairlead is held by %s): the demo needs a cluster without", l.GetNamespace(), holder)
+			return fmt.Errorf("a Fairlead runs in this cluster already (Lease %s/fairlead is held by %s): the demo needs a cluster without", l.GetNamespace(), holder)
 		}
 	}
 	return nil
@@ -242,7 +246,7 @@ func (st *stage) install(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d CustomResourceDefinitions; tenant %s: a Repository, an account with rights in %d namespaces", len(objs), tenantNamespace, len(environments)), nil
+	return fmt.Sprintf("%d resources of Fairlead; tenant %s with rights in %d namespaces", len(objs), tenantNamespace, len(environments)), nil
 }
 
 func (st *stage) applyTenant(ctx context.Context, name string, fill ...string) error {

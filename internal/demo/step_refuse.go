@@ -4,39 +4,57 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 )
 
-// refuse pushes a commit that is broken in two services and good in a third, and takes it back.
+const banner = "Half price today"
+
+// mistakes are a commit that is broken in two services and good in a third.
+func mistakes() []change {
+	return []change{
+		replace("apps/catalog/base/deployment.yaml", "matchLabels: {app: catalog}", "matchLabels: {app: catalog"),
+		replace("apps/cart/base/deployment.yaml", "  replicas: 1", "  replica: 1"),
+		replace("apps/web/base/config.yaml", "Welcome to the shop", banner),
+	}
+}
+
+// refuse pushes the mistakes, shows what becomes of them, and takes them back.
 func (t *tour) refuse(ctx context.Context) error {
-	const banner = "Half price today"
 	s, broken := t.screen, names(environments, []string{"catalog", "cart"})
 	before, err := t.generations(ctx, "catalog", "cart")
 	if err != nil {
 		return err
 	}
-	config, err := t.kube.follow(ctx, "ConfigMap", placeOf("production-eu"), "web")
-	if err != nil {
-		return err
+	var configs []*follower
+	for _, e := range environments {
+		f, err := t.kube.follow(ctx, "ConfigMap", placeOf(e), "web")
+		if err != nil {
+			return err
+		}
+		configs = append(configs, f)
 	}
 	s.doing("pushing")
 	from := t.apps.mark()
-	bad, err := t.git.push(ctx, "Half price, and two mistakes",
-		replace("apps/catalog/base/deployment.yaml", "matchLabels: {app: catalog}", "matchLabels: {app: catalog"),
-		replace("apps/cart/base/deployment.yaml", "  replicas: 1", "  replica: 1"),
-		replace("apps/web/base/config.yaml", "Welcome to the shop", banner))
+	bad, err := t.git.push(ctx, "Half price, and two mistakes", mistakes()...)
 	if err != nil {
 		return err
 	}
-	seen, err := config.find(ctx, "the banner of web in production-eu", "", func(s sighting) bool { return field(s.obj, "data", "BANNER") == banner })
-	if err != nil {
-		return err
+	var last time.Time
+	for _, f := range configs {
+		seen, err := f.find(ctx, "the new banner of web", "", func(s sighting) bool { return field(s.obj, "data", "BANNER") == banner })
+		if err != nil {
+			return err
+		}
+		if seen.at.After(last) {
+			last = seen.at
+		}
 	}
 	s.command("git push     # " + bad.commit.Short() + " changes catalog, cart and web")
-	s.ok("web goes live, in all three environments", t.measured("good part of a broken commit to applied", seen.at.Sub(bad.at)).String())
+	s.ok("web goes live in all three environments", t.measured("good part of a broken commit to applied", last.Sub(bad.at)).String())
 	s.doing("waiting for the broken apps to say so")
 	at, err := t.await(ctx, from, in(v1alpha1.PhaseFailed, broken), at(bad.commit, names(environments, []string{"web"})))
 	if err != nil {
