@@ -81,14 +81,23 @@ func (f *fleet) of(env *v1alpha1.Environment) []v1alpha1.App {
 // appName is how people write an app: environment/app.
 func appName(a *v1alpha1.App) string { return a.Spec.Environment + "/" + a.Spec.Name }
 
-// repositories returns the Repositories that an environment reads, each once.
-func (f *fleet) repositories(env *v1alpha1.Environment) []v1alpha1.Repository {
-	var out []v1alpha1.Repository
-	for _, r := range f.repos {
-		follows := func(s v1alpha1.Source) bool { return s.Repository == r.Name }
-		if r.Namespace == env.Namespace && slices.ContainsFunc(env.Spec.Sources, follows) {
-			out = append(out, r)
-		}
+// now returns what a selection has become.
+func (f *fleet) now(s selection) selection {
+	return selection{
+		envs:  keep(f.envs, func(e v1alpha1.Environment) bool { return len(s.envs) > 0 && compare(&e, &s.envs[0]) == 0 }),
+		apps:  keep(f.apps, func(a v1alpha1.App) bool { return len(s.apps) > 0 && compare(&a, &s.apps[0]) == 0 }),
+		repos: keep(f.repos, func(r v1alpha1.Repository) bool { return len(s.repos) > 0 && compare(&r, &s.repos[0]) == 0 }),
 	}
-	return out
+}
+
+// read returns the Repositories that a selection is read from.
+func (f *fleet) read(s selection) []v1alpha1.Repository {
+	return keep(f.repos, func(r v1alpha1.Repository) bool {
+		is := func(src v1alpha1.Source) bool { return src.Repository == r.Name }
+		return slices.ContainsFunc(s.repos, func(x v1alpha1.Repository) bool { return compare(&x, &r) == 0 }) ||
+			slices.ContainsFunc(s.apps, func(a v1alpha1.App) bool { return a.Namespace == r.Namespace && a.Spec.Repository == r.Name }) ||
+			slices.ContainsFunc(s.envs, func(e v1alpha1.Environment) bool {
+				return e.Namespace == r.Namespace && slices.ContainsFunc(e.Spec.Sources, is)
+			})
+	})
 }

@@ -52,11 +52,11 @@ func (l listing) environments(envs []v1alpha1.Environment) *table {
 		}
 		t.add(l.row(e.Namespace,
 			plain(e.Name),
-			cell{fmt.Sprintf("%d/%d", n.Ready, n.Total), pick(n.Ready == n.Total, green, "")},
+			cell{fmt.Sprintf("%d/%d", n.Ready, n.Total), pick(n.Total > 0 && n.Ready == n.Total, green, "")},
 			cell{strconv.Itoa(int(n.Held)), pick(n.Held > 0, yellow, "")},
 			cell{strconv.Itoa(int(n.Failed)), pick(n.Failed > 0, red, "")},
 			plain(e.Status.Commit), plain(l.age(e.CreationTimestamp)),
-			cell{reason, colourOf(ofEnvironment(e))},
+			cell{reason, pick(ofEnvironment(e) == ready, "", colourOf(ofEnvironment(e)))},
 		)...)
 	}
 	return t

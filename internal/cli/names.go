@@ -26,7 +26,8 @@ func (k kinds) String() string {
 			words = append(words, w.word)
 		}
 	}
-	return strings.Join(words, " or ")
+	last := len(words) - 1
+	return strings.Join(append([]string{strings.Join(words[:last], ", ")}, words[last]), " or ")
 }
 
 // selection is what was named.
