@@ -52,7 +52,7 @@ func (e usageError) Error() string { return string(e) }
 // orHelp turns a request for help inside the flags of a command into the printed usage.
 func orHelp(err error, out io.Writer) error {
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(out, usage)
+		_, _ = fmt.Fprint(out, usage)
 		return nil
 	}
 	return err

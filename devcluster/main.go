@@ -38,10 +38,10 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &wrong):
-		fmt.Fprintf(errOut, "devcluster: %v\nrun \"devcluster help\" for usage\n", err)
+		_, _ = fmt.Fprintf(errOut, "devcluster: %v\nrun \"devcluster help\" for usage\n", err)
 		return 2
 	default:
-		fmt.Fprintf(errOut, "devcluster: %v\n", err)
+		_, _ = fmt.Fprintf(errOut, "devcluster: %v\n", err)
 		return 1
 	}
 }
@@ -66,10 +66,10 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return cluster.ControlAPIServer(ctx, a.dir, a.action)
 	case "version":
-		fmt.Fprintln(out, serverVersion())
+		_, _ = fmt.Fprintln(out, serverVersion())
 		return nil
 	case "help", "-h", "-help", "--help":
-		fmt.Fprint(out, usage)
+		_, _ = fmt.Fprint(out, usage)
 		return nil
 	}
 	return usageError(fmt.Sprintf("unknown command %q", name))

@@ -11,10 +11,11 @@ import (
 // An Action is what to do with the API server of a running cluster.
 type Action int
 
+// Restart kills and starts it again, Stop kills it, Start starts it if it is down.
 const (
-	Restart Action = iota // kill and start again
-	Stop                  // kill
-	Start                 // start if it is down
+	Restart Action = iota
+	Stop
+	Start
 )
 
 // ControlAPIServer does one Action to the cluster that another process runs in a directory. It returns

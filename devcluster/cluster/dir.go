@@ -37,11 +37,11 @@ func (d dir) lock(ctx context.Context) (*os.File, error) {
 			break
 		}
 		if time.Now().After(deadline) {
-			f.Close()
+			_ = f.Close()
 			return nil, fmt.Errorf("%s is in use by another devcluster%s: stop that one or choose another --dir", d, holder(d))
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			f.Close()
+			_ = f.Close()
 			return nil, err
 		}
 	}
@@ -52,7 +52,7 @@ func (d dir) lock(ctx context.Context) (*os.File, error) {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("lock %s: %w", d, err)
 	}
 	return f, nil
@@ -74,7 +74,7 @@ func (d dir) locked() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return true, nil
@@ -112,8 +112,8 @@ func (d dir) ready() bool {
 
 // forget removes what only holds while a cluster is ready.
 func (d dir) forget() {
-	os.Remove(d.path("kubeconfig"))
-	os.Remove(d.path("apiserver.pid"))
+	_ = os.Remove(d.path("kubeconfig"))
+	_ = os.Remove(d.path("apiserver.pid"))
 }
 
 func pause(ctx context.Context, t time.Duration) error {

@@ -27,7 +27,7 @@ func start(d dir, lock *os.File, name string, args []string, died func(error)) (
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	p := &process{name: name, ended: make(chan struct{}), cmd: &exec.Cmd{
 		Path:       "/proc/self/exe", // still this program when its file was replaced meanwhile
 		Args:       append([]string{name}, args...),
@@ -78,7 +78,7 @@ func tail(path string) string {
 	if err != nil {
 		return "no log: " + err.Error()
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if size, err := f.Seek(0, io.SeekEnd); err == nil {
 		_, _ = f.Seek(max(0, size-most), io.SeekStart)
 	}

@@ -41,7 +41,7 @@ func Up(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	port, err := prepare(d, o)
 	if err != nil {
 		return err
@@ -64,9 +64,9 @@ func Up(ctx context.Context, o Options) error {
 // prepare writes everything the children read.
 func prepare(d dir, o Options) (port int, err error) {
 	d.forget()
-	os.Remove(d.path(socket)) // left by one that was killed
+	_ = os.Remove(d.path(socket)) // left by one that was killed
 	for _, component := range []string{etcd, apiServer, controllerManager, scheduler, kwok} {
-		os.Remove(d.log(component))
+		_ = os.Remove(d.log(component))
 	}
 	if port, err = choosePort(d, o.Port); err != nil {
 		return 0, err
@@ -116,7 +116,7 @@ func (c *running) run(ctx context.Context, control <-chan os.Signal) error {
 	if err := writeKubeconfig(c.dir, "kubeconfig", address(c.port), "admin"); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.options.Out, "kubeconfig: %s\nserver: %s\n", c.dir.path("kubeconfig"), address(c.port))
+	_, _ = fmt.Fprintf(c.options.Out, "kubeconfig: %s\nserver: %s\n", c.dir.path("kubeconfig"), address(c.port))
 	for {
 		select {
 		case <-ctx.Done():
@@ -124,13 +124,13 @@ func (c *running) run(ctx context.Context, control <-chan os.Signal) error {
 		case sig := <-control:
 			c.stopServing()
 			if sig == syscall.SIGUSR2 {
-				fmt.Fprintln(c.options.Out, "kube-apiserver: stopped")
+				_, _ = fmt.Fprintln(c.options.Out, "kube-apiserver: stopped")
 				continue
 			}
 			if err := c.serve(ctx); err != nil {
 				return err
 			}
-			fmt.Fprintln(c.options.Out, "kube-apiserver: ready")
+			_, _ = fmt.Fprintln(c.options.Out, "kube-apiserver: ready")
 		}
 	}
 }
@@ -203,7 +203,7 @@ func (c *running) startControllers(ctx context.Context) error {
 // stopServing kills the API server, and the controllers with it: left alone they would notice only after
 // up to half a minute that a new one is there. None of them keeps anything that is not in etcd.
 func (c *running) stopServing() {
-	os.Remove(c.dir.path("apiserver.pid"))
+	_ = os.Remove(c.dir.path("apiserver.pid"))
 	for _, p := range slices.Backward(c.serving) {
 		p.stop(syscall.SIGKILL, time.Second)
 	}

@@ -108,7 +108,7 @@ func TestPortInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	out, code := devcluster(t, "up", "--dir", t.TempDir(), "--port", port)
 	want := "devcluster: port " + port + " on 127.0.0.1 is in use: stop what listens there, or choose another with --port\n"
@@ -143,7 +143,7 @@ func TestSameDirectoryAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	third := up(t, dir, "--no-controllers")
 	if third.server == first.server {
 		t.Errorf("serves %s, which is taken", third.server)
@@ -221,7 +221,7 @@ func wantWorkingControllers(t *testing.T, in *instance) {
 	if out, ok := in.kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2"); !ok {
 		t.Fatal(out)
 	}
-	if out, ok := in.kubectl("rollout", "status", "deployment/web", "--timeout=20s"); !ok {
+	if out, ok := in.kubectl("rollout", "status", "deployment/web", "--timeout=60s"); !ok {
 		t.Errorf("the controllers do not work: %s", out)
 	}
 }

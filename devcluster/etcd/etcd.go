@@ -27,7 +27,7 @@ func Main(args []string, errOut io.Writer) int {
 		return 2
 	}
 	if err := serve(*dir); err != nil {
-		fmt.Fprintf(errOut, "etcd: %v\n", err)
+		_, _ = fmt.Fprintf(errOut, "etcd: %v\n", err)
 		return 1
 	}
 	return 0
