@@ -46,7 +46,6 @@ as they are.`,
 	}
 	cmd.Flags().StringVar(&o.root, "root", "", "directory that nothing outside of is read (default: the root of the Git repository)")
 	cmd.Flags().StringVar(&o.ref, "ref", "", "branch, tag or commit of the local repository to render, instead of the working tree")
-	cmd.MarkFlagsMutuallyExclusive("root", "ref")
 	o.form.flag(cmd, "yaml", "json")
 	return cmd
 }
@@ -59,6 +58,9 @@ func oneDir(_ *cobra.Command, args []string) error {
 }
 
 func (o *renderOptions) run(ctx context.Context, w IO) error {
+	if o.root != "" && o.ref != "" {
+		return usagef("--root and --ref cannot both be meant: the root of a commit is that of the repository")
+	}
 	root, dir, err := o.place()
 	if err != nil {
 		return err

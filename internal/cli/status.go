@@ -101,11 +101,12 @@ func (o *statusOptions) look(ctx context.Context, w IO, c client.WithWatch, name
 			return false, err
 		}
 		p.say("waiting: " + summary(s.apps))
-		complete := true
+		counted := true // what the environments say lags a little behind their apps
 		for i := range s.envs {
-			complete = complete && len(f.of(&s.envs[i])) >= int(s.envs[i].Status.Apps.Total)
+			n := s.envs[i].Status.Apps
+			counted = counted && n.Ready == n.Total && len(f.of(&s.envs[i])) >= int(n.Total)
 		}
-		return complete && s.standings().code() == codeDone, nil
+		return counted && s.standings().code() == codeDone, nil
 	})
 	return s, err
 }

@@ -32,7 +32,6 @@ func (t *target) namespaceFlag(cmd *cobra.Command) {
 // everywhereFlag adds -A.
 func (t *target) everywhereFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&t.everywhere, "all-namespaces", "A", false, "look in all namespaces")
-	cmd.MarkFlagsMutuallyExclusive("namespace", "all-namespaces")
 }
 
 // loader reads the kubeconfig as kubectl does, but for the environment, which the caller brings.
@@ -66,6 +65,9 @@ func (t *target) config(w IO) (*rest.Config, error) {
 
 // place is the namespace that the flags or the kubeconfig choose; empty for all.
 func (t *target) place(w IO) (string, error) {
+	if t.everywhere && t.namespace != "" {
+		return "", usagef("--namespace and --all-namespaces cannot both be meant")
+	}
 	if t.everywhere {
 		return "", nil
 	}
