@@ -50,8 +50,8 @@ func Up(ctx context.Context, o Options) error {
 	alive, die := context.WithCancelCause(ctx)
 	defer die(nil)
 	c := &running{dir: d, options: o, port: port, lock: lock, died: die}
-	defer c.stop()
 	err = c.run(alive, control)
+	c.stop() // before the verdict: a signal to a whole process group may reach a child first
 	if ctx.Err() != nil {
 		return nil // asked to stop; what was under way then does not matter
 	}
@@ -210,6 +210,7 @@ func (c *running) stopServing() {
 	c.serving = nil
 }
 
+// stop ends every child and returns when all are gone.
 func (c *running) stop() {
 	c.dir.forget()
 	c.stopServing()
