@@ -408,7 +408,7 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 		left = 0
 	}
 	if left > 0 {
-		c.fleet.Found(e, budgetOf(env), nil, nil, names)
+		c.fleet.Found(e, fleet.Budget{MaxObjects: -1, MaxPercent: -1, Everything: true}, nil, nil, names)
 		for _, n := range names {
 			c.appQueue.add(n.Namespace, n.Object())
 		}

@@ -153,13 +153,14 @@ func (m *member) stored() v1alpha1.AppStatus {
 func (c *controller) render(ctx context.Context, m *member, envRules app.Health) error {
 	round := c.fleet.Round(m.name) // before the place is read: see there
 	m.mu.Lock()
-	p, pending := m.place, m.pending
+	// A render that ran between the finding of the app and the word of it to the fleet answers an earlier round: nobody would ever answer this one.
+	p, pending := m.place, m.pending || !m.removed && m.round != round
 	m.mu.Unlock()
 	if !pending {
 		return nil
 	}
 	if p.problem != nil {
-		c.fleet.Broken(m.name, round, p.problem.Error(), nil)
+		c.fleet.Broken(m.name, round, p.problem.Error(), mentions(p.head.snapshot.Tree, p.dir))
 		m.take(p, round, render.Result{}, health.Rules{}, "", p.problem)
 		return nil
 	}

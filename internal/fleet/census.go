@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"fmt"
+	"reflect"
+	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -11,7 +13,8 @@ import (
 // free is how many deletions are within any percentage.
 const free = 10
 
-// Census says what the fleet says about the deletion of keys that an app claims and no longer wants.
+// Census says what the fleet says about the deletion of keys that an app claims and no longer wants. While something is unread it says just that: what would
+// be said of budgets and of broken apps could be wrong.
 func (f *Fleet) Census(of app.Name, keys []object.Key) plan.Census {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -19,11 +22,13 @@ func (f *Fleet) Census(of app.Name, keys []object.Key) plan.Census {
 	for _, k := range keys {
 		if other, ok := f.elsewhere(of, k); ok {
 			c.Elsewhere[k] = other.Owner()
-		} else if why := f.suspect(of, k); why != "" {
+		} else if why := f.suspect(of, k); why != "" && c.Waiting == "" {
 			c.Suspect[k] = why
 		}
 	}
-	c.Over = f.over(Of(of))
+	if c.Waiting == "" {
+		c.Over = f.over(Of(of))
+	}
 	return c
 }
 
@@ -41,18 +46,25 @@ func (f *Fleet) elsewhere(of app.Name, k object.Key) (app.Name, bool) {
 // suspect returns why a broken app may want an object. A directory that is being moved while it is broken must not lose its objects.
 func (f *Fleet) suspect(of app.Name, k object.Key) string {
 	why := ""
-	for _, env := range f.environments {
-		for n, m := range env.apps {
-			if n == of || m.broken == "" || m.mentions == nil || !m.mentions(k) {
-				continue
-			}
-			text := fmt.Sprintf("app %s cannot be read (%s) and its files mention the object, so it may have moved there: mend that app", n.Object(), m.broken)
-			if why == "" || text < why {
-				why = text
-			}
+	for n, m := range f.broken {
+		if n == of || m.mentions == nil || !m.mentions(k) {
+			continue
+		}
+		text := fmt.Sprintf("app %s cannot be read (%s) and its files mention the object, so it may have moved there: mend that app", n.Object(), clip(m.broken))
+		if why == "" || text < why {
+			why = text
 		}
 	}
 	return why
+}
+
+// clip keeps a reason short enough to be read beside what has to be done about it.
+func clip(why string) string {
+	const most = 200
+	if len(why) <= most {
+		return why
+	}
+	return strings.ToValidUTF8(why[:most], "") + "…"
 }
 
 // over returns by which rule an environment's deletions exceed its budget; empty if they do not. Deletions that a person approved do not count.
@@ -68,59 +80,61 @@ func (f *Fleet) over(e Environment) string {
 		if !m.removed {
 			staying++
 		}
-		if m.broken != "" {
-			continue
+		if m.broken == "" {
+			gone += f.unwanted(n, m, claims)
 		}
-		gone += f.unwanted(n, m, claims)
 	}
-	switch {
-	case gone == 0:
+	switch b := env.budget; {
+	case gone == 0, b.Everything:
 		return ""
 	case staying == 0:
 		return fmt.Sprintf("Git no longer has any app of environment %s, %d objects would be deleted", e.Name, gone)
-	case env.budget.MaxObjects >= 0 && gone > env.budget.MaxObjects:
-		return fmt.Sprintf("%d objects of environment %s would be deleted, more than sync.prune.maxObjects (%d)", gone, e.Name, env.budget.MaxObjects)
-	case env.budget.MaxPercent >= 0 && gone > free && gone*100 > env.budget.MaxPercent*claimed:
+	case b.MaxObjects >= 0 && gone > b.MaxObjects:
+		return fmt.Sprintf("%d objects of environment %s would be deleted, more than sync.prune.maxObjects (%d)", gone, e.Name, b.MaxObjects)
+	case b.MaxPercent >= 0 && gone > free && gone*100 > b.MaxPercent*claimed:
 		return fmt.Sprintf("%d of the %d objects of environment %s would be deleted, more than sync.prune.maxPercent (%d)",
-			gone, claimed, e.Name, env.budget.MaxPercent)
+			gone, claimed, e.Name, b.MaxPercent)
 	}
 	return ""
 }
 
+// count is how many claimed objects of an app nobody wants, good as long as neither its claims nor what anybody wants changed.
+type count struct {
+	claims  app.Claims
+	version int
+	gone    int
+	done    bool
+}
+
 func (f *Fleet) unwanted(n app.Name, m *member, claims app.Claims) int {
-	wants := make(map[object.Key]bool, len(m.keys))
-	for _, k := range m.keys {
-		wants[k] = true
+	if c := m.count; c.done && c.version == f.version && same(c.claims, claims) {
+		return c.gone
 	}
-	count := 0
+	m.count = count{claims: claims, version: f.version, done: true}
 	for k, claim := range claims {
-		if wants[k] || claim.Confirmed {
-			continue
-		}
-		if _, moved := f.elsewhere(n, k); !moved {
-			count++
+		if len(f.wanted[k]) == 0 && !claim.Confirmed { // wanted by another app, it has moved
+			m.count.gone++
 		}
 	}
-	return count
+	return m.count.gone
+}
+
+// same reports whether two claims are one value: claims are never changed in place.
+func same(a, b app.Claims) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
 }
 
 // Claims reports whether the app of an owner mark exists and wants an object, or may want it because it could not be read.
 func (f *Fleet) Claims(by app.Owner, key object.Key) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for e, env := range f.environments {
-		if e.Namespace != by.Namespace {
-			continue
+	for _, n := range f.owners[by] {
+		m := f.member(n)
+		if f.wanted[key][n] {
+			return true
 		}
-		for n, m := range env.apps {
-			if n.Object() != by.Name {
-				continue
-			}
-			if m.removed {
-				return false
-			}
-			_, claimed := f.ClaimsOf(n)[key]
-			return f.wanted[key][n] || claimed && (m.pending || m.broken != "")
+		if _, claimed := f.ClaimsOf(n)[key]; claimed && !m.removed && (f.pending[n] || m.broken != "") {
+			return true
 		}
 	}
 	return false

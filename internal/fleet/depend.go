@@ -14,7 +14,9 @@ import (
 func (f *Fleet) Needs(n app.Name, needs []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.member(n).needs = needs
+	if m := f.member(n); m != nil {
+		m.needs = needs
+	}
 }
 
 // Ready tells whether an app is applied and healthy, and returns the apps to wake: those that depend on it, if that changed.
@@ -22,7 +24,7 @@ func (f *Fleet) Ready(n app.Name, ready bool) []app.Name {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.member(n)
-	if m.ready == ready {
+	if m == nil || m.ready == ready {
 		return nil
 	}
 	m.ready = ready
@@ -39,16 +41,12 @@ func (f *Fleet) Ready(n app.Name, ready bool) []app.Name {
 func (f *Fleet) Waits(n app.Name) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	env := f.environment(Of(n))
-	edges := map[string][]string{}
-	for other, m := range env.apps {
-		edges[other.App] = m.needs
-	}
-	m := env.apps[n]
+	m := f.member(n)
 	if m == nil || len(m.needs) == 0 {
 		return ""
 	}
-	if cycle := order.Cycle(edges); slices.Contains(cycle, n.App) {
+	env := f.environments[Of(n)]
+	if cycle := order.Cycle(env.reach(n)); slices.Contains(cycle, n.App) {
 		return "dependsOn goes round in a circle: " + strings.Join(cycle, " → ")
 	}
 	for _, need := range m.needs {
@@ -64,10 +62,28 @@ func (f *Fleet) Waits(n app.Name) string {
 	return ""
 }
 
+// reach is the part of the graph of needs that an app hangs on.
+func (env *environment) reach(n app.Name) map[string][]string {
+	edges := map[string][]string{}
+	for todo := []string{n.App}; len(todo) > 0; {
+		name := todo[0]
+		todo = todo[1:]
+		m := env.apps[app.Name{Namespace: n.Namespace, Environment: n.Environment, App: name}]
+		if _, seen := edges[name]; seen || m == nil {
+			continue
+		}
+		edges[name] = m.needs
+		todo = append(todo, m.needs...)
+	}
+	return edges
+}
+
 func suggest(need string, env *environment) string {
 	var known []string
-	for n := range env.apps {
-		known = append(known, n.App)
+	for n, m := range env.apps {
+		if !m.removed {
+			known = append(known, n.App)
+		}
 	}
 	if word, ok := nearest.Of(need, known); ok {
 		return fmt.Sprintf(": did you mean %s?", word)

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -17,7 +18,11 @@ type Environment struct{ Namespace, Name string }
 func Of(n app.Name) Environment { return Environment{Namespace: n.Namespace, Name: n.Environment} }
 
 // Budget bounds what one commit may delete. A bound below 0 is none.
-type Budget struct{ MaxObjects, MaxPercent int }
+type Budget struct {
+	MaxObjects, MaxPercent int
+	// Everything says that a person asked for the deletion of the whole environment.
+	Everything bool
+}
 
 // Fleet is all environments and their apps. It is safe for concurrent use.
 type Fleet struct {
@@ -27,48 +32,67 @@ type Fleet struct {
 	mu           sync.Mutex
 	environments map[Environment]*environment
 	wanted       map[object.Key]map[app.Name]bool
+	owners       map[app.Owner][]app.Name
+	// What follows says the same as the members do: it saves looking at all of them.
+	stale   map[Environment]bool
+	pending map[app.Name]bool
+	broken  map[app.Name]*member
+	version int // counts the changes of wanted
 }
 
 type environment struct {
-	stale  bool // a newer commit is known, its apps are not found yet
 	budget Budget
 	apps   map[app.Name]*member
 }
 
 // member is one app as the fleet knows it.
 type member struct {
-	pending  bool // has to be read
-	round    int  // how often it had to be: an answer to an earlier round is old news
+	round    int  // how often it had to be read: an answer to an earlier round is old news
 	removed  bool // its directory is gone
 	keys     []object.Key
 	broken   string                // why it could not be read; empty if it could
 	mentions func(object.Key) bool // whether its files mention an object
 	ready    bool
 	needs    []string // the apps that it depends on
+	count    count
 }
 
 // New returns an empty fleet.
 func New(claimsOf func(app.Name) app.Claims) *Fleet {
-	return &Fleet{ClaimsOf: claimsOf, environments: map[Environment]*environment{}, wanted: map[object.Key]map[app.Name]bool{}}
+	return &Fleet{
+		ClaimsOf: claimsOf, environments: map[Environment]*environment{}, wanted: map[object.Key]map[app.Name]bool{},
+		owners: map[app.Owner][]app.Name{}, stale: map[Environment]bool{}, pending: map[app.Name]bool{}, broken: map[app.Name]*member{},
+	}
 }
 
 func (f *Fleet) environment(e Environment) *environment {
 	env := f.environments[e]
 	if env == nil {
-		env = &environment{budget: Budget{-1, -1}, apps: map[app.Name]*member{}}
+		env = &environment{budget: Budget{MaxObjects: -1, MaxPercent: -1}, apps: map[app.Name]*member{}}
 		f.environments[e] = env
 	}
 	return env
 }
 
-func (f *Fleet) member(n app.Name) *member {
+// add returns the member of a name, made if it is new: then it has to be read.
+func (f *Fleet) add(n app.Name) *member {
 	env := f.environment(Of(n))
 	m := env.apps[n]
 	if m == nil {
-		m = &member{pending: true}
+		m = &member{}
 		env.apps[n] = m
+		f.pending[n] = true
+		f.owners[n.Owner()] = append(f.owners[n.Owner()], n)
 	}
 	return m
+}
+
+// member returns the member of a name, nil if there is none: what is told late of an app that is gone must not bring it back.
+func (f *Fleet) member(n app.Name) *member {
+	if env := f.environments[Of(n)]; env != nil {
+		return env.apps[n]
+	}
+	return nil
 }
 
 // Stale tells that the apps of environments have to be found anew: until Found, nothing is deleted anywhere.
@@ -76,7 +100,8 @@ func (f *Fleet) Stale(envs ...Environment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range envs {
-		f.environment(e).stale = true
+		f.environment(e)
+		f.stale[e] = true
 	}
 }
 
@@ -84,19 +109,22 @@ func (f *Fleet) Stale(envs ...Environment) {
 func (f *Fleet) Found(e Environment, budget Budget, apps, changed, removed []app.Name) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	env := f.environment(e)
-	env.stale, env.budget = false, budget
+	f.environment(e).budget = budget
+	delete(f.stale, e)
 	for _, n := range apps {
-		f.member(n).removed = false
+		f.add(n).removed = false
 	}
 	for _, n := range changed {
-		m := f.member(n)
-		m.pending, m.ready = true, false
+		m := f.add(n)
+		m.ready = false
 		m.round++
+		f.pending[n] = true
 	}
 	for _, n := range removed {
-		m := f.member(n)
-		m.removed, m.pending, m.broken, m.mentions = true, false, "", nil
+		m := f.add(n)
+		m.removed, m.ready = true, false
+		delete(f.pending, n)
+		f.mend(n, m)
 		f.setKeys(n, m, nil)
 	}
 }
@@ -105,23 +133,29 @@ func (f *Fleet) Found(e Environment, budget Budget, apps, changed, removed []app
 func (f *Fleet) Unfound(e Environment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.environment(e).stale = false
+	delete(f.stale, e)
 }
 
 // Round is which reading of an app is due. Ask before reading: while an app is being read, a newer commit may have begun another round.
 func (f *Fleet) Round(n app.Name) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.member(n).round
+	if m := f.member(n); m != nil {
+		return m.round
+	}
+	return 0
 }
 
-// Wants tells what an app wants, as read from Git in a round. It keeps keys.
+// Wants tells what an app wants, as read from Git in a round. It keeps keys. Nothing is heard of an app that is not, or no longer, found.
 func (f *Fleet) Wants(n app.Name, round int, keys []object.Key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.member(n)
-	m.broken, m.mentions = "", nil
-	m.pending = m.pending && m.round != round
+	if m == nil || m.removed {
+		return
+	}
+	f.answered(n, m, round)
+	f.mend(n, m)
 	if len(keys) == 0 || len(m.keys) != len(keys) || &m.keys[0] != &keys[0] {
 		f.setKeys(n, m, keys)
 	}
@@ -132,11 +166,32 @@ func (f *Fleet) Broken(n app.Name, round int, why string, mentions func(object.K
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.member(n)
-	m.pending = m.pending && m.round != round
-	m.broken, m.mentions = why, mentions
+	if m == nil || m.removed {
+		return
+	}
+	f.answered(n, m, round)
+	m.broken, m.mentions = cmp.Or(why, "no reason given"), mentions
+	f.broken[n] = m
+}
+
+func (f *Fleet) answered(n app.Name, m *member, round int) {
+	if m.round == round {
+		delete(f.pending, n)
+	}
+}
+
+func (f *Fleet) mend(n app.Name, m *member) {
+	m.broken, m.mentions = "", nil
+	delete(f.broken, n)
 }
 
 func (f *Fleet) setKeys(n app.Name, m *member, keys []object.Key) {
+	same := func(k object.Key) bool { return f.wanted[k][n] }
+	if len(keys) == len(m.keys) && !slices.ContainsFunc(keys, func(k object.Key) bool { return !same(k) }) {
+		m.keys = keys
+		return
+	}
+	f.version++
 	for _, k := range m.keys {
 		delete(f.wanted[k], n)
 		if len(f.wanted[k]) == 0 {
@@ -156,12 +211,20 @@ func (f *Fleet) setKeys(n app.Name, m *member, keys []object.Key) {
 func (f *Fleet) Gone(n app.Name) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	env := f.environments[Of(n)]
-	if env == nil || env.apps[n] == nil {
-		return
+	if m := f.member(n); m != nil {
+		f.forget(n, m)
 	}
-	f.setKeys(n, env.apps[n], nil)
-	delete(env.apps, n)
+}
+
+func (f *Fleet) forget(n app.Name, m *member) {
+	f.setKeys(n, m, nil)
+	f.mend(n, m)
+	delete(f.pending, n)
+	delete(f.environments[Of(n)].apps, n)
+	rest := slices.DeleteFunc(f.owners[n.Owner()], func(o app.Name) bool { return o == n })
+	if f.owners[n.Owner()] = rest; len(rest) == 0 {
+		delete(f.owners, n.Owner())
+	}
 }
 
 // Drop tells that an environment is no more, and returns the apps that it had.
@@ -174,8 +237,9 @@ func (f *Fleet) Drop(e Environment) []app.Name {
 	}
 	names := slices.Collect(maps.Keys(env.apps))
 	for _, n := range names {
-		f.setKeys(n, env.apps[n], nil)
+		f.forget(n, env.apps[n])
 	}
+	delete(f.stale, e)
 	delete(f.environments, e)
 	return names
 }
@@ -198,17 +262,24 @@ func (f *Fleet) Idle() bool {
 	return f.unread() == ""
 }
 
-// unread says what has not been read yet; empty if all has. The lock is held.
+// unread says what has not been read yet, in the same words as long as that does not change much; empty if all has. The lock is held.
 func (f *Fleet) unread() string {
-	for e, env := range f.environments {
-		if env.stale {
-			return "waits until the apps of environment " + e.Name + " are found"
-		}
-		for n, m := range env.apps {
-			if m.pending {
-				return "waits until app " + n.Object() + " is read: it may want the object"
-			}
-		}
+	switch {
+	case len(f.stale) == 1:
+		return "waits until the apps of environment " + one(f.stale).Name + " are found: one of them may want it"
+	case len(f.stale) > 1:
+		return "waits until the apps of all environments are found: one of them may want it"
+	case len(f.pending) == 1:
+		return "waits until app " + one(f.pending).Object() + " is read: it may want it"
+	case len(f.pending) > 1:
+		return "waits until all apps are read: one of them may want it"
 	}
 	return ""
+}
+
+func one[K comparable](m map[K]bool) (k K) {
+	for k = range m {
+		break
+	}
+	return k
 }
