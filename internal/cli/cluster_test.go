@@ -126,7 +126,7 @@ func TestCluster(t *testing.T) {
 		want{"approve prod -n shop", 0, `^environment prod holds nothing\n$`, `^$`}.check(t, env)
 		shop.Environment(t, "prod", "apps/*", map[string]any{"sync.prune": map[string]any{"maxObjects": int64(0)}})
 		git.Commit(t, "main", "without api", gitserver.Delete("apps/api/flags.yaml"))
-		want{"sync prod -n shop --wait --timeout 30s", 3, `prod/api: held at .*fairlead approve prod/api`, `1 held`}.check(t, env)
+		want{"sync prod -n shop --wait --timeout 30s", 3, `prod/api: held at .*: delete ConfigMap shop/api`, `1 held`}.check(t, env)
 		want{"approve prod/api -n shop", 2, `^$`, `delete ConfigMap shop/api: .*say --yes`}.check(t, env)
 		want{"approve prod/api -n shop --hold other --yes", 1, `^$`, `what is held has changed since; hold \S+ is now:\n  delete ConfigMap shop/api`}.check(t, env)
 		want{"approve prod -n shop --yes", 0, `^app prod/api: hold \S+ approved\n$`, `delete ConfigMap shop/api`}.check(t, env)

@@ -59,13 +59,11 @@ func ofEnvironment(e *v1alpha1.Environment) standing {
 // appReason is why an app is not further, and what to do where a command helps.
 func appReason(a *v1alpha1.App) string {
 	switch ofApp(a) {
-	case held:
-		return a.Status.Reason + "; let it go with 'fairlead approve " + appName(a) + "'"
 	case suspended:
 		return a.Status.Reason + "; 'fairlead resume' ends that"
 	case underway:
 		return cmp.Or(a.Status.Reason, "not looked at yet")
-	case ready, failed:
+	case ready, held, failed:
 	}
 	return cmp.Or(a.Status.Reason, a.Status.Health)
 }

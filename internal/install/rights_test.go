@@ -1,0 +1,181 @@
+package install_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/fairlead-cd/fairlead/internal/gitserver"
+	"github.com/fairlead-cd/fairlead/internal/testkit"
+)
+
+const self = "system:serviceaccount:fairlead-system:fairlead"
+
+// event is what the tests read of a line of the audit log.
+type event struct {
+	Verb             string
+	User             struct{ Username string }
+	ImpersonatedUser *struct{ Username string }
+	ObjectRef        struct{ Resource, Subresource, Namespace, Name, APIGroup string }
+	ResponseStatus   struct{ Code int }
+}
+
+func (e event) String() string {
+	who := e.User.Username
+	if e.ImpersonatedUser != nil {
+		who += " as " + e.ImpersonatedUser.Username
+	}
+	r := e.ObjectRef
+	return fmt.Sprintf("%s: %s %s.%s/%s %s/%s: %d", who, e.Verb, r.Resource, r.APIGroup, r.Subresource, r.Namespace, r.Name, e.ResponseStatus.Code)
+}
+
+// TestRightsSuffice runs the controller as its own ServiceAccount, with leader election, through an app's life, and reads in the audit log that nothing was refused to it.
+func TestRightsSuffice(t *testing.T) {
+	plane := testkit.Start(t, testkit.Options{Audit: true})
+	git := testkit.StartGit(t, gitserver.Options{})
+	ctl := plane.Controller(t, testkit.ControllerOptions{LeaderElect: true})
+	shop := plane.Tenant(t, "shop", git)
+	flags := func(text string) gitserver.Change {
+		return gitserver.Write("apps/web/flags.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flags}\ndata: {text: "+text+"}\n")
+	}
+	extra := gitserver.Write("apps/web/extra.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\n")
+	short := gitserver.Write("apps/short/flags.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: short}\n")
+	git.Commit(t, "main", "first", flags("one"), extra, short)
+	shop.Environment(t, "prod", "apps/*", map[string]any{"deletion": "Prune", "destination.createNamespace": true, "destination.namespace": "shop-{app}"})
+	shop.Synced(t, ctl, "prod", "web", "short")
+
+	edit := func(text string) {
+		if err := plane.Objects.Patch(t.Context(), "kubectl-edit", "shop-web", "cm/flags", "data: {text: "+text+"}", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit("by hand")
+	testkit.Eventually(t, is(plane, "cm/flags", ".data.text", "one"))
+	git.Commit(t, "main", "second", gitserver.Delete("apps/web/extra.yaml"), gitserver.Delete("apps/short/flags.yaml"), flags("two"))
+	if err := shop.Hook(t.Context(), ctl); err != nil {
+		t.Fatal(err)
+	}
+	shop.Synced(t, ctl, "prod", "web")
+	testkit.Eventually(t, gone(plane, "shop-web", "cm/extra"))
+	testkit.Eventually(t, gone(plane, "shop", "apps.fairlead.dev/prod-short"))
+	if err := plane.Objects.Delete(t.Context(), "shop", "environments.fairlead.dev/prod"); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, func(ctx context.Context) error {
+		approve(ctx, plane, "prod-web") // all that an environment has may be held
+		return gone(plane, "shop", "environments.fairlead.dev/prod")(ctx)
+	})
+	testkit.Eventually(t, gone(plane, "shop-web", "cm/flags"))
+	ctl.Stop(t)
+
+	asSelf, asTenant := 0, 0
+	lines, _, err := plane.Audit(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		var e event
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.User.Username != self {
+			continue
+		}
+		if e.ImpersonatedUser == nil {
+			asSelf++
+		} else {
+			asTenant++
+		}
+		if e.ResponseStatus.Code == 403 {
+			t.Errorf("refused: %s", e)
+		}
+		if r := e.ObjectRef; e.ImpersonatedUser == nil && (r.Resource == "configmaps" || r.Resource == "namespaces" && e.Verb != "get") {
+			t.Errorf("done with Fairlead's own rights: %s", e)
+		}
+	}
+	if asSelf == 0 || asTenant == 0 {
+		t.Errorf("%d requests as itself and %d as the tenant: the audit log is not about this", asSelf, asTenant)
+	}
+}
+
+// TestRightsEnd holds what Fairlead must not be able to do by itself.
+func TestRightsEnd(t *testing.T) {
+	plane := testkit.Start(t, testkit.Options{NoControllers: true})
+	kube, err := kubernetes.NewForConfig(plane.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		verb, group, resource, namespace string
+		allowed                          bool
+	}{
+		{"get", "", "secrets", "shop", true},
+		{"list", "", "secrets", "shop", false},
+		{"watch", "", "secrets", "", false},
+		{"create", "", "secrets", "shop", false},
+		{"list", "", "secrets", "fairlead-system", true},
+		{"impersonate", "", "serviceaccounts", "shop", true},
+		{"impersonate", "", "users", "", false},
+		{"impersonate", "", "groups", "", false},
+		{"create", "", "serviceaccounts", "shop", false},
+		{"create", "", "serviceaccounts/token", "shop", false},
+		{"create", "", "namespaces", "", false},
+		{"create", "", "pods", "shop", false},
+		{"patch", "apps", "deployments", "shop", false},
+		{"patch", "apiextensions.k8s.io", "customresourcedefinitions", "", false},
+		{"create", "rbac.authorization.k8s.io", "clusterrolebindings", "", false},
+		{"escalate", "rbac.authorization.k8s.io", "clusterroles", "", false},
+		{"patch", "fairlead.dev", "repositories", "shop", false},
+		{"delete", "fairlead.dev", "environments", "shop", false},
+		{"*", "*", "*", "", false},
+	} {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: self, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:fairlead-system", "system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: c.verb, Group: c.group, Resource: c.resource, Namespace: c.namespace},
+		}}
+		out, err := kube.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.Status.Allowed != c.allowed {
+			t.Errorf("%s %s.%s in %q: allowed %t, want %t", c.verb, c.resource, c.group, c.namespace, out.Status.Allowed, c.allowed)
+		}
+	}
+}
+
+// approve lets go what an app holds.
+func approve(ctx context.Context, p *testkit.Plane, app string) {
+	ref := "apps.fairlead.dev/" + app
+	if id, err := p.Objects.Field(ctx, "shop", ref, ".status.holdID"); err == nil && id != "" {
+		_ = p.Objects.Patch(ctx, "kubectl-annotate", "shop", ref, "metadata: {annotations: {fairlead.dev/approve: "+id+"}}", "")
+	}
+}
+
+func is(p *testkit.Plane, ref, path, want string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		got, err := p.Objects.Field(ctx, "shop-web", ref, path)
+		if err == nil && got != want {
+			err = fmt.Errorf("%s of %s is %q, want %q", path, ref, got, want)
+		}
+		return err
+	}
+}
+
+func gone(p *testkit.Plane, namespace, ref string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := p.Objects.Get(ctx, namespace, ref)
+		switch {
+		case testkit.IsNotFound(err):
+			return nil
+		case err == nil:
+			return fmt.Errorf("%s: %w", ref, os.ErrExist)
+		}
+		return err
+	}
+}
