@@ -36,6 +36,7 @@ type environment struct {
 	rules   app.Health
 	ruleErr error
 	read    string // what the apps were last found in: the spec's generation and the commits
+	waits   bool   // a head was not known yet when it was looked for
 	sources []v1alpha1.SourceStatus
 	commit  string
 	problem error
@@ -140,9 +141,14 @@ func (c *controller) requestSync(env *v1alpha1.Environment, st *environment, ask
 
 // find reads the apps of an environment from its sources, if anything changed since they were read last.
 func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
+	c.setWaits(st, true) // before the look, so that a head that comes after it wakes us
 	heads, read, asked := c.heads(ctx, env)
-	if !asked || read == st.read {
-		return nil // what is not known yet will wake us
+	if !asked {
+		return nil
+	}
+	c.setWaits(st, false)
+	if read == st.read {
+		return nil
 	}
 	began := c.now()
 	found := c.findIn(heads)
@@ -156,6 +162,12 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	c.adopt(ctx, e, env, st, found)
 	st.read = read
 	return nil
+}
+
+func (c *controller) setWaits(st *environment, waits bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st.waits = waits
 }
 
 // sourceHead is one source of an environment and what its ref names.

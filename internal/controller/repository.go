@@ -98,6 +98,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 		return reconcile.Result{}, c.repositoryStatus(ctx, &repo, r, refs, "Suspended", errSuspended)
 	}
 	if wait, due := c.due(r, &repo, refs, now); !due {
+		c.wakeLate(followers)
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	c.mu.Lock()
@@ -108,6 +109,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	r.generation, r.synced = repo.Generation, repo.Annotations[AnnotationSync]
 	c.schedule(r, &repo, err)
 	c.tellFollowers(r, followers, err, asked)
+	c.wakeLate(followers)
 	if err != nil {
 		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", time.Until(r.next).Round(time.Second))
 	}
@@ -311,6 +313,19 @@ func (c *controller) tellFollowers(r *repository, followers map[source.Ref][]fle
 	for _, envs := range followers {
 		for _, e := range envs {
 			c.envQueue.add(e.Namespace, e.Name)
+		}
+	}
+}
+
+// wakeLate wakes the environments that looked for a head before it was there, and were not followers yet when it came.
+func (c *controller) wakeLate(followers map[source.Ref][]fleet.Environment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, envs := range followers {
+		for _, e := range envs {
+			if st := c.envs[e]; st != nil && st.waits {
+				c.envQueue.add(e.Namespace, e.Name)
+			}
 		}
 	}
 }
