@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -48,7 +49,26 @@ func (t *Tree) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	f, err := t.files.Open(name)
+	if d, ok := f.(fs.ReadDirFile); ok && err == nil {
+		return dir{d}, nil
+	}
 	return f, classify(err)
+}
+
+// dir is an open file that lists no .git.
+type dir struct{ fs.ReadDirFile }
+
+func (d dir) ReadDir(n int) ([]fs.DirEntry, error) {
+	all, err := d.ReadDirFile.ReadDir(n)
+	entries := visible(all)
+	if n > 0 && err == nil && len(entries) == 0 {
+		return d.ReadDir(n)
+	}
+	return entries, err
+}
+
+func visible(all []fs.DirEntry) []fs.DirEntry {
+	return slices.DeleteFunc(all, func(e fs.DirEntry) bool { return e.Name() == dotGit })
 }
 
 // ReadFile implements fs.ReadFileFS.
@@ -66,13 +86,7 @@ func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	all, err := fs.ReadDir(t.files, name)
-	var entries []fs.DirEntry
-	for _, e := range all {
-		if e.Name() != dotGit {
-			entries = append(entries, e)
-		}
-	}
-	return entries, classify(err)
+	return visible(all), classify(err)
 }
 
 // Stat implements fs.StatFS.
