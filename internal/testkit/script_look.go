@@ -342,8 +342,8 @@ func compare(what string, got float64, op string, want float64) error {
 	return nil
 }
 
-// cmdRequests compares how many requests the Git server got, or waits for it: requests [-wait] KIND OP NUMBER. Kinds are info/refs, ls-refs, fetch, ssh and
-// refused; "asked" counts what an ls-refs costs, whatever the transport: info/refs and refused.
+// cmdRequests compares how many requests the Git server got, or waits for it: requests [-wait] KIND OP NUMBER. Kinds are info/refs, ls-refs, fetch, ssh, and
+// refused for what `gitserver fail` answered.
 func (s *script) cmdRequests(_ bool, args []string) error {
 	wait := len(args) > 0 && args[0] == "-wait"
 	if wait {
@@ -367,6 +367,36 @@ func (s *script) cmdRequests(_ bool, args []string) error {
 		return Wait(s.ctx(), check)
 	}
 	return check(s.ctx())
+}
+
+// cmdPolls watches the Git server for so many intervals and checks that it was asked about once in each: polls N INTERVAL.
+func (s *script) cmdPolls(_ bool, args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	interval, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	g, err := s.server()
+	if err != nil {
+		return err
+	}
+	before := g.Count("ls-refs")
+	select { // not a sleep: the time is what is tested
+	case <-s.ctx().Done():
+		return s.ctx().Err()
+	case <-time.After(time.Duration(n) * interval):
+	}
+	asked := g.Count("ls-refs") - before
+	if asked < 1 || asked > n+1 {
+		return fmt.Errorf("the Git server was asked %d times in %d intervals", asked, n)
+	}
+	return nil
 }
 
 // cmdAudit watches the audit log for a time and checks that the controller, and whom it acts as, ask for nothing in it: audit quiet DURATION. Watches that

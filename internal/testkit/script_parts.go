@@ -248,7 +248,7 @@ func (s *script) tree(root string) ([]gitserver.Change, error) {
 			return err
 		}
 		data, err := os.ReadFile(path)
-		changes = append(changes, gitserver.Write(filepath.ToSlash(name), s.expand(string(data))))
+		changes = append(changes, gitserver.Write(filepath.ToSlash(name), strings.ReplaceAll(string(data), "${NS}", s.namespace)))
 		return err
 	})
 	return changes, err
