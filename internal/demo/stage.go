@@ -257,8 +257,14 @@ func (st *stage) applyTenant(ctx context.Context, name string, fill ...string) e
 	return st.kube.apply(ctx, text)
 }
 
-// openController starts the controller as a process of its own, and waits until it listens.
+// openController starts the controller as a process of its own, and waits until it listens and is the one that leads.
 func (st *stage) openController(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, st.patience(), errors.New("the controller was not ready in time"))
+	defer cancel()
+	leases, err := st.kube.follow(ctx, "Lease", ownNamespace, "fairlead")
+	if err != nil {
+		return "", err
+	}
 	address := make(chan string, 1)
 	seen := func(line string) {
 		var said struct{ Msg, Address string }
@@ -266,14 +272,11 @@ func (st *stage) openController(ctx context.Context) (string, error) {
 			address <- said.Address
 		}
 	}
-	var err error
 	st.controller, err = start("the controller", filepath.Join(st.dir, "controller.log"), seen, st.died, st.options.Program,
 		"controller", "--kubeconfig", st.kubeconfig, "--data-dir", filepath.Join(st.dir, "controller"), "--namespace", ownNamespace, "--listen", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, st.patience(), errors.New("the controller did not listen in time"))
-	defer cancel()
 	select {
 	case a := <-address:
 		st.address = "http://" + a
@@ -281,7 +284,8 @@ func (st *stage) openController(ctx context.Context) (string, error) {
 		return "", context.Cause(ctx)
 	}
 	st.git.notify(st.address + "/webhook/" + tenantNamespace + "/" + repository)
-	return "controller, " + st.address, nil
+	_, err = leases.find(ctx, "the controller to take its Lease", "", func(s sighting) bool { return field(s.obj, "spec", "holderIdentity") != "" })
+	return "controller, " + st.address, err
 }
 
 // close ends everything and removes what is left. It waits for that.

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"maps"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 )
 
@@ -97,7 +100,31 @@ func (t *tour) hold(ctx context.Context) error {
 	}
 	s.command("git revert HEAD && git push")
 	s.ok("no hold, and every object is the very same as before", span(at.Sub(good.at)))
-	return nil
+	return t.settled(ctx)
+}
+
+// settled waits until the Environments, which count their apps a moment later, are ready too.
+func (t *tour) settled(ctx context.Context) error {
+	envs, err := t.kube.follow(ctx, "Environment", tenantNamespace, "")
+	if err != nil {
+		return err
+	}
+	_, err = envs.until(ctx, envs.mark(), func(state map[string]*unstructured.Unstructured) string {
+		for _, name := range environments {
+			var e v1alpha1.Environment
+			if state[name] == nil {
+				return "Environment " + name + " does not exist"
+			}
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(state[name].Object, &e); err != nil {
+				return err.Error()
+			}
+			if a := e.Status.Apps; a.Ready != a.Total || a.Held > 0 || a.Failed > 0 {
+				return fmt.Sprintf("Environment %s counts %d of %d apps as ready, %d as held", name, a.Ready, a.Total, a.Held)
+			}
+		}
+		return ""
+	})
+	return err
 }
 
 // identities are the UIDs of the objects of some services, by kind and name.
