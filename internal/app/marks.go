@@ -29,7 +29,8 @@ func ApplyOf(o object.Object) Apply {
 	case ApplyAlways:
 		return ApplyAlways
 	}
-	if option(o, "Force=true") || option(o, "Replace=true") || o.Annotation("kustomize.toolkit.fluxcd.io/force") == "enabled" {
+	// Argo CD's Replace=true alone is a PUT: it never deletes.
+	if option(o, "Force=true") || o.Annotation("kustomize.toolkit.fluxcd.io/force") == "enabled" {
 		return ApplyReplace
 	}
 	switch o.Annotation("kustomize.toolkit.fluxcd.io/ssa") {

@@ -92,3 +92,6 @@ func Tier(gk object.GroupKind) int {
 	}
 	return tierRest
 }
+
+// Early reports whether a kind holds others, so that it is made before every wave and goes after all of them.
+func Early(gk object.GroupKind) bool { return Tier(gk) == tierEarly }

@@ -14,7 +14,9 @@ import (
 
 // Compute decides. It never fails: what cannot be done is in the plan, with the reason.
 func Compute(in Input) Plan {
-	c := computer{Input: in, plan: Plan{App: in.App, Blocked: in.Blocked, Suspended: in.Policy.Suspended, Claims: maps.Clone(in.Claims)}}
+	c := computer{Input: in, plan: Plan{
+		App: in.App, Blocked: in.Blocked, Suspended: in.Policy.Suspended, Unread: !in.Rendered, Claims: maps.Clone(in.Claims),
+	}}
 	if c.plan.Claims == nil {
 		c.plan.Claims = app.Claims{}
 	}
@@ -40,9 +42,16 @@ func Compute(in Input) Plan {
 	return c.plan
 }
 
-// standStill keeps a want that may not be applied from claiming anything, and repairs what drifted from what was applied before.
+// standStill keeps a want that may not be applied from changing claims, and repairs what drifted from what was applied before.
 func (c *computer) standStill(wanted map[object.Key]bool) {
-	maps.DeleteFunc(c.plan.Claims, func(k object.Key, _ app.Claim) bool { _, before := c.Claims[k]; return !before })
+	for key := range wanted {
+		if claim, before := c.Claims[key]; before {
+			claim.Confirmed = false
+			c.plan.Claims[key] = claim
+		} else {
+			delete(c.plan.Claims, key)
+		}
+	}
 	for _, key := range c.Claims.Keys() {
 		s, claim := c.Seen[key], c.Claims[key]
 		if wanted[key] && s.Drifted && !s.Applied.IsZero() && s.Applied.Hash() == claim.Want && !c.repaired(key) {
@@ -53,7 +62,8 @@ func (c *computer) standStill(wanted map[object.Key]bool) {
 
 func (c *computer) repaired(key object.Key) bool {
 	is := func(s Step) bool { return s.Key == key }
-	return slices.ContainsFunc(c.plan.Repairs, is) || slices.ContainsFunc(c.plan.Reported, is)
+	return slices.ContainsFunc(c.plan.Repairs, is) || slices.ContainsFunc(c.plan.Reported, is) ||
+		slices.ContainsFunc(c.plan.Contested, func(n Note) bool { return n.Key == key })
 }
 
 type computer struct {
@@ -83,6 +93,10 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 		return
 	}
 	claim, claimed := c.Claims[step.Key]
+	if claim.Confirmed { // Git wants it again: what was approved was another deletion
+		claim.Confirmed = false
+		c.plan.Claims[step.Key] = claim
+	}
 	unsettled := func(text string) { b.Unsettled = append(b.Unsettled, Note{Key: step.Key, Text: text}) }
 	switch {
 	case s.State == Unknown && !s.Deferred:
@@ -102,7 +116,7 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 	case s.State == Absent && claimed && claim.Want == step.Object.Hash():
 		c.repair(b, step, s)
 	case s.State == Absent:
-		step.Do = Create
+		step.Do, step.Why = Create, from(step.Object)
 		c.add(b, step)
 	case mode == app.ApplyOnce:
 		c.judge(b, step.Key, s)
@@ -116,8 +130,12 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 
 // change plans the update or adoption of an object that exists.
 func (c *computer) change(b *Batch, step Step, s Sighting, claimed bool) {
-	step.Live = s.Live
-	step.Edit = s.Edit
+	step.Live, step.Edit = s.Live, s.Edit
+	if s.Predicted.IsZero() { // nothing is tried while nothing may be applied
+		step.Do, step.Why = Update, "not compared yet"
+		c.add(b, step)
+		return
+	}
 	step.Changes = diff.Between(s.Live, s.Predicted)
 	earlier := !fingerprint.Applied(s.Live, app.Manager)
 	step.Do = Update
@@ -166,7 +184,10 @@ func (c *computer) repair(b *Batch, step Step, s Sighting) {
 // keep plans for a claimed object while Git cannot be read: only what was applied is repaired.
 func (c *computer) keep(key object.Key) {
 	s := c.Seen[key]
-	if !s.Drifted || s.Applied.IsZero() {
+	if !s.Drifted || s.Applied.IsZero() || s.Rival != (app.Owner{}) {
+		return
+	}
+	if mode := app.ApplyOf(s.Applied); mode == app.ApplyNever || mode == app.ApplyOnce && s.State != Absent {
 		return
 	}
 	c.repair(&Batch{}, Step{Key: key, Object: s.Applied, Wave: c.Claims[key].Wave}, s)
@@ -203,14 +224,22 @@ func (c *computer) refused(b *Batch, step Step, s Sighting, mode app.Apply) {
 		c.refuse(step, s.Refusal.Message, s.Refusal.At, s.Refusal.Field)
 		return
 	}
-	if mode == app.ApplyReplace {
-		step.Do, step.Why = Replace, "immutable: "+s.Refusal.Field
+	step.Do = Replace
+	reason := ""
+	switch data, guarded := protected[step.Key.GroupKind()]; {
+	case mode != app.ApplyReplace:
+		reason = immutableReason(s.Refusal)
+	case guarded:
+		reason = byHand(s.Refusal, data)
+	case app.OwnerOf(s.Live) != c.App.Owner():
+		reason = byHand(s.Refusal, "it does not carry the owner mark of the app")
+	default:
+		step.Why = "immutable: " + s.Refusal.Field
 		c.add(b, step)
 		return
 	}
-	step.Do = Replace
-	c.plan.Held = append(c.plan.Held, Held{Step: step, Reason: immutableReason(s.Refusal)})
-	c.block("held: " + step.Key.String() + ": " + immutableReason(s.Refusal))
+	c.plan.Held = append(c.plan.Held, Held{Step: step, Reason: reason})
+	c.block(step.Key.String() + " is held")
 }
 
 func (c *computer) refuse(step Step, message, at, field string) {
@@ -218,7 +247,7 @@ func (c *computer) refuse(step Step, message, at, field string) {
 		at = step.Object.Origin().String()
 	}
 	c.plan.Refused = append(c.plan.Refused, Note{Key: step.Key, Text: message, At: at, Field: field})
-	c.block("refused: " + step.Key.String() + ": " + message)
+	c.block(step.Key.String() + " is refused")
 }
 
 func (c *computer) block(reason string) {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fingerprint"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/order"
 )
 
 // protected kinds hold what cannot be had back: they are deleted only with an approval.
@@ -33,7 +35,10 @@ type candidate struct {
 // unwanted decides about a claimed object that a successful render does not have.
 func (c *computer) unwanted(key object.Key) {
 	s, claim := c.Seen[key], c.Claims[key]
-	step := Step{Do: Delete, Key: key, Live: s.Live, Wave: claim.Wave}
+	step := Step{
+		Do: Delete, Key: key, Live: s.Live, Why: "no longer in Git",
+		Wave: claim.Wave, Tier: -order.Tier(key.GroupKind()), // the other way round than they came
+	}
 	owner := app.OwnerOf(s.Live)
 	switch {
 	case s.State == Absent:
@@ -104,40 +109,47 @@ func (c *computer) settle() {
 	if approved {
 		c.plan.HoldID = ""
 	}
-	byWave := map[int]*Batch{}
+	byWave, early := map[int]*Batch{}, &Batch{Early: true}
 	for _, d := range c.deletes {
-		b := byWave[d.step.Wave]
-		if b == nil {
-			b = &Batch{Wave: d.step.Wave}
-			byWave[d.step.Wave] = b
+		b := early // namespaces and definitions go when all that was in them is gone
+		if !order.Early(d.step.Key.GroupKind()) {
+			if byWave[d.step.Wave] == nil {
+				byWave[d.step.Wave] = &Batch{Wave: d.step.Wave}
+			}
+			b = byWave[d.step.Wave]
 		}
 		c.settleOne(b, d, approved)
 	}
-	for _, wave := range slices.Backward(slices.Sorted(maps.Keys(byWave))) {
-		if b := byWave[wave]; len(b.Steps)+len(b.Unsettled) > 0 {
+	batches := []*Batch{early}
+	for _, wave := range slices.Sorted(maps.Keys(byWave)) {
+		batches = append(batches, byWave[wave])
+	}
+	for _, b := range slices.Backward(batches) {
+		slices.SortStableFunc(b.Steps, func(x, y Step) int { return cmp.Compare(x.Tier, y.Tier) })
+		if len(b.Steps)+len(b.Unsettled) > 0 {
 			c.plan.Deletes = append(c.plan.Deletes, *b)
 		}
 	}
 }
 
 func (c *computer) settleOne(b *Batch, d candidate, approved bool) {
+	if d.reason != "" && !d.foreign && approved {
+		claim := c.plan.Claims[d.step.Key]
+		claim.Confirmed, d.reason = true, ""
+		c.plan.Claims[d.step.Key] = claim
+	}
 	switch {
 	case d.going:
 		b.Unsettled = append(b.Unsettled, Note{Key: d.step.Key, Text: "is being deleted"})
-	case d.reason != "" && (d.foreign || !approved):
-		reason := d.reason
+	case d.reason != "":
+		h := Held{Step: d.step, Reason: d.reason}
 		if !d.foreign {
-			reason += "; approve with: fairlead approve " + c.App.Object() + " -n " + c.App.Namespace + " --hold " + c.plan.HoldID
+			h.Approve = "fairlead approve " + c.App.Object() + " -n " + c.App.Namespace + " --hold " + c.plan.HoldID
 		}
-		c.plan.Held = append(c.plan.Held, Held{Step: d.step, Reason: reason})
+		c.plan.Held = append(c.plan.Held, h)
 	case c.Census.Waiting != "":
 		c.plan.Waiting = append(c.plan.Waiting, Note{Key: d.step.Key, Text: c.Census.Waiting})
 	default:
-		if d.reason != "" {
-			claim := c.plan.Claims[d.step.Key]
-			claim.Confirmed = true
-			c.plan.Claims[d.step.Key] = claim
-		}
 		b.Steps = append(b.Steps, d.step)
 	}
 }

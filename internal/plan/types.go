@@ -127,7 +127,17 @@ type Step struct {
 // Held is a step that waits for a person.
 type Held struct {
 	Step   Step
-	Reason string // why, and how to let it go
+	Reason string // why, and what to do about it where no approval helps
+	// Approve is the command that lets it go, with all others of the same HoldID; empty if no approval does.
+	Approve string
+}
+
+// Text is why a step is held and how to let it go.
+func (h Held) Text() string {
+	if h.Approve == "" {
+		return h.Reason
+	}
+	return h.Reason + "; approve with: " + h.Approve
 }
 
 // Note is an object and what is to be said of it.
@@ -172,4 +182,6 @@ type Plan struct {
 	Blocked string
 	// Suspended says that no step at all may run.
 	Suspended bool
+	// Unread says that what Git wants is not known: the plan is about what was applied.
+	Unread bool
 }

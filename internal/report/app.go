@@ -135,7 +135,7 @@ func (f Finding) objects(st *v1alpha1.AppStatus) {
 	}
 	for _, h := range f.Plan.Held {
 		if len(st.Held) < maxHeld {
-			st.Held = append(st.Held, v1alpha1.HeldStep{Action: string(h.Step.Do), Object: h.Step.Key.String(), Why: clip(h.Reason)})
+			st.Held = append(st.Held, v1alpha1.HeldStep{Action: string(h.Step.Do), Object: h.Step.Key.String(), Why: clip(h.Text())})
 		}
 	}
 	st.HoldID = f.Plan.HoldID
@@ -224,7 +224,7 @@ func refusal(n plan.Note, of int) string {
 
 func held(p plan.Plan) string {
 	h := p.Held[0]
-	text := fmt.Sprintf("held: %s %s: %s", h.Step.Do, h.Step.Key, h.Reason)
+	text := fmt.Sprintf("held: %s %s: %s", h.Step.Do, h.Step.Key, h.Text())
 	if more := len(p.Held) - 1; more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}
