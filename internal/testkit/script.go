@@ -133,7 +133,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"event": (*script).cmdEvent, "logged": (*script).cmdLogged,
 		"edit": (*script).cmdEdit, "fight": (*script).cmdFight, "create": (*script).cmdCreate, "delete": (*script).cmdDelete,
 		"kubectl": (*script).cmdKubectl, "fairlead": (*script).cmdFairlead,
-		"mark": (*script).cmdMark, "metric": (*script).cmdMetric, "requests": (*script).cmdRequests, "polls": (*script).cmdPolls, "audit": (*script).cmdAudit,
+		"mark": (*script).cmdMark, "metric": (*script).cmdMetric, "requests": (*script).cmdRequests, "polls": (*script).cmdPolls, "same": (*script).cmdSame, "audit": (*script).cmdAudit,
 		"replace": (*script).cmdReplace, "expand": (*script).cmdExpand, "generate": (*script).cmdGenerate,
 	} {
 		all[name] = f.run
