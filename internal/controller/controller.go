@@ -66,33 +66,36 @@ type controller struct {
 	isLoaded  bool
 }
 
-// wakeup hands requests to a controller's queue once it runs; before that they need not be remembered, since a controller that starts looks at everything.
+// wakeup hands requests to a controller's queue. Those that come before it runs are kept: a controller that starts looks at every object there is, but an
+// app that was just found has none yet.
 type wakeup struct {
-	mu sync.Mutex
-	q  queue
+	mu    sync.Mutex
+	q     queue
+	early []reconcile.Request
 }
 
 func (w *wakeup) start(_ context.Context, q queue) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.q = q
+	for _, r := range w.early {
+		q.Add(r)
+	}
+	w.early = nil
 	return nil
 }
 
-func (w *wakeup) add(namespace, name string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.q != nil {
-		w.q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
-	}
-}
+func (w *wakeup) add(namespace, name string) { w.after(namespace, name, 0) }
 
 func (w *wakeup) after(namespace, name string, d time.Duration) {
+	r := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.q != nil {
-		w.q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}, d)
+	if w.q == nil {
+		w.early = append(w.early, r)
+		return
 	}
+	w.q.AddAfter(r, d) // at once, if d is 0
 }
 
 // preload reads the ledger once, before the first app is looked at: whatever an earlier process claimed is known from the start.
