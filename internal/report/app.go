@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,7 +25,9 @@ const (
 	maxHeld   = 20
 	maxDrifts = 10
 	maxFields = 8
-	maxText   = 700
+	maxReason = 700
+	maxText   = 400 // of one note among many
+	maxName   = 300 // of an object, a field, a file, a commit's subject
 )
 
 // Finding is all that a status is made from.
@@ -72,7 +75,7 @@ func App(f Finding) v1alpha1.AppStatus {
 	st := v1alpha1.AppStatus{
 		ObservedGeneration: f.Generation,
 		Conditions:         slices.Clone(f.Was.Conditions),
-		Wanted:             f.Wanted, Applied: f.Was.Applied, Inputs: f.Inputs,
+		Wanted:             bounded(f.Wanted), Applied: f.Was.Applied, Inputs: f.Inputs,
 		Objects: int32(min(f.Claimed, 1<<30)),
 		Drift:   f.Was.Drift, Health: f.Was.Health,
 		LastHandledSync: cmp.Or(f.LastHandledSync, f.Was.LastHandledSync),
@@ -81,12 +84,12 @@ func App(f Finding) v1alpha1.AppStatus {
 		st.Wanted = f.Was.Wanted
 	}
 	if !f.Looked {
-		st.Objects, st.Unhealthy, st.Held, st.HoldID = f.Was.Objects, f.Was.Unhealthy, f.Was.Held, f.Was.HoldID
+		st.Objects, st.Unhealthy, st.Refused, st.Held, st.HoldID = f.Was.Objects, f.Was.Unhealthy, f.Was.Refused, f.Was.Held, f.Was.HoldID
 	} else {
 		f.objects(&st)
 	}
 	st.Phase, st.Reason = f.phase(&st)
-	st.Reason = clip(st.Reason)
+	st.Reason = clip(st.Reason, maxReason)
 	f.drift(&st)
 	if f.Looked && f.Broken == nil && f.Err == nil && f.Suspended == "" && len(f.Errors) == 0 && !f.Removed && f.Plan.Applied() &&
 		st.Applied.Revision != st.Wanted.Revision {
@@ -126,16 +129,16 @@ func (f Finding) objects(st *v1alpha1.AppStatus) {
 		if !v.Status.Worse(health.Suspended) || len(st.Unhealthy) == maxNotes {
 			break
 		}
-		st.Unhealthy = append(st.Unhealthy, v1alpha1.ObjectNote{Object: k.String(), Health: string(v.Status), Message: clip(v.Message)})
+		st.Unhealthy = append(st.Unhealthy, v1alpha1.ObjectNote{Object: name(k), Health: string(v.Status), Message: clip(v.Message, maxText)})
 	}
 	for _, n := range f.refusals() {
 		if len(st.Refused) < maxNotes {
-			st.Refused = append(st.Refused, v1alpha1.ObjectNote{Object: n.Key.String(), Message: clip(n.Text), At: n.At})
+			st.Refused = append(st.Refused, v1alpha1.ObjectNote{Object: name(n.Key), Message: clip(n.Text, maxText), At: clip(n.At, maxName)})
 		}
 	}
 	for _, h := range f.Plan.Held {
 		if len(st.Held) < maxHeld {
-			st.Held = append(st.Held, v1alpha1.HeldStep{Action: string(h.Step.Do), Object: h.Step.Key.String(), Why: clip(h.Text())})
+			st.Held = append(st.Held, v1alpha1.HeldStep{Action: string(h.Step.Do), Object: name(h.Step.Key), Why: why(h)})
 		}
 	}
 	st.HoldID = f.Plan.HoldID
@@ -166,7 +169,7 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 	case !f.Looked && f.Err == nil:
 		return cmp.Or(f.Was.Phase, v1alpha1.PhasePending), f.Was.Reason
 	case len(refusals) > 0:
-		return v1alpha1.PhaseFailed, refusal(refusals[0], len(refusals))
+		return v1alpha1.PhaseFailed, f.refusal(refusals)
 	case len(f.Plan.Held) > 0:
 		return v1alpha1.PhaseHeld, held(f.Plan)
 	case f.Waits != "" && strings.HasPrefix(f.Waits, "waits"):
@@ -183,8 +186,7 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 		n := f.Plan.Waiting[0]
 		return v1alpha1.PhaseWaiting, n.Key.String() + ": " + n.Text
 	case !f.Plan.Applied():
-		n := f.Plan.Gate()
-		return v1alpha1.PhaseApplying, fmt.Sprintf("the next wave waits for %s: %s", n.Key, n.Text)
+		return v1alpha1.PhaseApplying, applying(f.Plan)
 	case len(f.Plan.Contested) > 0:
 		return v1alpha1.PhaseDrifted, f.Plan.Contested[0].Key.String() + ": " + f.Plan.Contested[0].Text
 	case len(f.Plan.Reported) > 0:
@@ -200,6 +202,9 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 		u := st.Unhealthy[0]
 		return v1alpha1.PhaseSynced, fmt.Sprintf("%s is %s: %s", u.Object, u.Health, u.Message)
 	}
+	if len(f.Health) == 0 {
+		return v1alpha1.PhaseSynced, "there is no object to apply"
+	}
 	return v1alpha1.PhaseSynced, ""
 }
 
@@ -211,24 +216,46 @@ func (f Finding) removing() string {
 	return "its directory is gone from Git"
 }
 
-func refusal(n plan.Note, of int) string {
-	text := n.Key.String() + ": " + n.Text
+func applying(p plan.Plan) string {
+	n := p.Gate()
+	switch {
+	case n != (plan.Note{}):
+		return fmt.Sprintf("the rest waits for %s: %s", n.Key, n.Text)
+	case p.Unread:
+		return "what Git wants is not known yet"
+	}
+	return "steps are left"
+}
+
+// refusal is the reason of an app of which objects were not accepted, by a dry run of the whole or in the middle of it.
+func (f Finding) refusal(notes []plan.Note) string {
+	n := notes[0]
+	text := n.Key.String() + ": " + clip(n.Text, maxText)
 	if n.At != "" {
 		text += " (" + n.At + ")"
 	}
-	if of > 1 {
-		text += fmt.Sprintf("; and %d more", of-1)
+	if more := len(notes) - 1; more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	if len(f.Plan.Refused) == 0 {
+		return text + "; what comes after it was not applied"
 	}
 	return text + "; nothing of this commit was applied"
 }
 
 func held(p plan.Plan) string {
 	h := p.Held[0]
-	text := fmt.Sprintf("held: %s %s: %s", h.Step.Do, h.Step.Key, h.Text())
+	text := fmt.Sprintf("held: %s %s: %s", h.Step.Do, h.Step.Key, why(h))
 	if more := len(p.Held) - 1; more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}
 	return text
+}
+
+// why keeps the command whole, however long the reason is.
+func why(h plan.Held) string {
+	h.Reason = clip(h.Reason, maxName)
+	return h.Text()
 }
 
 // drift counts and records the hand edits.
@@ -238,7 +265,7 @@ func (f Finding) drift(st *v1alpha1.AppStatus) {
 	}
 	st.Drift.Objects = int32(min(len(f.Plan.Reported)+len(f.Plan.Contested), 1<<30))
 	record := func(s plan.Step, outcome string) {
-		r := v1alpha1.DriftRecord{Object: s.Key.String(), Manager: s.Edit.Manager, Operation: s.Edit.Operation, Outcome: outcome}
+		r := v1alpha1.DriftRecord{Object: name(s.Key), Manager: clip(s.Edit.Manager, maxName), Operation: s.Edit.Operation, Outcome: outcome}
 		if !s.Edit.At.IsZero() {
 			r.At = metav1.NewTime(s.Edit.At.UTC())
 		} else {
@@ -246,7 +273,7 @@ func (f Finding) drift(st *v1alpha1.AppStatus) {
 		}
 		for _, p := range s.Edit.Fields {
 			if len(r.Fields) < maxFields {
-				r.Fields = append(r.Fields, clip(string(p)))
+				r.Fields = append(r.Fields, clip(string(p), maxName/2))
 			}
 		}
 		if s.Live.IsZero() {
@@ -261,20 +288,39 @@ func (f Finding) drift(st *v1alpha1.AppStatus) {
 		st.Drift.Last = append([]v1alpha1.DriftRecord{r}, st.Drift.Last...)
 		st.Drift.Last = st.Drift.Last[:min(len(st.Drift.Last), maxDrifts)]
 	}
-	for _, s := range f.Undone {
+	forgotten := max(0, len(f.Undone)-maxDrifts)
+	st.Drift.Total += int64(forgotten)
+	for _, s := range f.Undone[forgotten:] {
 		record(s, "Undone")
 	}
-	for _, s := range f.Plan.Reported {
+	// No more than are remembered: one that was forgotten would be reported again with every look.
+	for _, s := range f.Plan.Reported[:min(len(f.Plan.Reported), maxDrifts)] {
 		record(s, "Reported")
 	}
 }
 
-func clip(s string) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
-	if len(s) <= maxText {
+func bounded(r v1alpha1.Revision) v1alpha1.Revision {
+	r.Revision, r.Short = clip(r.Revision, maxName), clip(r.Short, maxName)
+	r.Author, r.Subject = clip(r.Author, maxName), clip(r.Subject, maxName)
+	return r
+}
+
+func name(k object.Key) string { return clip(k.String(), maxName) }
+
+// clip makes one printable line of at most so many bytes.
+func clip(s string, most int) string {
+	s = s[:min(len(s), 4*most)] // what is cut off here would be cut off below
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= most {
 		return s
 	}
-	cut := maxText
+	cut := most - len("…")
 	for !utf8.RuneStart(s[cut]) {
 		cut--
 	}
