@@ -39,7 +39,7 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 		return reconcile.Result{}, nil // its environment has not been read, or is gone
 	}
 	env, envRules, ruleErr := c.settings(fleet.Of(m.name))
-	if env == nil || m.source() == "" && !m.isRemoved() {
+	if env == nil || !m.isKnown() {
 		return reconcile.Result{}, nil
 	}
 	obj, err := c.appObject(ctx, m, env)
@@ -53,12 +53,6 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 		return reconcile.Result{}, err
 	}
 	return c.pass(ctx, m, env, obj)
-}
-
-func (m *member) isRemoved() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.removed
 }
 
 // settings returns an environment's spec and rules; nil if the environment is not known.
@@ -98,7 +92,7 @@ func (c *controller) appObject(ctx context.Context, m *member, env *v1alpha1.Env
 		m.anew()
 	case err != nil:
 		return nil, err
-	case !removed && (obj.Spec.Repository != p.repository || obj.Spec.Path != p.dir):
+	case !removed && p.repository != "" && (obj.Spec.Repository != p.repository || obj.Spec.Path != p.dir):
 		base := obj.DeepCopy()
 		obj.Spec.Repository, obj.Spec.Path = p.repository, p.dir
 		if err := c.client.Patch(ctx, obj, client.MergeFrom(base)); err != nil {
@@ -338,7 +332,7 @@ func (c *controller) finish(ctx context.Context, m *member, obj *v1alpha1.App, f
 	f.Was, f.Generation, f.Now = m.status, obj.Generation, c.now()
 	f.Wanted = m.wanted
 	f.Inputs = m.status.Inputs
-	if m.rendered || m.broken != nil {
+	if m.rendered || m.broken != nil && m.place.repository != "" {
 		f.Inputs = m.inputs.Digest()
 	}
 	m.mu.Unlock()

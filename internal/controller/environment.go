@@ -320,7 +320,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 		m := c.member(n)
 		if len(f.failed) > 0 && (m.source() == "" || f.failed[m.source()]) {
 			all = append(all, n) // its source was not read: that it was not found says nothing
-			if !m.isRendered() {
+			if m.unread(env, f.err) {
 				unread = append(unread, n)
 			}
 			continue
@@ -333,7 +333,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 		// A source that is down must not stop the deletions of all others; what its apps are known to claim stays safe.
 		c.fleet.Broken(n, c.fleet.Round(n), "its source cannot be read", func(k object.Key) bool { _, claimed := c.engine.Claims(n)[k]; return claimed })
 	}
-	wake := slices.Concat(changed, removed)
+	wake := slices.Concat(changed, removed, unread)
 	if ruleless := st.status.ObservedGeneration != env.Generation; ruleless {
 		wake = slices.Concat(all, removed)
 	}

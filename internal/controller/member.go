@@ -84,12 +84,6 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 	return true
 }
 
-func (m *member) isRendered() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.rendered
-}
-
 func (m *member) isDirty() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,6 +99,28 @@ func (m *member) gone(at v1alpha1.Revision) {
 	}
 	m.removed, m.pending, m.broken, m.dirty = true, false, nil, true
 	m.rendered, m.objects, m.digest, m.inputs = true, nil, "removed", source.Inputs{}
+}
+
+// unread notes that the app's source cannot be read, and why. It reports whether the app has not been rendered: what was applied before is then all that
+// is known of it, and is kept true.
+func (m *member) unread(env *v1alpha1.Environment, why error) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rendered {
+		return false
+	}
+	m.env = env
+	if m.place.repository == "" {
+		m.broken = why
+	}
+	return true
+}
+
+// isKnown reports whether there is anything to go by: where the app is, that it is gone, or why neither can be told.
+func (m *member) isKnown() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.place.repository != "" || m.removed || m.broken != nil
 }
 
 // source names the source that the app was found in, as findings name those that failed; empty if it is not known.
