@@ -138,6 +138,12 @@ func (e *Engine) resource(ctx context.Context, m *memory, key object.Key) (objec
 	return r, nil
 }
 
+// vanished reports whether the watch says that a claimed object is not there: its namespace may have gone with it.
+func (e *Engine) vanished(m *memory, s Subject, key object.Key) bool {
+	r, known := m.kinds[key]
+	return known && e.Live.Track(s.Identity, r, key.Namespace).Synced && e.Live.Entry(s.Identity, r, key).IsZero()
+}
+
 // namespaceReady makes the default namespace if the environment says so and something will be put in it. It returns why the
 // app has to wait, if it has to.
 func (e *Engine) namespaceReady(ctx context.Context, session Session, m *memory, s Subject) (string, error) {
@@ -147,7 +153,7 @@ func (e *Engine) namespaceReady(ctx context.Context, session Session, m *memory,
 	fresh := false
 	for key, o := range m.placed.objects {
 		claim, claimed := m.record.Claims[key]
-		if key.Namespace == s.Namespace && app.ApplyOf(o) != app.ApplyNever && (!claimed || claim.UID == "") {
+		if key.Namespace == s.Namespace && app.ApplyOf(o) != app.ApplyNever && (!claimed || claim.UID == "" || e.vanished(m, s, key)) {
 			fresh = true
 		}
 	}
