@@ -59,7 +59,8 @@ func (s *Session) classify(q request, err error) error {
 // isTyped recognises an apply whose fields the schema does not have: API servers answer it with status 500.
 func isTyped(st metav1.Status) bool {
 	return strings.Contains(st.Message, "failed to create typed patch object") || strings.Contains(st.Message, "field not declared in schema") ||
-		strings.Contains(st.Message, ".spec: expected") || strings.Contains(st.Message, "errors:\n  .")
+		strings.Contains(st.Message, ".spec: expected") || strings.Contains(st.Message, "errors:\n  .") ||
+		strings.Contains(st.Message, "failed to convert new object") // a value that the kind cannot hold, such as data of a Secret that is not base64
 }
 
 func isNoResource(err error) bool {
