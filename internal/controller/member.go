@@ -189,7 +189,9 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	}
 	var rules health.Rules
 	if err == nil {
-		rules, err = health.Compile(envRules, res.Declaration.Health)
+		if rules, err = health.Compile(envRules, res.Declaration.Health); err != nil { // those of the Environment were compiled before
+			err = fmt.Errorf("%s: %w", path.Join(m.place.dir, app.DeclarationFile), err)
+		}
 	}
 	m.take(p, round, res, rules, ruled(envRules, res.Declaration.Health), err)
 	if err != nil {
