@@ -204,20 +204,22 @@ func do(req *http.Request) (string, error) {
 
 // Hook sends a push webhook for a Repository. One that is not known yet is waited for.
 func (c *Controller) Hook(ctx context.Context, namespace, repository, token string) error {
-	return Wait(ctx, func(ctx context.Context) error {
-		addr := c.Addr()
-		if addr == "" {
-			return errors.New("the controller does not listen yet")
-		}
-		url := "http://" + addr + "/webhook/" + namespace + "/" + repository
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		_, err = do(req)
+	return Wait(ctx, func(ctx context.Context) error { return c.hook(ctx, namespace, repository, token) })
+}
+
+func (c *Controller) hook(ctx context.Context, namespace, repository, token string) error {
+	addr := c.Addr()
+	if addr == "" {
+		return errors.New("the controller does not listen yet")
+	}
+	url := "http://" + addr + "/webhook/" + namespace + "/" + repository
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
+	if err != nil {
 		return err
-	})
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	_, err = do(req)
+	return err
 }
 
 // Log returns all that the controller has logged since it was started first.

@@ -270,11 +270,24 @@ func (s *script) tell() error {
 	return n.Hook(s.ctx(), w.ctl)
 }
 
-func (s *script) cmdHook(_ bool, args []string) error {
-	if len(args) != 0 {
+// cmdHook sends a webhook: hook [-token TOKEN] [-repository NAME]. With ! it must be refused.
+func (s *script) cmdHook(neg bool, args []string) error {
+	if !neg && len(args) == 0 {
+		return s.tell()
+	}
+	token, args := option(args, "-token", hookToken)
+	repository, args := option(args, "-repository", RepoName)
+	if len(args) != 0 || !neg {
 		return errUsage
 	}
-	return s.tell()
+	w, err := s.world()
+	if err != nil {
+		return err
+	}
+	if w.ctl.hook(s.ctx(), s.namespace, repository, token) == nil {
+		return errors.New("the webhook was accepted")
+	}
+	return nil
 }
 
 // cmdGit runs git in the bare repository of the server.
