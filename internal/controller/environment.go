@@ -70,8 +70,12 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if asked := env.Annotations[AnnotationSync]; asked != st.synced && asked != st.asked {
 		c.requestSync(&env, st, asked)
 	}
+	before := st.read
 	if err := c.find(ctx, e, &env, st); err != nil {
 		return reconcile.Result{}, err
+	}
+	if st.read != before && c.isBusy(e) {
+		return reconcile.Result{RequeueAfter: statusDelay}, nil // one status for the commit and for what its apps make of it
 	}
 	if st.read == "" {
 		return reconcile.Result{}, nil // nothing is known yet that would be worth saying
@@ -505,6 +509,12 @@ func (c *controller) busy(e fleet.Environment) bool {
 		}
 	}
 	return false
+}
+
+func (c *controller) isBusy(e fleet.Environment) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.busy(e)
 }
 
 // count counts the apps by how they are, and names the first that is not well.
