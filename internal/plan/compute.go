@@ -100,7 +100,7 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 	unsettled := func(text string) { b.Unsettled = append(b.Unsettled, Note{Key: step.Key, Text: text}) }
 	switch {
 	case s.State == Unknown && !s.Deferred:
-		c.plan.Waiting = append(c.plan.Waiting, Note{Key: step.Key, Text: s.Why})
+		c.plan.Waiting = append(c.plan.Waiting, Note{Key: step.Key, Text: s.Why, At: step.Object.Origin().String()})
 		b.Pending++
 		unsettled(s.Why)
 	case s.Rival != (app.Owner{}):

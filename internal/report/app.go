@@ -183,8 +183,7 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 	case f.Plan.Blocked != "":
 		return v1alpha1.PhaseFailed, f.Plan.Blocked
 	case len(f.Plan.Waiting) > 0 && !f.Removed:
-		n := f.Plan.Waiting[0]
-		return v1alpha1.PhaseWaiting, n.Key.String() + ": " + n.Text
+		return v1alpha1.PhaseWaiting, located(f.Plan.Waiting[0])
 	case !f.Plan.Applied():
 		return v1alpha1.PhaseApplying, applying(f.Plan)
 	case len(f.Plan.Contested) > 0:
@@ -208,6 +207,15 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 	return v1alpha1.PhaseSynced, ""
 }
 
+// located says what a note says, and where in Git its object is written, if that is known.
+func located(n plan.Note) string {
+	text := n.Key.String() + ": " + clip(n.Text, maxText)
+	if n.At != "" {
+		text += " (" + n.At + ")"
+	}
+	return text
+}
+
 func (f Finding) removing() string {
 	if len(f.Plan.Waiting) > 0 {
 		n := f.Plan.Waiting[0]
@@ -229,11 +237,7 @@ func applying(p plan.Plan) string {
 
 // refusal is the reason of an app of which objects were not accepted, by a dry run of the whole or in the middle of it.
 func (f Finding) refusal(notes []plan.Note) string {
-	n := notes[0]
-	text := n.Key.String() + ": " + clip(n.Text, maxText)
-	if n.At != "" {
-		text += " (" + n.At + ")"
-	}
+	text := located(notes[0])
 	if more := len(notes) - 1; more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}
