@@ -75,6 +75,8 @@ func (s *Session) forbidden(q request, st metav1.Status, err error) error {
 	switch {
 	case m == nil && strings.Contains(st.Message, "because it is being terminated"):
 		return fault.Newf(fault.Transient, "namespace %s is being deleted: waiting until it is gone", q.namespace)
+	case m == nil && strings.Contains(st.Message, "while custom resource definition is terminating"):
+		return fault.Newf(fault.Transient, "the CustomResourceDefinition of %s is being deleted: waiting until it is gone", q.resource.Kind)
 	case m == nil:
 		return fault.New(fault.Invalid, &plan.Refusal{Message: shorten(st.Message)})
 	case m[2] == "impersonate":
