@@ -235,10 +235,19 @@ func (w *watch) trouble(namespace string, sc *scope, err error) bool {
 	}
 	told := gone || before == nil && sc.err != nil
 	why := sc.err
+	var left []object.Key
 	if gone {
 		why = err
+		for key := range w.entries { // those of own writes, too, which no watch has brought yet
+			if namespace == "" || key.Namespace == namespace {
+				left = append(left, key)
+			}
+		}
 	}
 	w.mu.Unlock()
+	for _, key := range left {
+		w.drop(key, "")
+	}
 	if told {
 		w.store.o.OnWatch(w.kind, why)
 	}
