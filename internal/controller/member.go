@@ -199,7 +199,9 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 		c.log.WarnContext(ctx, "app does not render", "app", m.name.String(), "revision", p.head.Revision(), "error", err)
 		return nil
 	}
-	c.fleet.Needs(m.name, res.Declaration.DependsOn)
+	for _, n := range c.fleet.Needs(m.name, res.Declaration.DependsOn) {
+		c.appQueue.add(n.Namespace, n.Object())
+	}
 	c.log.InfoContext(ctx, "app rendered", "app", m.name.String(), "revision", p.head.Revision(), "objects", len(res.Objects), "kind", string(res.Kind))
 	return nil
 }

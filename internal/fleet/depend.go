@@ -10,13 +10,23 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/order"
 )
 
-// Needs tells which apps of its environment an app depends on.
-func (f *Fleet) Needs(n app.Name, needs []string) {
+// Needs tells which apps of its environment an app depends on, and returns the apps to wake: all others that depend on any, if that changed. A circle is
+// closed by one app and concerns them all.
+func (f *Fleet) Needs(n app.Name, needs []string) []app.Name {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if m := f.member(n); m != nil {
-		m.needs = needs
+	m := f.member(n)
+	if m == nil || slices.Equal(m.needs, needs) {
+		return nil
 	}
+	m.needs = needs
+	var wake []app.Name
+	for other, o := range f.environment(Of(n)).apps {
+		if other != n && len(o.needs) > 0 {
+			wake = append(wake, other)
+		}
+	}
+	return wake
 }
 
 // Ready tells whether an app is applied and healthy, and returns the apps to wake: those that depend on it, if that changed.

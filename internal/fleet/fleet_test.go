@@ -295,6 +295,18 @@ func TestDepends(t *testing.T) {
 	says("a", "depends on app b, which environment prod does not have")
 }
 
+func TestACircleConcernsAllInIt(t *testing.T) {
+	w := open()
+	w.Found(prod, unbound(), names("a", "b", "c"), nil, nil)
+	w.Needs(name("a"), []string{"b"})
+	if got := w.Needs(name("b"), []string{"a"}); !slices.Equal(got, names("a")) {
+		t.Errorf("the app that closes a circle wakes %v, want the one that it closes it with", got)
+	}
+	if got := w.Needs(name("b"), []string{"a"}); got != nil {
+		t.Errorf("needs that did not change wake %v, want nobody", got)
+	}
+}
+
 func TestApps(t *testing.T) {
 	w := open()
 	w.Found(prod, unbound(), names("b", "a"), nil, names("c"))
