@@ -71,7 +71,7 @@ func TestCluster(t *testing.T) {
 	want{"status -n shop prod/web -o name", 0, `^app.fairlead.dev/prod-web\n$`, `^$`}.check(t, env)
 	want{"status -n shop prod/wbe", 1, `^$`, `there is no environment or app "prod/wbe": did you mean "prod/web"\?`}.check(t, env)
 	want{"status -n shop -A", 2, `^$`, `error: --namespace and --all-namespaces`}.check(t, env)
-	want{"status -n shop --ouput json", 2, `^$`, `unknown flag: --ouput: did you mean --output\?\nRun 'fairlead status --help'`}.check(t, env)
+	want{"status -n shop --outptu json", 2, `^$`, `unknown flag: --outptu: did you mean --output\?\nRun 'fairlead status --help'`}.check(t, env)
 
 	t.Run("json", func(t *testing.T) {
 		_, out, _ := run(t.Context(), env, "status", "-n", "shop", "-o", "json")

@@ -46,7 +46,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return err
 }
 
-var errNotInstalled = errors.New("Fairlead's resources are not installed in this cluster: run 'fairlead install'")
+var errNotInstalled = errors.New("the resources of Fairlead are not installed in this cluster: run 'fairlead install'")
 
 // explain says what to do about errors that every command meets.
 func explain(err error) error {

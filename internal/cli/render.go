@@ -117,8 +117,8 @@ func (o *renderOptions) place() (root, dir string, err error) {
 
 // resolve follows the symlinks on the way to a directory as far as it exists.
 func resolve(dir string) string {
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		return real
+	if followed, err := filepath.EvalSymlinks(dir); err == nil {
+		return followed
 	}
 	parent := filepath.Dir(dir)
 	if parent == dir {
