@@ -63,14 +63,15 @@ func (k *Kinds) Changed() {
 func (k *Kinds) Find(ctx context.Context, gvk object.GVK) (object.Resource, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if r, ok := k.byGVK[gvk]; ok {
+	r, known := k.byGVK[gvk]
+	if known && !k.stale {
 		return r, nil
 	}
 	if k.stale || time.Since(k.asked) > again {
 		if err := k.load(ctx); err != nil {
 			return object.Resource{}, err
 		}
-		if r, ok := k.byGVK[gvk]; ok {
+		if r, known = k.byGVK[gvk]; known {
 			return r, nil
 		}
 	}

@@ -124,9 +124,14 @@ func (w *watch) want(namespaces []string) Status {
 	}
 	st := Status{Synced: true}
 	for _, ns := range namespaces {
+		if sc := w.scopes[ns]; sc != nil && sc.gone {
+			// Said once; who asks again believes that the kind is there again, and so it is looked for again.
+			delete(w.scopes, ns)
+			st.Gone, st.Synced = true, false
+			continue
+		}
 		sc := w.look(ns)
 		st.Synced = st.Synced && sc.synced
-		st.Gone = st.Gone || sc.gone
 		if st.Err == nil {
 			st.Err = sc.err
 		}
@@ -136,7 +141,7 @@ func (w *watch) want(namespaces []string) Status {
 
 // look starts a reflector for one namespace unless it runs. The lock is held.
 func (w *watch) look(namespace string) *scope {
-	if sc := w.scopes[namespace]; sc != nil && !sc.gone {
+	if sc := w.scopes[namespace]; sc != nil {
 		return sc
 	}
 	sc := &scope{}
