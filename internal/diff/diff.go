@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
@@ -71,7 +73,7 @@ func (d *differ) compare(path string, from, to any) {
 	}
 	fm, fromMap := from.(map[string]any)
 	tm, toMap := to.(map[string]any)
-	if fromMap && toMap || fromMap && to == nil || toMap && from == nil {
+	if len(fm)+len(tm) > 0 && (fromMap || from == nil) && (toMap || to == nil) {
 		for _, k := range keysOf(fm, tm) {
 			d.compare(join(path, k), fm[k], tm[k])
 		}
@@ -79,13 +81,37 @@ func (d *differ) compare(path string, from, to any) {
 	}
 	fl, fromNamed := named(from)
 	tl, toNamed := named(to)
-	if fromNamed && toNamed {
+	if fromNamed && toNamed && !d.secret { // a name is a value too
 		for _, k := range keysOf(fl, tl) {
 			d.compare(path+"["+k+"]", fl[k], tl[k])
 		}
+		d.order(path, from.([]any), to.([]any), fl, tl)
 		return
 	}
-	d.changes = append(d.changes, Change{Path: path, From: d.show(path, from), To: d.show(path, to)})
+	was, is := d.show(path, from), d.show(path, to)
+	if was == is && was != hidden { // the number 1 and the text "1"
+		was, is = asJSON(from), asJSON(to)
+	}
+	was, is = focus(was, is)
+	d.changes = append(d.changes, Change{Path: path, From: was, To: is})
+}
+
+// order reports that the items which both lists have come in another order: of init containers, say, it is what they are about.
+func (d *differ) order(path string, from, to []any, fl, tl map[string]any) {
+	names := func(list []any, also map[string]any) []string {
+		var out []string
+		for _, item := range list {
+			name, _ := item.(map[string]any)["name"].(string)
+			if _, both := also[name]; both {
+				out = append(out, name)
+			}
+		}
+		return out
+	}
+	was, is := names(from, tl), names(to, fl)
+	if !slices.Equal(was, is) {
+		d.changes = append(d.changes, Change{Path: path, From: cut("order " + strings.Join(was, ", ")), To: cut("order " + strings.Join(is, ", "))})
+	}
 }
 
 func keysOf(a, b map[string]any) []string {
@@ -133,24 +159,56 @@ func join(path, key string) string {
 // longest is how many bytes of one value a change shows: enough for an image with its digest.
 const longest = 160
 
+// hidden stands for a value of a Secret.
+const hidden = "(secret)"
+
 func (d *differ) show(path string, v any) string {
 	if v == nil {
 		return ""
 	}
 	// All of a Secret is hidden but what names and sorts it: an annotation may repeat its data.
-	if d.secret && path != "type" && path != "immutable" && !strings.HasPrefix(path, "metadata.labels") {
-		return "(secret)"
+	if d.secret && path != "type" && path != "immutable" && path != "metadata.labels" && !strings.HasPrefix(path, "metadata.labels.") && !strings.HasPrefix(path, "metadata.labels[") {
+		return hidden
 	}
-	text, ok := v.(string)
-	if !ok || text == "" || strings.ContainsAny(text, "\n\t") {
-		b, err := json.Marshal(v)
-		if err != nil {
-			return "?"
+	if text, ok := v.(string); ok && text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return text
+	}
+	return asJSON(v)
+}
+
+func asJSON(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(v) != nil {
+		return "?"
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// focus shortens two long values to where they differ first.
+func focus(a, b string) (string, string) {
+	same := 0
+	for same < len(a) && same < len(b) && a[same] == b[same] {
+		same++
+	}
+	const before = 40
+	if from := same - before; max(len(a), len(b)) > longest && from > before {
+		for !utf8.RuneStart(a[from]) {
+			from--
 		}
-		text = string(b)
+		a, b = "…"+a[from:], "…"+b[from:]
 	}
-	if len(text) > longest {
-		return strings.ToValidUTF8(text[:longest], "") + "…"
+	return cut(a), cut(b)
+}
+
+func cut(text string) string {
+	if len(text) <= longest {
+		return text
 	}
-	return text
+	end := longest
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }
