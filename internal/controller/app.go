@@ -112,23 +112,28 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 	d := env.Spec.Destination
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	namespace := strings.NewReplacer("{app}", m.name.App, "{environment}", m.name.Environment).Replace(d.Namespace)
 	s := engine.Subject{
 		Name:            m.name,
 		Identity:        app.Identity{Namespace: m.name.Namespace, ServiceAccount: cmp.Or(d.ServiceAccount, "default")},
-		Namespace:       cmp.Or(namespace, m.name.Namespace),
+		Namespace:       namespaceOf(env, m.name.App),
 		CreateNamespace: d.CreateNamespace,
 		Policy:          policyOf(env),
 		Rules:           m.rules,
 		Lens:            m.lens().Version,
 		Rendered:        m.rendered, Objects: m.objects, Digest: m.digest, Revision: m.wanted.Revision,
-		Approved: obj.Annotations[AnnotationApprove], Round: m.round,
+		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round,
 	}
 	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil
 	if m.broken != nil {
 		s.Blocked = m.broken.Error()
 	}
 	return s
+}
+
+// namespaceOf is where the objects of an app go that name no namespace.
+func namespaceOf(env *v1alpha1.Environment, name string) string {
+	namespace := strings.NewReplacer("{app}", name, "{environment}", env.Name).Replace(env.Spec.Destination.Namespace)
+	return cmp.Or(namespace, env.Namespace)
 }
 
 func policyOf(env *v1alpha1.Environment) app.Policy {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -235,6 +236,7 @@ type finding struct {
 	err    error           // the first problem of the environment as a whole
 
 	revisions map[string]v1alpha1.Revision // by repository and path
+	strays    []place                      // directories that cannot be apps
 }
 
 // revisionOf is the commit that a source was read at.
@@ -298,8 +300,10 @@ func (f *finding) merge(res discover.Result, at []sourceHead) {
 	for _, p := range res.Problems {
 		err := fault.Newf(fault.Invalid, "%s", p)
 		f.err = errors.Join(f.err, err)
-		if _, ok := f.apps[p.Name]; !ok && len(validation.IsDNS1123Label(p.Name)) == 0 {
-			put(p.Name, p.Dir, 0, err)
+		if len(validation.IsDNS1123Label(p.Name)) > 0 {
+			f.strays = append(f.strays, place{dir: p.Dir, head: at[p.Source].head, problem: err})
+		} else if _, ok := f.apps[p.Name]; !ok {
+			put(p.Name, p.Dir, p.Source, err)
 		}
 	}
 }
@@ -322,8 +326,10 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 			continue
 		}
 		m := c.member(n)
-		if len(f.failed) > 0 && (m.source() == "" || f.failed[m.source()]) {
-			all = append(all, n) // its source was not read: that it was not found says nothing
+		// As long as a source cannot be read, that an app was not found says nothing, unless its own source was read: it may be in the one that was not,
+		// since somebody may just have changed the path, and not well.
+		if _, read := f.revisions[m.source()]; len(f.failed) > 0 && !read {
+			all = append(all, n)
 			if m.unread(env, f.err) {
 				unread = append(unread, n)
 			}
@@ -333,6 +339,11 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 		removed = append(removed, n)
 	}
 	c.fleet.Found(e, budgetOf(env), all, changed, removed)
+	strays := make([]fleet.Stray, 0, len(f.strays))
+	for _, p := range f.strays {
+		strays = append(strays, fleet.Stray{Dir: p.dir, Mentions: p.mentions(namespaceOf(env, path.Base(p.dir)))})
+	}
+	c.fleet.Strays(e, strays)
 	for _, n := range unread {
 		// A source that is down must not stop the deletions of all others; what its apps are known to claim stays safe.
 		c.fleet.Broken(n, c.fleet.Round(n), "its source cannot be read", func(k object.Key) bool { _, claimed := c.engine.Claims(n)[k]; return claimed })

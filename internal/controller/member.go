@@ -176,7 +176,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 		return nil
 	}
 	if p.problem != nil {
-		c.fleet.Broken(m.name, round, p.problem.Error(), mentions(p.head.snapshot.Tree, p.dir))
+		c.fleet.Broken(m.name, round, p.problem.Error(), m.mentions())
 		m.take(p, round, render.Result{}, health.Rules{}, "", p.problem)
 		return nil
 	}
@@ -195,7 +195,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	}
 	m.take(p, round, res, rules, ruled(envRules, res.Declaration.Health), err)
 	if err != nil {
-		c.fleet.Broken(m.name, round, err.Error(), mentions(p.head.snapshot.Tree, p.dir))
+		c.fleet.Broken(m.name, round, err.Error(), m.mentions())
 		c.log.WarnContext(ctx, "app does not render", "app", m.name.String(), "revision", p.head.Revision(), "error", err)
 		return nil
 	}
@@ -263,11 +263,13 @@ const (
 func (m *member) mentions() func(object.Key) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return mentions(m.place.head.snapshot.Tree, m.place.dir)
+	return m.place.mentions(namespaceOf(m.env, m.name.App))
 }
 
-// mentions returns a search for the names of objects in the files of a directory that does not render.
-func mentions(tree source.Tree, dir string) func(object.Key) bool {
+// mentions returns a search for objects in the files of a directory that does not render, by their kinds and names, and by their namespaces unless that is
+// the one where its objects go by default.
+func (p place) mentions(namespace string) func(object.Key) bool {
+	tree, dir := p.head.snapshot.Tree, p.dir
 	if tree == nil {
 		return nil
 	}
@@ -293,6 +295,28 @@ func mentions(tree source.Tree, dir string) func(object.Key) bool {
 	})
 	return func(k object.Key) bool {
 		all, whole := text()
-		return !whole || strings.Contains(all, k.Name)
+		if !whole {
+			return true
+		}
+		inside := k.Namespace == "" || k.Namespace == namespace || hasWord(all, k.Namespace)
+		return inside && hasWord(all, k.Name) && strings.Contains(strings.ToLower(all), strings.ToLower(k.Kind))
+	}
+}
+
+// hasWord reports whether a text has a name as a word of its own: not as a part of a longer name.
+func hasWord(text, name string) bool {
+	part := func(b byte) bool {
+		return b == '-' || b == '.' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
+	}
+	for from := 0; ; {
+		i := strings.Index(text[from:], name)
+		if i < 0 {
+			return false
+		}
+		begin, end := from+i, from+i+len(name)
+		if (begin == 0 || !part(text[begin-1])) && (end == len(text) || !part(text[end])) {
+			return true
+		}
+		from = begin + 1
 	}
 }

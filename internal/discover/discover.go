@@ -22,9 +22,10 @@ type Found struct {
 
 // Problem is a directory that matches the pattern but is not used, and why.
 type Problem struct {
-	Name string // of the app that it might be; need not be valid
-	Dir  string
-	Why  string
+	Name   string // of the app that it might be; need not be valid
+	Dir    string
+	Why    string
+	Source int // which of the sources that were merged; 0 before
 }
 
 // String is "dir: why".

@@ -23,7 +23,10 @@ func Merge(sources ...Source) Result {
 			f.Source = i
 			byName[f.Name] = append(byName[f.Name], f)
 		}
-		out.Problems = append(out.Problems, s.Result.Problems...)
+		for _, p := range s.Result.Problems {
+			p.Source = i
+			out.Problems = append(out.Problems, p)
+		}
 		if out.Missing == "" {
 			out.Missing = s.Result.Missing
 		}
@@ -37,7 +40,7 @@ func Merge(sources ...Source) Result {
 		for i, f := range all {
 			other := all[(i+1)%len(all)]
 			why := fmt.Sprintf("%s is the app %s as well%s: rename one", other.Dir, name, from(sources[other.Source].Place))
-			out.Problems = append(out.Problems, Problem{Name: name, Dir: f.Dir, Why: why})
+			out.Problems = append(out.Problems, Problem{Name: name, Dir: f.Dir, Why: why, Source: f.Source})
 		}
 	}
 	slices.SortStableFunc(out.Problems, func(a, b Problem) int { return strings.Compare(a.String(), b.String()) })

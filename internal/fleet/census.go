@@ -29,6 +29,9 @@ func (f *Fleet) Census(of app.Name, keys []object.Key) plan.Census {
 	if c.Waiting == "" {
 		c.Over = f.over(Of(of))
 	}
+	if env := f.environments[Of(of)]; env != nil {
+		c.Budget = fmt.Sprint(env.budget)
+	}
 	return c
 }
 
@@ -46,13 +49,37 @@ func (f *Fleet) elsewhere(of app.Name, k object.Key) (app.Name, bool) {
 // suspect returns why a broken app may want an object. A directory that is being moved while it is broken must not lose its objects.
 func (f *Fleet) suspect(of app.Name, k object.Key) string {
 	why := ""
-	for n, m := range f.broken {
-		if n == of || m.mentions == nil || !m.mentions(k) {
-			continue
-		}
-		text := fmt.Sprintf("app %s cannot be read (%s) and its files mention the object, so it may have moved there: mend that app", n.Object(), clip(m.broken))
+	may := func(text string) {
 		if why == "" || text < why {
 			why = text
+		}
+	}
+	left := 0
+	if m := f.member(of); m != nil && m.removed {
+		left = m.left
+	}
+	for n, m := range f.broken {
+		what := "app " + n.Object() + " cannot be read"
+		if n.Namespace == of.Namespace { // another tenant's mistakes are not shown around
+			what += " (" + clip(m.broken) + ")"
+		}
+		switch {
+		case n == of:
+		case Of(n) == Of(of) && m.arrived == left && len(f.ClaimsOf(n)) == 0:
+			may(what + " and came when this app went, so it may be the same: mend that app")
+		case m.mentions != nil && m.mentions(k):
+			may(what + " and its files mention the object, so it may have moved there: mend that app")
+		}
+	}
+	for e, env := range f.environments {
+		for _, s := range env.strays {
+			what := "directory " + s.Dir + " of environment " + e.Name + " cannot be an app"
+			switch {
+			case e == Of(of) && s.arrived == left:
+				may(what + " and came when this app went, so it may be the same: rename it")
+			case s.Mentions != nil && s.Mentions(k):
+				may(what + " and its files mention the object, so it may have moved there: rename it")
+			}
 		}
 	}
 	return why

@@ -43,6 +43,19 @@ type Fleet struct {
 type environment struct {
 	budget Budget
 	apps   map[app.Name]*member
+	strays []stray
+	finds  int // counts Found
+}
+
+// Stray is a directory that would be an app if it had another name.
+type Stray struct {
+	Dir      string
+	Mentions func(object.Key) bool // whether its files mention an object
+}
+
+type stray struct {
+	Stray
+	arrived int
 }
 
 // member is one app as the fleet knows it.
@@ -52,6 +65,8 @@ type member struct {
 	keys     []object.Key
 	broken   string                // why it could not be read; empty if it could
 	mentions func(object.Key) bool // whether its files mention an object
+	arrived  int                   // in which finding of its environment it appeared
+	left     int                   // and in which it was gone
 	ready    bool
 	needs    []string // the apps that it depends on
 	count    count
@@ -109,10 +124,16 @@ func (f *Fleet) Stale(envs ...Environment) {
 func (f *Fleet) Found(e Environment, budget Budget, apps, changed, removed []app.Name) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.environment(e).budget = budget
+	env := f.environment(e)
+	env.budget = budget
+	env.finds++
 	delete(f.stale, e)
 	for _, n := range apps {
-		f.add(n).removed = false
+		m := f.add(n)
+		m.removed = false
+		if m.arrived == 0 {
+			m.arrived = env.finds
+		}
 	}
 	for _, n := range changed {
 		m := f.add(n)
@@ -122,10 +143,28 @@ func (f *Fleet) Found(e Environment, budget Budget, apps, changed, removed []app
 	}
 	for _, n := range removed {
 		m := f.add(n)
+		if !m.removed {
+			m.left = env.finds
+		}
 		m.removed, m.ready = true, false
 		delete(f.pending, n)
 		f.mend(n, m)
 		f.setKeys(n, m, nil)
+	}
+}
+
+// Strays tells which directories an environment has that cannot be apps. Tell it after Found.
+func (f *Fleet) Strays(e Environment, strays []Stray) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	env := f.environment(e)
+	arrived := map[string]int{}
+	for _, s := range env.strays {
+		arrived[s.Dir] = s.arrived
+	}
+	env.strays = nil
+	for _, s := range strays {
+		env.strays = append(env.strays, stray{s, cmp.Or(arrived[s.Dir], env.finds)})
 	}
 }
 
