@@ -198,6 +198,10 @@ func options(workers int) ctrlcontroller.Options {
 	}
 }
 
+// discoveryLag is how long after the event of a definition the API server certainly shows what it serves: an app that was woken by the event itself may
+// have asked too early.
+const discoveryLag = time.Second
+
 // watchKinds tells the engine when kinds come and go: one watch of the CustomResourceDefinitions' metadata.
 func (c *controller) watchKinds(ctx context.Context, mgr manager.Manager) error {
 	crd := &metav1.PartialObjectMetadata{}
@@ -206,9 +210,14 @@ func (c *controller) watchKinds(ctx context.Context, mgr manager.Manager) error 
 	if err != nil {
 		return fmt.Errorf("watch CustomResourceDefinitions: %w", err)
 	}
-	changed := func() {
+	look := func() {
 		c.cluster.Kinds.Changed()
 		c.wakeWaiting()
+	}
+	later := time.AfterFunc(discoveryLag, look)
+	changed := func() {
+		look()
+		later.Reset(discoveryLag)
 	}
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(_ any, initial bool) {
