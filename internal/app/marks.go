@@ -66,6 +66,8 @@ func PruneOf(o object.Object) Prune {
 	case PruneAlways:
 		return PruneAlways
 	case PruneDefault:
+	default:
+		return PruneConfirm // misspelt: what was meant to protect must not be read as nothing
 	}
 	switch {
 	case option(o, "Prune=confirm"), option(o, "Delete=confirm"):

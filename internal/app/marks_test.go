@@ -1,0 +1,128 @@
+package app_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// annotated is an object with annotations: name, value, name, value.
+func annotated(pairs ...string) object.Object {
+	o := object.New(map[string]any{"kind": "ConfigMap"})
+	for i := 0; i < len(pairs); i += 2 {
+		o = o.With(pairs[i+1], "metadata", "annotations", pairs[i])
+	}
+	return o
+}
+
+const (
+	argo = "argocd.argoproj.io/sync-options"
+	flux = "kustomize.toolkit.fluxcd.io/"
+)
+
+func TestApplyOf(t *testing.T) {
+	for _, x := range []struct {
+		pairs []string
+		is    app.Apply
+	}{
+		{nil, app.ApplyAlways},
+		{[]string{"fairlead.dev/apply", "once"}, app.ApplyOnce},
+		{[]string{"fairlead.dev/apply", "never"}, app.ApplyNever},
+		{[]string{"fairlead.dev/apply", "replace"}, app.ApplyReplace},
+		{[]string{"fairlead.dev/apply", "Once"}, app.ApplyAlways},
+		{[]string{argo, "Prune=false, Force=true"}, app.ApplyReplace},
+		{[]string{argo, "Replace=true"}, app.ApplyAlways}, // a PUT: it deletes nothing
+		{[]string{argo, "Replace=true,Force=true"}, app.ApplyReplace},
+		{[]string{argo, "Force=false"}, app.ApplyAlways},
+		{[]string{flux + "force", "enabled"}, app.ApplyReplace},
+		{[]string{flux + "force", "disabled"}, app.ApplyAlways},
+		{[]string{flux + "ssa", "IfNotPresent"}, app.ApplyOnce},
+		{[]string{flux + "ssa", "Ignore"}, app.ApplyNever},
+		{[]string{flux + "ssa", "Merge"}, app.ApplyAlways},
+		{[]string{flux + "reconcile", "disabled"}, app.ApplyNever},
+		{[]string{"fairlead.dev/apply", "always", argo, "Force=true", flux + "ssa", "Ignore"}, app.ApplyAlways},
+		{[]string{argo, "Force=true", flux + "ssa", "Ignore"}, app.ApplyReplace},
+	} {
+		if got := app.ApplyOf(annotated(x.pairs...)); got != x.is {
+			t.Errorf("%v: %s, want %s", x.pairs, got, x.is)
+		}
+	}
+}
+
+func TestPruneOf(t *testing.T) {
+	for _, x := range []struct {
+		pairs []string
+		is    app.Prune
+	}{
+		{nil, app.PruneDefault},
+		{[]string{"fairlead.dev/prune", "never"}, app.PruneNever},
+		{[]string{"fairlead.dev/prune", "confirm"}, app.PruneConfirm},
+		{[]string{"fairlead.dev/prune", "always"}, app.PruneAlways},
+		{[]string{argo, "Prune=false"}, app.PruneNever},
+		{[]string{argo, "Validate=false , Prune=confirm"}, app.PruneConfirm},
+		{[]string{argo, "Delete=false"}, app.PruneNever},
+		{[]string{argo, "Delete=confirm"}, app.PruneConfirm},
+		{[]string{argo, "NoPrune=false"}, app.PruneDefault},
+		{[]string{flux + "prune", "disabled"}, app.PruneNever},
+		{[]string{"helm.sh/resource-policy", "keep"}, app.PruneNever},
+		{[]string{"fairlead.dev/prune", "always", "helm.sh/resource-policy", "keep"}, app.PruneAlways},
+		{[]string{argo, "Prune=confirm", "helm.sh/resource-policy", "keep"}, app.PruneConfirm},
+	} {
+		if got := app.PruneOf(annotated(x.pairs...)); got != x.is {
+			t.Errorf("%v: %q, want %q", x.pairs, got, x.is)
+		}
+	}
+}
+
+// What nobody understands must not delete: a misspelt protection protects.
+func TestPruneOfMisspelt(t *testing.T) {
+	for _, value := range []string{"Never", "no", "false", "disabled"} {
+		if got := app.PruneOf(annotated("fairlead.dev/prune", value)); got != app.PruneConfirm {
+			t.Errorf("%s: %q, want it held", value, got)
+		}
+	}
+}
+
+func TestIgnoredOf(t *testing.T) {
+	for value, want := range map[string][]string{
+		"":                            nil,
+		"/spec/replicas":              {"/spec/replicas"},
+		" /a/b~1c , ,spec/x,/d,":      {"/a/b~1c", "/d"},
+		"/spec/replicas,/metadata/x ": {"/spec/replicas", "/metadata/x"},
+	} {
+		if got := app.IgnoredOf(annotated(app.AnnotationIgnore, value)); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+	}
+}
+
+func TestIsInteractive(t *testing.T) {
+	p := app.Policy{Interactive: []string{"our-console", "terraform*"}}
+	for manager, want := range map[string]bool{
+		"kubectl": true, "kubectl-edit": true, "kubectl-client-side-apply": true, "kubectl.exe": true, "k9s": true, "Lens": true, "Mozilla": true, "oc": true,
+		"our-console": true, "terraform-provider": true,
+		"": false, "fairlead": false, "kube-controller-manager": false, "helm": false, "argocd-controller": false, "our-console-2": false, "octopus": false,
+		"not-kubectl": false,
+	} {
+		if got := p.IsInteractive(manager); got != want {
+			t.Errorf("%q: %t", manager, got)
+		}
+	}
+	if (app.Policy{}).IsInteractive("our-console") {
+		t.Error("the policy of one environment is that of another")
+	}
+}
+
+func TestMark(t *testing.T) {
+	n := app.Name{Namespace: "shop", Environment: "prod", App: "web"}
+	o := annotated().With("blue", "metadata", "labels", "team")
+	marked := n.Mark(o)
+	if got := app.OwnerOf(marked); got != n.Owner() || got.String() != "shop/prod-web" || marked.Label("team") != "blue" {
+		t.Errorf("%v", got)
+	}
+	if app.OwnerOf(o) != (app.Owner{}) || (app.Owner{}).String() != "" {
+		t.Error("marking changed the object that was given")
+	}
+}
