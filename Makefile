@@ -48,14 +48,18 @@ demo: build ## Show Fairlead at work on a control plane of its own; ARGS=--exit 
 ##@ Change
 .PHONY: test
 test: build ## Run all tests of both modules, those on a real control plane included
-	$(GO) test -timeout 20m ./...
-	cd devcluster && $(GO) test -timeout 20m ./...
+	code=0; \
+	$(GO) test -timeout 20m ./... || code=1; \
+	(cd devcluster && $(GO) test -timeout 20m ./...) || code=1; \
+	exit $$code
 
 .PHONY: lint
 lint: $(GOLANGCI) lint-generated ## Lint both modules; fail if generated files are not current
-	$(GO) vet ./...
-	$(CURDIR)/$(GOLANGCI) run ./...
-	cd devcluster && $(CURDIR)/$(GOLANGCI) run --config ../.golangci.yml ./...
+	code=0; \
+	$(GO) vet ./... || code=1; \
+	$(CURDIR)/$(GOLANGCI) run ./... || code=1; \
+	(cd devcluster && $(CURDIR)/$(GOLANGCI) run --config ../.golangci.yml ./...) || code=1; \
+	exit $$code
 
 .PHONY: lint-generated
 lint-generated: generate
