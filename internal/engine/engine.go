@@ -106,6 +106,8 @@ type Subject struct {
 	Blocked string
 	// Approved is the hold that a person approved, if any.
 	Approved string
+	// Held is the hold that was shown last, if any.
+	Held string
 }
 
 // Result is one executed step.

@@ -30,6 +30,8 @@ type candidate struct {
 	// foreign says that no approval makes the deletion right: a person has to act.
 	foreign bool
 	going   bool // deletion has begun
+	free    bool // it may go whatever the budget says
+	over    bool // it is held for the budget
 }
 
 // unwanted decides about a claimed object that a successful render does not have.
@@ -60,7 +62,10 @@ func (c *computer) unwanted(key object.Key) {
 		c.plan.Waiting = append(c.plan.Waiting, Note{Key: key, Text: "is being deleted" + finalizers(s.Live)})
 	default:
 		reason, foreign := c.reasonToHold(step, s, claim)
-		c.deletes = append(c.deletes, candidate{step: step, reason: reason, foreign: foreign})
+		c.deletes = append(c.deletes, candidate{
+			step: step, reason: reason, foreign: foreign,
+			free: claim.Confirmed || app.PruneOf(s.Live) == app.PruneAlways, over: reason != "" && reason == c.Census.Over,
+		})
 	}
 }
 
@@ -98,13 +103,7 @@ func (c *computer) reasonToHold(step Step, s Sighting, claim app.Claim) (reason 
 
 // settle turns the candidates into deletions and holds, last wave first.
 func (c *computer) settle() {
-	var ids []string
-	for _, d := range c.deletes {
-		if d.reason != "" && !d.foreign {
-			ids = append(ids, d.step.Key.String()+d.step.Live.UID())
-		}
-	}
-	c.plan.HoldID = holdID(ids)
+	c.plan.HoldID = c.holdID()
 	approved := c.plan.HoldID != "" && c.Approved == c.plan.HoldID
 	if approved {
 		c.plan.HoldID = ""
@@ -154,12 +153,39 @@ func (c *computer) settleOne(b *Batch, d candidate, approved bool) {
 	}
 }
 
-// holdID names a set of held deletions: another set has another name, so that approving one never approves another.
-func holdID(ids []string) string {
+// holdID names the set of held deletions: another set has another name, so that approving one never approves another.
+//
+// What is held for the budget stays held although less would be deleted now, since a part of it was approved, or another app's part: what is left is the
+// same set under the same budget, and nobody has approved that.
+func (c *computer) holdID() string {
+	before := slices.Clone(c.deletes)
+	for i, d := range before {
+		if d.reason == "" && !d.free && !d.going {
+			before[i].reason, before[i].over = "its commit deletes more than the environment's budget allows, and only other parts of that were approved", true
+		}
+	}
+	if id := c.holdIDOf(before); id != "" && id == c.Held {
+		c.deletes = before
+	}
+	return c.holdIDOf(c.deletes)
+}
+
+func (c *computer) holdIDOf(deletes []candidate) string {
+	var ids []string
+	over := false
+	for _, d := range deletes {
+		if d.reason != "" && !d.foreign {
+			ids = append(ids, d.step.Key.String()+d.step.Live.UID())
+			over = over || d.over
+		}
+	}
 	if len(ids) == 0 {
 		return ""
 	}
 	slices.Sort(ids)
+	if over {
+		ids = append(ids, "budget "+c.Census.Budget)
+	}
 	sum := sha256.Sum256([]byte(strings.Join(ids, "\n")))
 	return hex.EncodeToString(sum[:5])
 }

@@ -24,6 +24,8 @@ type Input struct {
 	Census Census
 	// Approved is the HoldID that a person approved, if any.
 	Approved string
+	// Held is the HoldID of the plan before this one, as it was shown.
+	Held string
 	// Blocked is why the want may not be applied now (it waits for another app, say). Repairs go on.
 	Blocked string
 }
@@ -89,6 +91,8 @@ type Census struct {
 	Waiting string
 	// Over says that the deletions exceed the environment's budget, and by which rule. Empty: within.
 	Over string
+	// Budget identifies that budget.
+	Budget string
 	// Elsewhere are the keys that another app wants now: they are handed over.
 	Elsewhere map[object.Key]app.Owner
 	// Suspect are the keys that a broken app may want, and why that is thought.
