@@ -58,7 +58,7 @@ func TestValue(t *testing.T) {
 	for range 2 {
 		one = one.Repaired(now)
 	}
-	if two.Until() != (time.Time{}) || one.Until() == (time.Time{}) {
+	if !two.Until().IsZero() || one.Until().IsZero() {
 		t.Errorf("one waits until %s, two until %s", one.Until(), two.Until())
 	}
 }

@@ -36,8 +36,13 @@ func (c Change) String() string {
 
 // served are the fields that the API server writes by itself: they are never a change that somebody wants.
 var served = [][]string{
-	{"metadata", "managedFields"}, {"metadata", "resourceVersion"}, {"metadata", "generation"}, {"metadata", "uid"},
-	{"metadata", "creationTimestamp"}, {"metadata", "selfLink"}, {"status"},
+	{"metadata", "managedFields"},
+	{"metadata", "resourceVersion"},
+	{"metadata", "generation"},
+	{"metadata", "uid"},
+	{"metadata", "creationTimestamp"},
+	{"metadata", "selfLink"},
+	{"status"},
 }
 
 // Between returns the changes from one object to another, in order of their paths. A zero object is absent: every field of

@@ -154,16 +154,16 @@ func FuzzManagedFields(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, live, applied []byte, pointer string) {
 		l, a := fromJSON(live), fromJSON(applied)
-		any := func(string) bool { return true }
+		anybody := func(string) bool { return true }
 		pointers := []string{pointer, "/spec/replicas"}
 		if x, y := fingerprint.Of(l, app.Manager, pointers), fingerprint.Of(l, app.Manager, pointers); x != y {
 			t.Errorf("two prints of one object: %v, %v", x, y)
 		}
-		fingerprint.Blame(a, l, app.Manager, any, pointers)
-		fingerprint.Added(l, app.Manager, any, pointers)
+		fingerprint.Blame(a, l, app.Manager, anybody, pointers)
+		fingerprint.Added(l, app.Manager, anybody, pointers)
 		fingerprint.Scaled(l, app.Policy{}.IsInteractive)
 		fingerprint.Cede(a, l, app.Manager, pointers)
-		fields, ok := fingerprint.Takeover(l, app.Manager, "v1", any, pointers)
+		fields, ok := fingerprint.Takeover(l, app.Manager, "v1", anybody, pointers)
 		if !ok {
 			return
 		}
@@ -171,7 +171,7 @@ func FuzzManagedFields(f *testing.F) {
 		if !fingerprint.Applied(taken, app.Manager) {
 			t.Error("a take-over leaves nothing that is ours")
 		}
-		if again, ok := fingerprint.Takeover(taken, app.Manager, "v1", any, pointers); ok {
+		if again, ok := fingerprint.Takeover(taken, app.Manager, "v1", anybody, pointers); ok {
 			t.Errorf("a take-over leaves something to take over: %v", again)
 		}
 	})
