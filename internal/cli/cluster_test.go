@@ -139,6 +139,7 @@ func TestCluster(t *testing.T) {
 		want{"status prod -n shop --wait --timeout 30s", 0, `1 app: 1 ready\n$`, ``}.check(t, env)
 	})
 	ctl.Stop(t)
+	want{"sync prod -n shop --wait --timeout 1s", 1, `^$`, `not done after 1s: environment prod: waiting .* controller: is it running\?\n$`}.check(t, env)
 	t.Run("install", func(t *testing.T) {
 		for _, crd := range []string{"apps", "environments", "repositories"} {
 			ref := "crd/" + crd + ".fairlead.dev"

@@ -94,7 +94,11 @@ func (o *syncOptions) run(ctx context.Context, w IO) error {
 	})
 	y.progress.done()
 	if errors.Is(err, errTimeout) {
-		return fmt.Errorf("not done after %s: %s", o.timeout, y.progress.last)
+		text := y.progress.last
+		if !y.heard {
+			text += ": is it running?"
+		}
+		return fmt.Errorf("not done after %s: %s", o.timeout, text)
 	}
 	return cmp.Or(err, result)
 }
@@ -107,6 +111,7 @@ type syncing struct {
 	what     selection
 	request  string
 	progress *progress
+	heard    bool // the request was carried out
 }
 
 func (y *syncing) ask(ctx context.Context) error {
@@ -143,9 +148,10 @@ func (y *syncing) look(f *fleet) (done bool, result, err error) {
 		_, err := fmt.Fprintf(y.w.Out, "%s is gone: Git no longer has it, or it was deleted\n", y.title())
 		return true, nil, err
 	case y.handled(s) != y.request:
-		y.progress.say(y.title() + ": waiting for the controller to ask Git and to look at the cluster")
+		y.progress.say(y.title() + ": waiting until Git is asked and the cluster looked at by the controller")
 		return false, nil, nil
 	}
+	y.heard = true
 	for _, r := range f.read(s) {
 		if c := meta.FindStatusCondition(r.Status.Conditions, "Ready"); c != nil && c.Status != "True" {
 			return true, fmt.Errorf("repository %s: %s", r.Name, c.Message), nil
