@@ -168,7 +168,8 @@ func (w *watch) entry(key object.Key) observed.Entry {
 	return w.entries[key]
 }
 
-// put remembers an entry unless a newer one of the same object is there, and reports the change if it came by itself.
+// put remembers an entry unless a newer one of the same object is there, and reports the change if it came by itself, or took the object from another app:
+// that one would never hear of it, since the event that follows brings nothing new.
 func (w *watch) put(key object.Key, e observed.Entry, report bool) {
 	w.mu.Lock()
 	before, known := w.entries[key]
@@ -178,7 +179,7 @@ func (w *watch) put(key object.Key, e observed.Entry, report bool) {
 	}
 	w.entries[key] = e
 	w.mu.Unlock()
-	if report && before != e {
+	if taken := known && before.Owner != e.Owner; before != e && (report || taken) {
 		w.store.o.OnChange(Change{Kind: w.kind, Key: key, Owner: e.Owner, Before: before, After: e})
 	}
 }
