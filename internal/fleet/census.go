@@ -108,7 +108,7 @@ func (f *Fleet) over(e Environment) string {
 			staying++
 		}
 		if m.broken == "" {
-			gone += f.unwanted(n, m, claims)
+			gone += f.unwanted(m, claims)
 		}
 	}
 	switch b := env.budget; {
@@ -133,7 +133,7 @@ type count struct {
 	done    bool
 }
 
-func (f *Fleet) unwanted(n app.Name, m *member, claims app.Claims) int {
+func (f *Fleet) unwanted(m *member, claims app.Claims) int {
 	if c := m.count; c.done && c.version == f.version && same(c.claims, claims) {
 		return c.gone
 	}
