@@ -38,7 +38,7 @@ func TestSourceGone(t *testing.T) {
 		p.synced("prod-web")
 	})
 
-	run("secret", func(t *testing.T, p place) {
+	run("secret", func(_ *testing.T, p place) {
 		p.begin(nil, both, two...)
 		was := p.uids(all...)
 		p.remove("secret/git")
@@ -92,7 +92,7 @@ func TestSourceGone(t *testing.T) {
 		p.kept(was)
 	})
 
-	run("tree", func(t *testing.T, p place) {
+	run("tree", func(_ *testing.T, p place) {
 		p.begin(nil, both, two...)
 		was := p.uids(all...)
 		p.push(gitserver.Clear(), gitserver.Write("README.md", "nothing here"))

@@ -28,7 +28,7 @@ func TestHeld(t *testing.T) {
 	}
 	readme := gitserver.Write("apps/README.md", "the apps")
 
-	run("all", func(t *testing.T, p place) {
+	run("all", func(_ *testing.T, p place) {
 		p.begin(nil, []string{"web", "api"}, readme, write("apps/web", "a", "b"), write("apps/api", "c"))
 		was := p.uids("configmap/a", "configmap/b", "configmap/c")
 		p.push(gitserver.Delete("apps/web"), gitserver.Delete("apps/api"))
@@ -83,7 +83,7 @@ func TestHeld(t *testing.T) {
 	})
 
 	// What one commit deletes is over the budget together: to approve the part of one app must not let the rest slip below it.
-	run("parts", func(t *testing.T, p place) {
+	run("parts", func(_ *testing.T, p place) {
 		set := map[string]any{"sync": map[string]any{"prune": map[string]any{"maxObjects": int64(2)}}}
 		p.begin(set, []string{"web", "api"}, write("apps/web", "a", "b", "e"), write("apps/api", "c", "d", "f"))
 		p.push(gitserver.Delete("apps/web/a.yaml"), gitserver.Delete("apps/web/b.yaml"), gitserver.Delete("apps/api/c.yaml"), gitserver.Delete("apps/api/d.yaml"))
@@ -100,7 +100,7 @@ func TestHeld(t *testing.T) {
 		p.gone("configmap/c", "configmap/d")
 	})
 
-	run("percent", func(t *testing.T, p place) {
+	run("percent", func(_ *testing.T, p place) {
 		var names, refs []string
 		for i := range 14 {
 			names = append(names, fmt.Sprintf("c%02d", i))
@@ -139,7 +139,7 @@ func TestHeld(t *testing.T) {
 		p.synced("prod-web")
 	})
 
-	run("marks", func(t *testing.T, p place) {
+	run("marks", func(_ *testing.T, p place) {
 		file := func(name, prune string) gitserver.Change {
 			return gitserver.Write("apps/web/"+name+".yaml", config(name, annotated("fairlead.dev/prune", prune)))
 		}

@@ -142,11 +142,11 @@ func (r reader) rules(n *yaml.Node) ([]HealthRule, error) {
 
 func (r reader) rule(n *yaml.Node) (HealthRule, error) {
 	var rule HealthRule
-	into := func(field *string, what, example string, max int) func(reader, *yaml.Node) error {
+	into := func(field *string, what, example string, most int) func(reader, *yaml.Node) error {
 		return func(r reader, n *yaml.Node) (err error) {
 			*field, err = r.text(n, what, example)
-			if err == nil && len(*field) > max {
-				err = r.errorf(n, "%s of a health rule is longer than %d bytes", what, max)
+			if err == nil && len(*field) > most {
+				err = r.errorf(n, "%s of a health rule is longer than %d bytes", what, most)
 			}
 			return err
 		}

@@ -55,16 +55,16 @@ func (r reader) unknown(key *yaml.Node, what string, names []string) error {
 	return r.errorf(key, "unknown field %q: %s has the fields %s", clip(key.Value), what, strings.Join(names, ", "))
 }
 
-// list returns the items of a list of at most max items. Null is an empty list.
-func (r reader) list(n *yaml.Node, what, example string, max int) ([]*yaml.Node, error) {
+// list returns the items of a list of at most most items. Null is an empty list.
+func (r reader) list(n *yaml.Node, what, example string, most int) ([]*yaml.Node, error) {
 	n = resolve(n)
 	switch {
 	case isNull(n):
 		return nil, nil
 	case n.Kind != yaml.SequenceNode:
 		return nil, r.errorf(n, "%s is %s: write a list, for example %s", what, shape(n), example)
-	case len(n.Content) > max:
-		return nil, r.errorf(n, "%s has %d entries: at most %d", what, len(n.Content), max)
+	case len(n.Content) > most:
+		return nil, r.errorf(n, "%s has %d entries: at most %d", what, len(n.Content), most)
 	}
 	return n.Content, nil
 }

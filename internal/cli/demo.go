@@ -78,8 +78,8 @@ func janitorCommand(w IO) *cobra.Command {
 func devcluster(named, program string) (string, error) {
 	path := named
 	if path == "" {
-		if real, err := filepath.EvalSymlinks(program); err == nil {
-			program = real
+		if target, err := filepath.EvalSymlinks(program); err == nil {
+			program = target
 		}
 		path = filepath.Join(filepath.Dir(program), "devcluster")
 	}

@@ -38,7 +38,7 @@ func (s *Session) classify(q request, err error) error {
 	st := status.Status()
 	switch {
 	case apierrors.IsForbidden(err):
-		return s.forbidden(q, st, err)
+		return s.forbidden(q, st)
 	case apierrors.IsUnauthorized(err):
 		return fault.New(fault.Denied, fmt.Errorf("the API server does not know Fairlead's credentials: %w", err))
 	case apierrors.IsConflict(err):
@@ -70,7 +70,7 @@ func isNoResource(err error) bool {
 // noRight is how the RBAC authorizer words a refusal; admission plugins use the same status with other words.
 var noRight = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)"`)
 
-func (s *Session) forbidden(q request, st metav1.Status, err error) error {
+func (s *Session) forbidden(q request, st metav1.Status) error {
 	m := noRight.FindStringSubmatch(st.Message)
 	switch {
 	case m == nil && strings.Contains(st.Message, "because it is being terminated"):

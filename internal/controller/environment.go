@@ -72,9 +72,7 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 		c.requestSync(&env, st, asked)
 	}
 	before := st.read
-	if err := c.find(ctx, e, &env, st); err != nil {
-		return reconcile.Result{}, err
-	}
+	c.find(ctx, e, &env, st)
 	if st.read != before && c.isBusy(e) {
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // one status for the commit and for what its apps make of it
 	}
@@ -145,15 +143,15 @@ func (c *controller) requestSync(env *v1alpha1.Environment, st *environment, ask
 }
 
 // find reads the apps of an environment from its sources, if anything changed since they were read last.
-func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
+func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) {
 	c.setWaits(st, true) // before the look, so that a head that comes after it wakes us
 	heads, read, asked := c.heads(ctx, env)
 	if !asked {
-		return nil
+		return
 	}
 	c.setWaits(st, false)
 	if read == st.read {
-		return nil
+		return
 	}
 	began := c.now()
 	found := c.findIn(heads)
@@ -166,7 +164,6 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	c.mu.Unlock()
 	c.adopt(ctx, e, env, st, found)
 	st.read = read
-	return nil
 }
 
 func (c *controller) setWaits(st *environment, waits bool) {

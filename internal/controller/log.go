@@ -20,6 +20,7 @@ func (q quietHandler) Enabled(ctx context.Context, l slog.Level) bool {
 func (q quietHandler) WithAttrs(a []slog.Attr) slog.Handler {
 	return quietHandler{q.Handler.WithAttrs(a)}
 }
+
 func (q quietHandler) WithGroup(g string) slog.Handler { return quietHandler{q.Handler.WithGroup(g)} }
 
 func withPredicate(p predicate.Predicate) builder.ForOption { return builder.WithPredicates(p) }

@@ -143,7 +143,8 @@ func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (
 		return plan.Sighting{}, false // it was judged by other rules
 	}
 	wantSame := want.IsZero() || claim.Want == l.m.placed.hashes[key]
-	if claimed && wantSame && l.asApplied(key, claim, entry) && !(want.IsZero() && l.subject.Rendered) {
+	pruned := want.IsZero() && l.subject.Rendered
+	if claimed && wantSame && !pruned && l.asApplied(key, claim, entry) {
 		return plan.Sighting{State: plan.Current, Health: l.verdict(key, entry.Health)}, true
 	}
 	if a, ok := l.m.asked[key]; ok && a.resourceVersion == entry.ResourceVersion && a.want == l.m.placed.hashes[key] {

@@ -94,8 +94,14 @@ func (e *Engine) placeOne(ctx context.Context, m *memory, p *placed, s Subject, 
 
 // written are the fields that an API server writes. A manifest that was copied from a cluster has them; an apply must not.
 var written = [][]string{
-	{"status"}, {"metadata", "managedFields"}, {"metadata", "resourceVersion"}, {"metadata", "uid"}, {"metadata", "generation"},
-	{"metadata", "creationTimestamp"}, {"metadata", "selfLink"}, {"metadata", "deletionTimestamp"},
+	{"status"},
+	{"metadata", "managedFields"},
+	{"metadata", "resourceVersion"},
+	{"metadata", "uid"},
+	{"metadata", "generation"},
+	{"metadata", "creationTimestamp"},
+	{"metadata", "selfLink"},
+	{"metadata", "deletionTimestamp"},
 }
 
 // clean leaves out what an API server writes by itself. The stringData of a Secret becomes data, as the server would store it: applied as stringData, a

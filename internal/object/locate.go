@@ -117,6 +117,7 @@ func step(n *yaml.Node, path []string) (key, value *yaml.Node, used int) {
 				return item, item, 1
 			}
 		}
+	default:
 	}
 	return nil, nil, 0
 }

@@ -102,8 +102,9 @@ func describe(n *yaml.Node) string {
 			return "nothing"
 		}
 		return "a text or number"
+	default:
+		return "something else"
 	}
-	return "something else"
 }
 
 func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

@@ -43,8 +43,9 @@ func (r *reader) value(n *yaml.Node, depth int) (any, error) {
 			out = append(out, v)
 		}
 		return out, nil
+	default:
+		return r.scalar(n)
 	}
-	return r.scalar(n)
 }
 
 // mapping reads a map: keys as they are written (an unquoted y is the text "y", where YAML 1.1 has true), each once.

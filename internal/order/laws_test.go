@@ -14,9 +14,16 @@ import (
 )
 
 var kinds = []struct{ apiVersion, kind string }{
-	{"v1", "Namespace"}, {"apiextensions.k8s.io/v1", "CustomResourceDefinition"}, {"v1", "Secret"}, {"v1", "ServiceAccount"},
-	{"storage.k8s.io/v1", "StorageClass"}, {"apps/v1", "Deployment"}, {"example.com/v1", "Widget"}, {"v1", "Service"},
-	{"admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"}, {"apiregistration.k8s.io/v1", "APIService"},
+	{"v1", "Namespace"},
+	{"apiextensions.k8s.io/v1", "CustomResourceDefinition"},
+	{"v1", "Secret"},
+	{"v1", "ServiceAccount"},
+	{"storage.k8s.io/v1", "StorageClass"},
+	{"apps/v1", "Deployment"},
+	{"example.com/v1", "Widget"},
+	{"v1", "Service"},
+	{"admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"},
+	{"apiregistration.k8s.io/v1", "APIService"},
 }
 
 func drawObjects(t *rapid.T) []object.Object {
@@ -39,11 +46,11 @@ func TestBatchesLaws(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := print(batches, nil)
+		text := show(batches, nil)
 
 		// The order of the input is irrelevant.
 		again, _ := order.Batches(rapid.Permutation(objs).Draw(t, "shuffled"))
-		if other := print(again, nil); other != text {
+		if other := show(again, nil); other != text {
 			t.Fatalf("input order matters:\n%s\n%s", text, other)
 		}
 

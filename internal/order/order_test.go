@@ -34,7 +34,7 @@ func TestBatches(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := print(order.Batches(objs))
+			got := show(order.Batches(objs))
 			if *update {
 				ar.Files = []txtar.File{ar.Files[0], {Name: "batches", Data: []byte(got)}}
 				if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
@@ -49,7 +49,7 @@ func TestBatches(t *testing.T) {
 	}
 }
 
-func print(batches []order.Batch, err error) string {
+func show(batches []order.Batch, err error) string {
 	if err != nil {
 		return fmt.Sprintf("%s: %v\n", fault.KindOf(err), err)
 	}

@@ -23,10 +23,10 @@ func (v *visitor) config(at place, text string) error {
 	if isDir {
 		return v.base(at, name, true)
 	}
-	return v.configFile(at, name)
+	return v.configFile(name)
 }
 
-func (v *visitor) configFile(at place, name string) error {
+func (v *visitor) configFile(name string) error {
 	data, err := v.files.read(name)
 	if err != nil {
 		return err

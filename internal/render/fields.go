@@ -27,12 +27,12 @@ func (v *visitor) openAPI() error {
 
 func (v *visitor) patches() error {
 	spec := &v.k.spec
-	for i, p := range spec.PatchesStrategicMerge {
+	for i, p := range spec.PatchesStrategicMerge { //nolint:staticcheck // deprecated, but read: people have it
 		if err := v.pathOrPatch(v.k.at("patchesStrategicMerge", i, ""), string(p)); err != nil {
 			return err
 		}
 	}
-	for i, p := range spec.PatchesJson6902 {
+	for i, p := range spec.PatchesJson6902 { //nolint:staticcheck // deprecated, but read: people have it
 		if err := v.patch(v.k.at("patchesJson6902", i, "path"), p.Path, v.k.at("patchesJson6902", i, "patch"), p.Patch); err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ func (v *visitor) resource(at place, p string) error {
 		return v.base(at, name, v.configs)
 	}
 	if v.configs {
-		return v.configFile(at, name)
+		return v.configFile(name)
 	}
 	data, err := v.files.read(name)
 	if err != nil {
@@ -171,18 +171,18 @@ func (v *visitor) find(at place, p string) (name string, isDir bool, err error) 
 	case name == ".." || strings.HasPrefix(name, "../"):
 		return "", false, at.errorf("%s leaves the repository", p)
 	}
-	real, err := v.files.rec.Real(name)
+	target, err := v.files.rec.Real(name)
 	if isAbsent(err) {
 		return "", false, v.missing(at, p, name)
 	}
 	if err != nil {
 		return "", false, at.errorf("%s: %w", p, err)
 	}
-	info, err := v.files.stat(real)
+	info, err := v.files.stat(target)
 	if err != nil {
 		return "", false, err
 	}
-	return real, info.IsDir(), nil
+	return target, info.IsDir(), nil
 }
 
 // missing says that there is no such file, and which one may have been meant.

@@ -222,16 +222,16 @@ func (in Inputs) Digest() string {
 	h := sha256.New()
 	for _, d := range in.dirs {
 		if d.listed {
-			fmt.Fprintf(h, "%q %s\n", d.path, d.id)
+			_, _ = fmt.Fprintf(h, "%q %s\n", d.path, d.id)
 		} else {
-			fmt.Fprintf(h, "%q\n", d.path)
+			_, _ = fmt.Fprintf(h, "%q\n", d.path)
 		}
 		for _, e := range d.inputs {
-			fmt.Fprintf(h, "%c %s %q\n", e.kind, e.id, e.name)
+			_, _ = fmt.Fprintf(h, "%c %s %q\n", e.kind, e.id, e.name)
 		}
 	}
 	if in.broken {
-		fmt.Fprintln(h, "broken")
+		_, _ = fmt.Fprintln(h, "broken")
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -252,6 +252,7 @@ func (in Inputs) String() string {
 				b.WriteString(" absent")
 			case link:
 				b.WriteString(" link")
+			default:
 			}
 			b.WriteByte('\n')
 		}

@@ -178,13 +178,6 @@ func (s *script) explain() {
 	s.ts.Logf("controller:\n%s", w.ctl.Tail(s.namespace, 60))
 }
 
-func noNeg(neg bool) error {
-	if neg {
-		return errors.New("the command cannot be negated")
-	}
-	return nil
-}
-
 // option takes a flag with a value from the front of args: "-n other rest" gives "other".
 func option(args []string, flag, otherwise string) (string, []string) {
 	if len(args) > 1 && args[0] == flag {

@@ -277,7 +277,7 @@ func (s *script) cmdDelete(_ bool, args []string) error {
 }
 
 // cmdMark remembers metrics, requests and the audit log as they are now.
-func (s *script) cmdMark(_ bool, args []string) error {
+func (s *script) cmdMark(bool, []string) error {
 	w, err := s.world()
 	if err != nil {
 		return err

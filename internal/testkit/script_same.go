@@ -64,18 +64,18 @@ func compareObjects(want, live *unstructured.Unstructured) error {
 	owned := &fieldpath.Set{}
 	for _, e := range live.GetManagedFields() {
 		if e.Manager == app.Manager && e.Operation == "Apply" {
-			if err := owned.FromJSON(bytes.NewReader(e.FieldsV1.Raw)); err != nil {
+			if err := owned.FromJSON(bytes.NewReader(e.FieldsV1.GetRawBytes())); err != nil {
 				return err
 			}
 		}
 	}
 	if owned.Empty() {
-		problems = append(problems, errors.New("Fairlead owns nothing of it"))
+		problems = append(problems, errors.New("fairlead owns nothing of it"))
 	}
 	owned.Leaves().Iterate(func(p fieldpath.Path) {
 		text := p.String()
 		if !strings.HasPrefix(text, ".metadata.labels.fairlead.dev/") && !has(want.Object, p) {
-			problems = append(problems, fmt.Errorf("Fairlead owns %s, which is not in Git", text))
+			problems = append(problems, fmt.Errorf("fairlead owns %s, which is not in Git", text))
 		}
 	})
 	return errors.Join(problems...)
