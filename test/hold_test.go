@@ -191,7 +191,7 @@ func TestHeld(t *testing.T) {
 		p.gone("configmap/b", "configmap/c")
 	})
 
-	run("suspended", func(t *testing.T, p place) {
+	run("suspended", func(_ *testing.T, p place) {
 		p.begin(nil, []string{"web", "api"}, write("apps/web", "a", "b"), write("apps/api", "c"))
 		was := p.uids("configmap/a", "configmap/b", "configmap/c")
 		p.suspend("prod", "prod-web", true)
