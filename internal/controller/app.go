@@ -47,7 +47,7 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 		return reconcile.Result{}, err
 	}
 	if ruleErr != nil {
-		return reconcile.Result{}, c.finish(ctx, m, obj, report.Finding{Broken: ruleErr})
+		return reconcile.Result{}, c.finish(ctx, m, obj, report.Finding{Broken: ruleErr, LastHandledSync: obj.Annotations[AnnotationSync]})
 	}
 	if err := c.render(ctx, m, envRules); err != nil {
 		return reconcile.Result{}, err
@@ -167,6 +167,9 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	if out.Unplaced != nil && f.Broken == nil {
 		f.Broken = out.Unplaced
 		c.fleet.Broken(m.name, s.Round, out.Unplaced.Error(), m.mentions())
+	}
+	if f.Waits == "" && strings.HasPrefix(out.Plan.Blocked, "waits") {
+		f.Waits = out.Plan.Blocked
 	}
 	m.locate(&out)
 	if problem := c.identityProblem(ctx, env, out); problem != nil && f.Broken == nil {

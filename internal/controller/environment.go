@@ -310,6 +310,13 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 	var all, changed, removed, unread []app.Name
 	for name, p := range f.apps {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
+		if other, taken := c.taken(n); taken {
+			c.mu.Lock()
+			st.problem = errors.Join(st.problem, fault.Newf(fault.Invalid, "app %s of environment %s and app %s of environment %s would both be App %s: rename one",
+				n.App, n.Environment, other.App, other.Environment, n.Object()))
+			c.mu.Unlock()
+			continue
+		}
 		if len(n.Object()) > 63 {
 			p.problem = fault.Newf(fault.Invalid, "%s: the name %s has more than 63 characters, the most that a label holds: shorten the directory or the environment", p.dir, n.Object())
 		}
@@ -357,6 +364,17 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 	if len(changed) == 0 {
 		c.wakeWaiting()
 	}
+}
+
+// taken returns the app of another environment whose App object has the same name.
+func (c *controller) taken(n app.Name) (app.Name, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.apps[n.Owner()]
+	if m == nil || m.name == n {
+		return app.Name{}, false
+	}
+	return m.name, true
 }
 
 func budgetOf(env *v1alpha1.Environment) fleet.Budget {

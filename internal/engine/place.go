@@ -174,7 +174,7 @@ func (e *Engine) namespaceReady(ctx context.Context, session Session, m *memory,
 		return "", nil
 	}
 	if fault.KindOf(err) == fault.Transient {
-		return err.Error(), nil
+		return "waits: " + err.Error(), nil
 	}
 	var refusal *plan.Refusal
 	if asRefusal(err, &refusal) {
