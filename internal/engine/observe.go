@@ -237,6 +237,9 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 	if live.IsZero() && claimed {
 		s.Applied = l.appliedOf(key)
 		s.Drifted = claim.Print != ""
+		if until := l.m.fights[key].Until(); until.After(l.now) {
+			s.Contested = fmt.Sprintf("somebody keeps deleting it; next try in %s; if it is not to exist, remove it from Git", until.Sub(l.now).Round(time.Second))
+		}
 	}
 	mode := app.ApplyOf(want)
 	switch {
