@@ -224,25 +224,39 @@ func (s *script) cmdEdit(_ bool, args []string) error {
 }
 
 // cmdFight makes an edit again whenever it was undone, until an app is in a phase: fight MANAGER KIND/NAME PATCH JSONPATH VALUE APP PHASE, where the field
-// has the value after the edit.
+// has the value after the edit; or deletes an object again whenever it is there: fight -delete KIND/NAME APP PHASE.
 func (s *script) cmdFight(_ bool, args []string) error {
-	if len(args) != 7 {
-		return errUsage
-	}
 	w, err := s.world()
 	if err != nil {
 		return err
 	}
-	return Wait(s.ctx(), func(ctx context.Context) error {
-		phase, err := w.Objects.Field(ctx, s.namespace, args[5], ".status.phase")
-		if err != nil || phase == args[6] {
+	var hit func(context.Context) error
+	switch {
+	case len(args) == 4 && args[0] == "-delete":
+		hit = func(ctx context.Context) error {
+			if err := w.Objects.Delete(ctx, s.namespace, args[1]); !IsNotFound(err) {
+				return err
+			}
+			return nil
+		}
+	case len(args) == 7:
+		hit = func(ctx context.Context) error {
+			got, err := w.Objects.Field(ctx, s.namespace, args[1], args[3])
+			if err == nil && got != args[4] {
+				err = w.Objects.Patch(ctx, args[0], s.namespace, args[1], s.expand(args[2]), "")
+			}
 			return err
 		}
-		got, err := w.Objects.Field(ctx, s.namespace, args[1], args[3])
-		if err == nil && got != args[4] {
-			err = w.Objects.Patch(ctx, args[0], s.namespace, args[1], s.expand(args[2]), "")
+	default:
+		return errUsage
+	}
+	app, want := args[len(args)-2], args[len(args)-1]
+	return Wait(s.ctx(), func(ctx context.Context) error {
+		phase, err := w.Objects.Field(ctx, s.namespace, app, ".status.phase")
+		if err != nil || phase == want {
+			return err
 		}
-		return errors.Join(err, fmt.Errorf("%s is %s, want %s", args[5], phase, args[6]))
+		return errors.Join(hit(ctx), fmt.Errorf("%s is %s, want %s", app, phase, want))
 	})
 }
 
