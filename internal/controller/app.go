@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,7 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 		return reconcile.Result{}, err
 	}
 	if ruleErr != nil {
+		c.fleet.Broken(m.name, c.fleet.Round(m.name), ruleErr.Error(), m.mentions()) // it is not read; others do not wait for that
 		return reconcile.Result{}, c.finish(ctx, m, obj, report.Finding{Broken: ruleErr, LastHandledSync: obj.Annotations[AnnotationSync]})
 	}
 	if err := c.render(ctx, m, envRules); err != nil {
@@ -261,7 +263,8 @@ func again(out engine.Outcome, f report.Finding, err error) (reconcile.Result, e
 		return reconcile.Result{}, err // back off
 	}
 	refused := len(out.Plan.Refused) > 0 || len(f.Errors) > 0 || out.Plan.Blocked != "" && f.Broken == nil && f.Waits == ""
-	unknown := len(out.Plan.Waiting) > 0 || out.Blind != nil
+	unknown := len(out.Plan.Waiting) > 0 || out.Blind != nil ||
+		slices.ContainsFunc(out.Plan.Held, func(h plan.Held) bool { return app.OwnerOf(h.Step.Live) == app.Owner{} }) // no watch tells what becomes of it
 	next := out.Again
 	if (refused || unknown) && f.Suspended == "" && (next == 0 || next > refusedAgain) {
 		next = refusedAgain
@@ -317,6 +320,10 @@ func isFailed(st v1alpha1.AppStatus) bool {
 // removeApp lets an app go whose objects are all gone.
 func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App, out engine.Outcome) error {
 	c.tell(obj, out, false)
+	if !m.isRemoved() { // it came back meanwhile
+		c.appQueue.add(m.name.Namespace, m.name.Object())
+		return nil
+	}
 	if err := c.engine.Release(ctx, m.name); err != nil {
 		return err
 	}
@@ -325,8 +332,15 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 	}
 	c.mu.Lock()
 	delete(c.apps, m.name.Owner())
+	st := c.envs[fleet.Of(m.name)]
 	c.mu.Unlock()
 	c.fleet.Gone(m.name)
+	if back := m.retire(); back && st != nil { // it came back just now: let its environment find it anew
+		c.mu.Lock()
+		st.again = true
+		c.mu.Unlock()
+	}
+	c.unclash(m.name.Namespace)
 	c.metrics.forget(m.name)
 	c.log.Info("app removed", "app", m.name.String())
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)

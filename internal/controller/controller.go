@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -141,8 +142,8 @@ func (c *controller) preload(ctx context.Context) error {
 func (c *controller) environmentExists(ctx context.Context, e fleet.Environment) (bool, error) {
 	var env v1alpha1.Environment
 	err := c.reader.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: e.Name}, &env)
-	if apierrors.IsNotFound(err) {
-		return false, nil
+	if st := apierrors.APIStatus(nil); apierrors.IsNotFound(err) && errors.As(err, &st) && st.Status().Details != nil && st.Status().Details.Name == e.Name {
+		return false, nil // while an API server starts it may not know the kind at all, which says nothing
 	}
 	if err != nil {
 		return false, fmt.Errorf("read Environment %s/%s: %w", e.Namespace, e.Name, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -38,6 +39,8 @@ type environment struct {
 	ruleErr error
 	read    string // what the apps were last found in: the spec's generation and the commits
 	waits   bool   // a head was not known yet when it was looked for
+	again   bool   // it has to be read again though nothing of that changed
+	clashed bool   // an app was not taken because another environment has one of that name
 	sources []v1alpha1.SourceStatus
 	commit  string
 	problem error
@@ -150,14 +153,19 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 		return
 	}
 	c.setWaits(st, false)
-	if read == st.read {
+	c.mu.Lock()
+	again := st.again
+	st.again = false
+	c.mu.Unlock()
+	if read == st.read && !again {
 		return
 	}
 	began := c.now()
 	found := c.findIn(heads)
+	clashed := c.clash(e, &found)
 	c.metrics.stage("discover", c.now().Sub(began), found.err)
 	c.mu.Lock()
-	st.sources, st.problem, st.commit = found.sources, found.err, ""
+	st.sources, st.problem, st.commit, st.clashed = found.sources, found.err, "", clashed
 	if len(heads) > 0 && heads[0].err == nil {
 		st.commit = heads[0].head.Commit.Short()
 	}
@@ -305,23 +313,60 @@ func (f *finding) merge(res discover.Result, at []sourceHead) {
 	}
 }
 
+// clash leaves out the apps whose App would have the name of another environment's: "eu-web" of "prod" and "web" of "prod-eu" are both prod-eu-web. Who was
+// first stays.
+func (c *controller) clash(e fleet.Environment, f *finding) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clashed := false
+	for _, name := range slices.Sorted(maps.Keys(f.apps)) {
+		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
+		other := c.apps[n.Owner()]
+		if other == nil {
+			c.apps[n.Owner()] = &member{name: n} // taken, before anybody else can
+			continue
+		}
+		if other.name == n {
+			continue
+		}
+		p := f.apps[name]
+		p.problem = fault.Newf(fault.Invalid, "app %s of environment %s and app %s of environment %s would both be App %s: rename one",
+			n.App, n.Environment, other.name.App, other.name.Environment, n.Object())
+		f.err = errors.Join(f.err, p.problem)
+		f.strays = append(f.strays, p)
+		delete(f.apps, name)
+		clashed = true
+	}
+	return clashed
+}
+
+// unclash looks again at the environments that had an app of a name which is free now.
+func (c *controller) unclash(namespace string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e, st := range c.envs {
+		if e.Namespace == namespace && st.clashed {
+			st.again = true
+			c.envQueue.add(e.Namespace, e.Name)
+		}
+	}
+}
+
 // adopt tells the fleet and the apps what was found.
 func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, f finding) {
 	var all, changed, removed, unread []app.Name
 	for name, p := range f.apps {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
-		if other, taken := c.taken(n); taken {
-			c.mu.Lock()
-			st.problem = errors.Join(st.problem, fault.Newf(fault.Invalid, "app %s of environment %s and app %s of environment %s would both be App %s: rename one",
-				n.App, n.Environment, other.App, other.Environment, n.Object()))
-			c.mu.Unlock()
-			continue
-		}
 		if len(n.Object()) > 63 {
 			p.problem = fault.Newf(fault.Invalid, "%s: the name %s has more than 63 characters, the most that a label holds: shorten the directory or the environment", p.dir, n.Object())
 		}
 		all = append(all, n)
-		if c.member(n).found(p, env) {
+		m := c.member(n)
+		fresh := m.found(p, env)
+		if m.isRetired() {
+			fresh = c.member(n).found(p, env)
+		}
+		if fresh {
 			changed = append(changed, n)
 		}
 	}
@@ -330,6 +375,9 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 			continue
 		}
 		m := c.member(n)
+		if m.name != n {
+			continue
+		}
 		// As long as a source cannot be read, that an app was not found says nothing, unless its own source was read: it may be in the one that was not,
 		// since somebody may just have changed the path, and not well.
 		if _, read := f.revisions[m.source()]; len(f.failed) > 0 && !read {
@@ -364,17 +412,6 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 	if len(changed) == 0 {
 		c.wakeWaiting()
 	}
-}
-
-// taken returns the app of another environment whose App object has the same name.
-func (c *controller) taken(n app.Name) (app.Name, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	m := c.apps[n.Owner()]
-	if m == nil || m.name == n {
-		return app.Name{}, false
-	}
-	return m.name, true
 }
 
 func budgetOf(env *v1alpha1.Environment) fleet.Budget {
@@ -445,7 +482,12 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 			left++
 		}
 	}
-	if why, gone := c.identityGone(ctx, env); gone && left > 0 {
+	why, gone := c.identityGone(ctx, env)
+	switch {
+	case left == 0:
+	case env.Spec.Deletion != v1alpha1.DeletionPrune:
+		left = 0 // somebody changed his mind
+	case gone:
 		c.warn(env, "Released", "Delete", fmt.Sprintf("%s: the objects of %d apps are released instead of deleted and go on running", why, left))
 		left = 0
 	}
@@ -454,11 +496,30 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 		for _, n := range names {
 			c.appQueue.add(n.Namespace, n.Object())
 		}
-		return reconcile.Result{RequeueAfter: 2 * time.Second}, nil
+		return reconcile.Result{RequeueAfter: 2 * time.Second}, c.deletionStatus(ctx, e, env, left)
 	}
 	base := env.DeepCopy()
 	controllerutil.RemoveFinalizer(env, finalizer)
 	return reconcile.Result{}, client.IgnoreNotFound(c.client.Patch(ctx, env, client.MergeFrom(base)))
+}
+
+// deletionStatus says what an Environment that is being deleted waits for, and how not to.
+func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, left int) error {
+	st := c.environment(e, env)
+	next := *st.status.DeepCopy()
+	var worst string
+	next.ObservedGeneration = env.Generation
+	next.Apps, worst = c.count(e)
+	message := fmt.Sprintf("is being deleted with the objects of its apps: %d apps have some left; to leave them running, set spec.deletion to Release%s", left, worst)
+	setConditions(&next.Conditions, env.Generation, c.now(), false, next.Apps.Failed+next.Apps.Held > 0, "Deleting", message)
+	if equality.Semantic.DeepEqual(next, st.status) {
+		return nil
+	}
+	if err := c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0); err != nil {
+		return err
+	}
+	st.status = *next.DeepCopy()
+	return nil
 }
 
 // identityGone reports whether the ServiceAccount that would delete an environment's objects is gone, or its namespace is.

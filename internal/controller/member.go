@@ -32,6 +32,7 @@ type member struct {
 	wanted  v1alpha1.Revision
 	pending bool // has to be rendered
 	removed bool
+	retired bool  // it was removed altogether: another member takes its place if it comes back
 	broken  error // why it does not render
 
 	rendered bool // objects are what place says
@@ -121,6 +122,26 @@ func (m *member) isKnown() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.place.repository != "" || m.removed || m.broken != nil
+}
+
+// retire ends the member, and reports whether its directory is back.
+func (m *member) retire() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.retired = true
+	return !m.removed
+}
+
+func (m *member) isRemoved() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.removed
+}
+
+func (m *member) isRetired() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.retired
 }
 
 // source names the source that the app was found in, as findings name those that failed; empty if it is not known.

@@ -39,6 +39,7 @@ type repository struct {
 	polled     time.Time
 	status     v1alpha1.RepositoryStatus
 	known      bool // status was read
+	url        string
 }
 
 // head is what a ref named last.
@@ -95,20 +96,23 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	now := c.now()
 	if repo.Spec.Suspend {
 		c.tellFollowers(r, followers, errSuspended, false)
+		c.heard(req.NamespacedName)
 		return reconcile.Result{}, c.repositoryStatus(ctx, &repo, r, refs, "Suspended", errSuspended)
 	}
 	if wait, due := c.due(r, &repo, refs, now); !due {
 		c.wakeLate(followers)
+		c.heard(req.NamespacedName)
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	c.mu.Lock()
 	asked := r.hooked
-	r.hooked = false // a webhook that arrives from here on asks for another look
+	r.hooked, r.url = false, repo.Spec.URL // a webhook that arrives from here on asks for another look
 	c.mu.Unlock()
 	err = c.poll(ctx, &repo, r, refs, followers)
 	r.generation, r.synced = repo.Generation, repo.Annotations[AnnotationSync]
 	c.schedule(r, &repo, err)
 	c.tellFollowers(r, followers, err, asked)
+	c.heard(req.NamespacedName)
 	c.wakeLate(followers)
 	if err != nil {
 		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", time.Until(r.next).Round(time.Second))
@@ -138,6 +142,7 @@ func (c *controller) dropRepository(ctx context.Context, name types.NamespacedNa
 	r := c.repos[name]
 	delete(c.repos, name)
 	c.mu.Unlock()
+	c.heard(name)
 	if r != nil && r.mirror != nil {
 		c.closeMirror(r.mirror)
 	}
@@ -289,6 +294,9 @@ func (c *controller) advance(ctx context.Context, r *repository, byRef map[sourc
 		if moved {
 			c.fleet.Stale(followers[ref]...)
 		}
+		if moved && known {
+			c.askSiblings(r)
+		}
 		c.mu.Lock()
 		r.heads[ref] = h
 		c.mu.Unlock()
@@ -299,6 +307,28 @@ func (c *controller) advance(ctx context.Context, r *repository, byRef map[sourc
 		}
 	}
 	return nil
+}
+
+// askSiblings lets the other Repositories of the same address be asked too, and deletions wait for their answers: what one environment loses with a commit,
+// one that follows another Repository may have gained with the same commit.
+func (c *controller) askSiblings(r *repository) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, other := range c.repos {
+		if other == r || other.url != r.url || len(other.heads) == 0 || other.err != nil {
+			continue
+		}
+		other.hooked = true
+		c.fleet.Await(name.String())
+		c.repoQueue.add(name.Namespace, name.Name)
+	}
+}
+
+// heard tells that a Repository has answered, or will not.
+func (c *controller) heard(name types.NamespacedName) {
+	if c.fleet.Heard(name.String()) && c.fleet.Idle() {
+		c.wakeWaiting()
+	}
 }
 
 // tellFollowers wakes the environments of a repository when it begins or ends to fail, or when somebody asked for the poll.

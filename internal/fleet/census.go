@@ -30,7 +30,7 @@ func (f *Fleet) Census(of app.Name, keys []object.Key) plan.Census {
 		c.Over = f.over(Of(of))
 	}
 	if env := f.environments[Of(of)]; env != nil {
-		c.Budget = fmt.Sprint(env.budget)
+		c.Budget, c.Ends = fmt.Sprint(env.budget), env.budget.Everything
 	}
 	return c
 }

@@ -37,7 +37,8 @@ type Fleet struct {
 	stale   map[Environment]bool
 	pending map[app.Name]bool
 	broken  map[app.Name]*member
-	version int // counts the changes of wanted
+	awaited map[string]bool // repositories that have to be asked
+	version int             // counts the changes of wanted
 }
 
 type environment struct {
@@ -76,7 +77,7 @@ type member struct {
 func New(claimsOf func(app.Name) app.Claims) *Fleet {
 	return &Fleet{
 		ClaimsOf: claimsOf, environments: map[Environment]*environment{}, wanted: map[object.Key]map[app.Name]bool{},
-		owners: map[app.Owner][]app.Name{}, stale: map[Environment]bool{}, pending: map[app.Name]bool{}, broken: map[app.Name]*member{},
+		owners: map[app.Owner][]app.Name{}, stale: map[Environment]bool{}, pending: map[app.Name]bool{}, broken: map[app.Name]*member{}, awaited: map[string]bool{},
 	}
 }
 
@@ -166,6 +167,22 @@ func (f *Fleet) Strays(e Environment, strays []Stray) {
 	for _, s := range strays {
 		env.strays = append(env.strays, stray{s, cmp.Or(arrived[s.Dir], env.finds)})
 	}
+}
+
+// Await tells that a repository may have something new: until Heard, nothing is deleted anywhere.
+func (f *Fleet) Await(repository string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.awaited[repository] = true
+}
+
+// Heard tells that a repository was asked, and environments are stale if it had something. It reports whether that was waited for.
+func (f *Fleet) Heard(repository string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	was := f.awaited[repository]
+	delete(f.awaited, repository)
+	return was
 }
 
 // Unfound tells that an environment could not be read: its apps are as they were.
@@ -304,6 +321,8 @@ func (f *Fleet) Idle() bool {
 // unread says what has not been read yet, in the same words as long as that does not change much; empty if all has. The lock is held.
 func (f *Fleet) unread() string {
 	switch {
+	case len(f.awaited) > 0:
+		return "waits until all repositories of this address are asked: it may have moved"
 	case len(f.stale) == 1:
 		return "waits until the apps of environment " + one(f.stale).Name + " are found: one of them may want it"
 	case len(f.stale) > 1:

@@ -62,6 +62,11 @@ func (c *computer) unwanted(key object.Key) {
 		c.plan.Waiting = append(c.plan.Waiting, Note{Key: key, Text: "is being deleted" + finalizers(s.Live)})
 	default:
 		reason, foreign := c.reasonToHold(step, s, claim)
+		if foreign && c.Census.Ends {
+			c.plan.Kept = append(c.plan.Kept, Note{Key: key, Text: "left in place: " + reason})
+			delete(c.plan.Claims, key)
+			return
+		}
 		c.deletes = append(c.deletes, candidate{
 			step: step, reason: reason, foreign: foreign,
 			free: claim.Confirmed || app.PruneOf(s.Live) == app.PruneAlways, over: reason != "" && reason == c.Census.Over,

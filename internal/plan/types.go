@@ -91,6 +91,8 @@ type Census struct {
 	Waiting string
 	// Over says that the deletions exceed the environment's budget, and by which rule. Empty: within.
 	Over string
+	// Ends says that the whole environment is being deleted: what is not certainly the app's own is left where it is.
+	Ends bool
 	// Budget identifies that budget.
 	Budget string
 	// Elsewhere are the keys that another app wants now: they are handed over.
