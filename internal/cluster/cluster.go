@@ -15,6 +15,7 @@ import (
 type Cluster struct {
 	Kinds  *Kinds
 	config *rest.Config
+	own    dynamic.Interface // with Fairlead's own rights
 	// OnRequest is told the verb and the plural of each request, for metrics. May be nil.
 	onRequest func(verb, resource string)
 
@@ -36,10 +37,14 @@ func Open(config *rest.Config, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	own, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("prepare client: %w", err)
+	}
 	if o.OnRequest == nil {
 		o.OnRequest = func(string, string) {}
 	}
-	return &Cluster{Kinds: kinds, config: config, onRequest: o.OnRequest, sessions: map[app.Identity]*Session{}}, nil
+	return &Cluster{Kinds: kinds, config: config, own: own, onRequest: o.OnRequest, sessions: map[app.Identity]*Session{}}, nil
 }
 
 // As returns the session that acts as id. Sessions are kept: asking again costs nothing.

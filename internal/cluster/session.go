@@ -69,13 +69,21 @@ func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name s
 	defer cancel()
 	s.cluster.onRequest("get", r.Plural)
 	out, err := s.at(r, namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) && !isNoResource(err) {
+	if apierrors.IsNotFound(err) && !isNoResource(err) || apierrors.IsForbidden(err) && r.Namespaced && s.cluster.lacks(ctx, namespace) {
 		return object.Object{}, nil
 	}
 	if err != nil {
 		return object.Object{}, s.classify(request{verb: "get", resource: r, namespace: namespace}, err)
 	}
 	return object.New(out.Object), nil
+}
+
+// lacks reports whether the cluster certainly has no namespace of that name, asked with Fairlead's own rights: a ServiceAccount loses its rights with the
+// namespace that granted them.
+func (c *Cluster) lacks(ctx context.Context, namespace string) bool {
+	c.onRequest("get", namespaces.Plural)
+	_, err := c.own.Resource(schema.GroupVersionResource{Version: "v1", Resource: namespaces.Plural}).Get(ctx, namespace, metav1.GetOptions{})
+	return apierrors.IsNotFound(err) && !isNoResource(err)
 }
 
 // Delete deletes exactly the object that was observed: another uid or resourceVersion is an error of kind Conflict. It returns once the

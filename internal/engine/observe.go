@@ -305,6 +305,9 @@ func (l *look) refused(s plan.Sighting, want object.Object, err error) (plan.Sig
 	if ns := want.Namespace(); ns != "" && l.m.placed.spaces[ns] && l.seenAbsent(ns) {
 		return plan.Sighting{State: plan.Unknown, Deferred: true, Why: "waits for namespace " + ns}, nil
 	}
+	if want.IsZero() { // nothing is known of it: that it may not be read does not mean that it is gone
+		return plan.Sighting{}, err
+	}
 	copied := *refusal
 	s.Refusal = &copied
 	if s.State == plan.Unknown {

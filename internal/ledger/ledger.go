@@ -98,6 +98,9 @@ func (l *Ledger) Save(ctx context.Context, r app.Record) (string, error) {
 		return r.Version, err
 	}
 	out, err := l.write(ctx, head)
+	if apierrors.IsNotFound(err) && was.resourceVersion != "" {
+		return r.Version, fault.New(fault.Conflict, fmt.Errorf("save ledger of %s: it is gone: %w", r.App, err))
+	}
 	if err != nil {
 		return r.Version, fmt.Errorf("save ledger of %s: %w", r.App, classify(err))
 	}
