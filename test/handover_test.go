@@ -166,7 +166,9 @@ func TestHandOver(t *testing.T) {
 		// The one that was there first goes, and only that.
 		p.push(gitserver.Delete("one/eu-web"))
 		p.gone("configmap/ma")
-		p.phase("prod-eu-web", v1alpha1.PhaseSynced)
+		testkit.Eventually(t, func(ctx context.Context) error {
+			return p.Is(ctx, "apps.fairlead.dev/prod-eu-web", "{.spec.environment} {.status.phase}", "prod-eu Synced")
+		})
 		p.guarded("mb")
 	})
 }

@@ -62,9 +62,9 @@ func (p place) explain() {
 			p.t.Logf("list %s: %v", kind, err)
 		}
 		for _, u := range list {
-			status, _, _ := unstructured.NestedMap(u.Object, "status")
-			delete(status, "drift")
-			p.t.Logf("%s %s: %v", u.GetKind(), u.GetName(), status)
+			phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
+			message, _ := testkit.Field(&u, `{.status.conditions[?(@.type=="Ready")].message}`)
+			p.t.Logf("%s %s: %s: %s", u.GetKind(), u.GetName(), phase, message)
 		}
 	}
 	p.t.Logf("log about %s:\n%s", p.Namespace, p.ctl.Tail(p.Namespace, 40))
