@@ -143,7 +143,10 @@ func crashLook(t *testing.T, plane *testkit.Plane, namespace string) crashEnd {
 type tollgate struct {
 	server *httptest.Server
 
+	proxy http.Handler
+
 	mu     sync.Mutex
+	fault  func(http.ResponseWriter, *http.Request) bool // true: it answered
 	armed  bool
 	ctl    *testkit.Controller
 	at     int
@@ -173,7 +176,11 @@ func newTollgate(t *testing.T, plane *testkit.Plane) *tollgate {
 		FlushInterval: -1,
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
+	g.proxy = proxy
 	g.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f := g.faulty(nil, false); f != nil && f(w, r) {
+			return
+		}
 		fatal := g.fatal(r)
 		if fatal && !g.after {
 			g.kill()
@@ -205,6 +212,16 @@ func (g *tollgate) arm(ctl *testkit.Controller, at int, after bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.armed, g.ctl, g.at, g.after, g.writes, g.killed = true, ctl, at, after, 0, make(chan struct{})
+}
+
+// faulty returns the fault that requests meet now, and sets another one if asked to.
+func (g *tollgate) faulty(f func(http.ResponseWriter, *http.Request) bool, set bool) func(http.ResponseWriter, *http.Request) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if set {
+		g.fault = f
+	}
+	return g.fault
 }
 
 func (g *tollgate) disarm() {
