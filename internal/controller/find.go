@@ -1,0 +1,149 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/discover"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+)
+
+// sourceHead is one source of an environment and what its ref names.
+type sourceHead struct {
+	source v1alpha1.Source
+	head   head
+	err    error // why there is no usable head
+	note   error // why the head may be old
+}
+
+// heads returns what every source names now, and a text that changes when any of it, or the spec, does. It is false if a repository has not been asked yet.
+func (c *controller) heads(ctx context.Context, env *v1alpha1.Environment) ([]sourceHead, string, bool) {
+	out := make([]sourceHead, 0, len(env.Spec.Sources))
+	read := fmt.Sprint(env.Generation)
+	for _, s := range env.Spec.Sources {
+		x, asked := c.headOf(ctx, env.Namespace, s)
+		if !asked {
+			return nil, "", false
+		}
+		out = append(out, x)
+		read += fmt.Sprintf(" %s@%s %v %v", s.Repository, x.head.Commit, x.err, x.note)
+	}
+	return out, read, true
+}
+
+// headOf returns what one source names now; false if its repository has not been asked yet.
+func (c *controller) headOf(ctx context.Context, namespace string, s v1alpha1.Source) (sourceHead, bool) {
+	x := sourceHead{source: s}
+	name := types.NamespacedName{Namespace: namespace, Name: s.Repository}
+	var repo v1alpha1.Repository
+	if err := c.client.Get(ctx, name, &repo); apierrors.IsNotFound(err) {
+		x.err = fault.Newf(fault.Invalid, "Repository %s does not exist: create it, or correct spec.sources", name)
+		return x, true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.repos[name]
+	if r == nil {
+		return x, false
+	}
+	h, ok := r.heads[refOf(s.Ref)]
+	switch {
+	case ok && h.snapshot.Tree != nil:
+		x.head, x.note = h, cmp.Or(h.err, r.err)
+	case ok:
+		x.err = h.err
+	case r.err != nil:
+		x.err = fmt.Errorf("repository %s: %w", s.Repository, r.err)
+	default:
+		return x, false
+	}
+	return x, true
+}
+
+// finding is the apps that were found, and what stands in the way.
+type finding struct {
+	apps    map[string]place // by app name
+	sources []v1alpha1.SourceStatus
+	// failed are the sources that could not be read: their apps stay as they are.
+	failed map[string]bool // by repository and path
+	err    error           // the first problem of the environment as a whole
+
+	revisions map[string]v1alpha1.Revision // by repository and path
+	strays    []place                      // directories that cannot be apps
+}
+
+// revisionOf is the commit that a source was read at.
+func (f finding) revisionOf(source string) v1alpha1.Revision { return f.revisions[source] }
+
+// place is where an app was found; problem is why it cannot be used.
+type place struct {
+	repository, dir, pattern string
+	head                     head
+	problem                  error
+}
+
+func (c *controller) findIn(heads []sourceHead) finding {
+	f := finding{apps: map[string]place{}, failed: map[string]bool{}, revisions: map[string]v1alpha1.Revision{}}
+	var read []discover.Source
+	var at []sourceHead // beside read
+	for _, h := range heads {
+		st := v1alpha1.SourceStatus{Repository: h.source.Repository, Path: h.source.Path}
+		err := h.err
+		if err == nil {
+			st.Revision = h.head.Revision()
+			var res discover.Result
+			if res, err = search(h); err == nil {
+				st.Apps = int32(len(res.Found))
+				f.revisions[h.source.Repository+" "+h.source.Path] = h.head.revision()
+				read = append(read, discover.Source{Place: "repository " + h.source.Repository + ", " + h.source.Path, Result: res})
+				at = append(at, h)
+			}
+		}
+		if err != nil {
+			f.failed[h.source.Repository+" "+h.source.Path] = true
+		}
+		if err = cmp.Or(err, h.note); err != nil {
+			st.Error = clipText(err.Error(), 500)
+			f.err = errors.Join(f.err, err)
+		}
+		f.sources = append(f.sources, st)
+	}
+	f.merge(discover.Merge(read...), at)
+	return f
+}
+
+// search finds the apps of one source. That its directory does not exist is an error: it is more likely a mistake than the end of every app.
+func search(h sourceHead) (discover.Result, error) {
+	res, err := discover.Apps(h.head.snapshot.Tree, h.source.Path)
+	if err == nil && res.Missing != "" {
+		err = fault.Newf(fault.Invalid, "directory %s does not exist in %s: no app is found there, and none is removed", res.Missing, h.head.Revision())
+	}
+	return res, err
+}
+
+// merge notes where each app is. A directory that cannot be used is an app with a problem: that is not the same as no app.
+func (f *finding) merge(res discover.Result, at []sourceHead) {
+	put := func(name, dir string, i int, problem error) {
+		h := at[i]
+		f.apps[name] = place{repository: h.source.Repository, dir: dir, pattern: h.source.Path, head: h.head, problem: problem}
+	}
+	for _, x := range res.Found {
+		put(x.Name, x.Dir, x.Source, nil)
+	}
+	for _, p := range res.Problems {
+		err := fault.Newf(fault.Invalid, "%s", p)
+		f.err = errors.Join(f.err, err)
+		if len(validation.IsDNS1123Label(p.Name)) > 0 {
+			f.strays = append(f.strays, place{dir: p.Dir, head: at[p.Source].head, problem: err})
+		} else if _, ok := f.apps[p.Name]; !ok {
+			put(p.Name, p.Dir, p.Source, err)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+)
+
+// environmentStatus writes where an environment stands, if that changed.
+func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
+	next := *st.status.DeepCopy()
+	c.mu.Lock()
+	if st.asked != "" && c.polledSince(env, st.askedAt) && !c.busy(e) {
+		st.synced, st.asked = st.asked, ""
+	}
+	next.ObservedGeneration, next.LastHandledSync = env.Generation, st.synced
+	next.Commit, next.Sources = st.commit, slices.Clone(st.sources)
+	problem := errors.Join(st.ruleErr, st.problem)
+	c.mu.Unlock()
+	var worst string
+	next.Apps, worst = c.count(e)
+	reason, message := "Ready", fmt.Sprintf("%d of %d apps are ready", next.Apps.Ready, next.Apps.Total)
+	ready := problem == nil && next.Apps.Ready == next.Apps.Total
+	switch {
+	case problem != nil:
+		reason, message = "SourceFailed", clipText(problem.Error(), 700)
+	case env.Spec.Sync.Suspend:
+		reason, message, ready = "Suspended", suspendedText(env), false
+	case !ready:
+		reason, message = "Apps", message+worst
+	}
+	setConditions(&next.Conditions, env.Generation, c.now(), ready, problem != nil && stalled(problem) || next.Apps.Failed+next.Apps.Held > 0, reason, message)
+	if equality.Semantic.DeepEqual(next, st.status) {
+		return nil
+	}
+	if problem != nil && !sameMessage(st.status.Conditions, message) {
+		c.warn(env, reason, "Find", message)
+	}
+	if err := c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0); err != nil {
+		return err
+	}
+	st.status = *next.DeepCopy()
+	return nil
+}
+
+// polledSince reports whether every repository of an environment has been asked since. The lock is held.
+func (c *controller) polledSince(env *v1alpha1.Environment, since time.Time) bool {
+	for _, s := range env.Spec.Sources {
+		r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}]
+		if r != nil && !r.polled.After(since) {
+			return false
+		}
+	}
+	return true
+}
+
+// busy reports whether an app of an environment has something new to look at. The lock is held.
+func (c *controller) busy(e fleet.Environment) bool {
+	for _, m := range c.apps {
+		if fleet.Of(m.name) == e && m.isDirty() {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *controller) isBusy(e fleet.Environment) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.busy(e)
+}
+
+// count counts the apps by how they are, and names the first that is not well.
+func (c *controller) count(e fleet.Environment) (v1alpha1.AppCounts, string) {
+	var n v1alpha1.AppCounts
+	worst := ""
+	for _, name := range c.fleet.Apps(e) {
+		m := c.member(name)
+		st := m.stored()
+		n.Total++
+		ready := isReady(st) && !m.isDirty()
+		switch {
+		case ready:
+			n.Ready++
+		case st.Phase == v1alpha1.PhaseHeld:
+			n.Held++
+		case isFailed(st):
+			n.Failed++
+		}
+		if !ready && worst == "" && st.Reason != "" {
+			worst = "; " + name.App + ": " + st.Reason
+		}
+	}
+	return n, clipText(worst, 400)
+}
+
+func suspendedText(env *v1alpha1.Environment) string {
+	text := "suspended"
+	if by := env.Annotations["fairlead.dev/suspended-by"]; by != "" {
+		text += " by " + by
+	}
+	if why := env.Annotations["fairlead.dev/suspended-because"]; why != "" {
+		text += ": " + why
+	}
+	return clipText(strings.TrimSpace(text), 300)
+}

@@ -1,0 +1,116 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+)
+
+// dropEnvironment forgets an Environment that was deleted, and releases what its apps claim: the objects go on running.
+func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) error {
+	if exists, err := c.environmentExists(ctx, e); err != nil || exists {
+		return err
+	}
+	c.mu.Lock()
+	delete(c.envs, e) // from here on no pass of its apps begins
+	c.mu.Unlock()
+	names := c.fleet.Apps(e)
+	for _, n := range names {
+		if err := c.engine.Release(ctx, n); err != nil {
+			return err
+		}
+		c.metrics.forget(n)
+	}
+	c.fleet.Drop(e)
+	c.mu.Lock()
+	for _, n := range names {
+		delete(c.apps, n.Owner())
+	}
+	c.mu.Unlock()
+	if len(names) > 0 {
+		c.log.InfoContext(ctx, "environment deleted: its objects are released and go on running", "environment", e.Namespace+"/"+e.Name, "apps", len(names))
+	}
+	return nil
+}
+
+// deleteEnvironment prunes an Environment that is being deleted and asked for it, then lets it go.
+func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment) (reconcile.Result, error) {
+	if !controllerutil.ContainsFinalizer(env, finalizer) {
+		return reconcile.Result{}, nil
+	}
+	names := c.known(ctx, e)
+	left := 0
+	for _, n := range names {
+		c.member(n).gone(v1alpha1.Revision{})
+		if len(c.engine.Claims(n)) > 0 {
+			left++
+		}
+	}
+	why, gone := c.identityGone(ctx, env)
+	switch {
+	case left == 0:
+	case env.Spec.Deletion != v1alpha1.DeletionPrune:
+		left = 0 // somebody changed his mind
+	case gone:
+		c.warn(env, "Released", "Delete", fmt.Sprintf("%s: the objects of %d apps are released instead of deleted and go on running", why, left))
+		left = 0
+	}
+	if left > 0 {
+		c.fleet.Found(e, fleet.Budget{MaxObjects: -1, MaxPercent: -1, Everything: true}, nil, nil, names)
+		for _, n := range names {
+			c.appQueue.add(n.Namespace, n.Object())
+		}
+		return reconcile.Result{RequeueAfter: 2 * time.Second}, c.deletionStatus(ctx, e, env, left)
+	}
+	base := env.DeepCopy()
+	controllerutil.RemoveFinalizer(env, finalizer)
+	return reconcile.Result{}, client.IgnoreNotFound(c.client.Patch(ctx, env, client.MergeFrom(base)))
+}
+
+// deletionStatus says what an Environment that is being deleted waits for, and how not to.
+func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, left int) error {
+	st := c.environment(e, env)
+	next := *st.status.DeepCopy()
+	var worst string
+	next.ObservedGeneration = env.Generation
+	next.Apps, worst = c.count(e)
+	message := fmt.Sprintf("is being deleted with the objects of its apps: %d apps have some left; to leave them running, set spec.deletion to Release%s", left, worst)
+	setConditions(&next.Conditions, env.Generation, c.now(), false, next.Apps.Failed+next.Apps.Held > 0, "Deleting", message)
+	if equality.Semantic.DeepEqual(next, st.status) {
+		return nil
+	}
+	if err := c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0); err != nil {
+		return err
+	}
+	st.status = *next.DeepCopy()
+	return nil
+}
+
+// identityGone reports whether the ServiceAccount that would delete an environment's objects is gone, or its namespace is.
+func (c *controller) identityGone(ctx context.Context, env *v1alpha1.Environment) (string, bool) {
+	var sa metav1.PartialObjectMetadata
+	sa.APIVersion, sa.Kind = "v1", "ServiceAccount"
+	name := types.NamespacedName{Namespace: env.Namespace, Name: env.Spec.Destination.ServiceAccount}
+	err := c.reader.Get(ctx, name, &sa)
+	if apierrors.IsNotFound(err) || err == nil && !sa.DeletionTimestamp.IsZero() {
+		return "ServiceAccount " + name.String() + " is gone", true
+	}
+	var ns metav1.PartialObjectMetadata
+	ns.APIVersion, ns.Kind = "v1", "Namespace"
+	err = c.reader.Get(ctx, types.NamespacedName{Name: env.Namespace}, &ns)
+	if apierrors.IsNotFound(err) || err == nil && !ns.DeletionTimestamp.IsZero() {
+		return "namespace " + env.Namespace + " is going", true
+	}
+	return "", false
+}
