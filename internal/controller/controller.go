@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -142,8 +141,9 @@ func (c *controller) preload(ctx context.Context) error {
 func (c *controller) environmentExists(ctx context.Context, e fleet.Environment) (bool, error) {
 	var env v1alpha1.Environment
 	err := c.reader.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: e.Name}, &env)
-	if st := apierrors.APIStatus(nil); apierrors.IsNotFound(err) && errors.As(err, &st) && st.Status().Details != nil && st.Status().Details.Name == e.Name {
-		return false, nil // while an API server starts it may not know the kind at all, which says nothing
+	// While an API server starts it may not know the kind at all, which says nothing of the object.
+	if apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
+		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("read Environment %s/%s: %w", e.Namespace, e.Name, err)

@@ -285,9 +285,16 @@ func budgetOf(env *v1alpha1.Environment) fleet.Budget {
 	return b
 }
 
-// known lists the apps that an environment had: those in memory, and those that an earlier process wrote.
+// known lists the apps that an environment had: those in memory, those that have claims, and those that an earlier process wrote.
 func (c *controller) known(ctx context.Context, e fleet.Environment) []app.Name {
 	names := c.fleet.Apps(e)
+	c.mu.Lock()
+	for _, m := range c.apps {
+		if fleet.Of(m.name) == e && !slices.Contains(names, m.name) && len(c.engine.Claims(m.name)) > 0 {
+			names = append(names, m.name)
+		}
+	}
+	c.mu.Unlock()
 	var apps v1alpha1.AppList
 	if err := c.client.List(ctx, &apps, client.InNamespace(e.Namespace)); err != nil {
 		return names

@@ -8,7 +8,7 @@ import (
 )
 
 // Deadline is how long anything is waited for: far longer than it ever takes on a machine that works.
-const Deadline = 30 * time.Second
+const Deadline = 2 * time.Minute
 
 // pause is how long to wait before looking again.
 const pause = 25 * time.Millisecond
