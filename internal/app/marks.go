@@ -1,10 +1,80 @@
 package app
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/nearest"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
+
+// prefix begins every label and annotation that Fairlead gives meaning to.
+const prefix = "fairlead.dev/"
+
+// choices are the values of the annotations that take one of a few words; nil: CheckMarks does not know better than who reads it.
+var choices = map[string][]string{
+	AnnotationWave:   nil,
+	AnnotationPrune:  {string(PruneAlways), string(PruneConfirm), string(PruneNever)},
+	AnnotationApply:  {string(ApplyAlways), string(ApplyNever), string(ApplyOnce), string(ApplyReplace)},
+	AnnotationIgnore: nil,
+}
+
+// CheckMarks refuses a rendered object with a misspelt annotation of Fairlead's: what was meant to protect must not be read as nothing. The error has kind
+// fault.Invalid and names the object and what was probably meant. Fairlead's own kinds carry other annotations and are not looked at.
+func CheckMarks(o object.Object) error {
+	annotations, _ := o.At("metadata", "annotations").(map[string]any)
+	if o.Key().Group == "fairlead.dev" {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(annotations)) {
+		if !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		problem := misspelt(name, o.Annotation(name))
+		if problem == "" {
+			continue
+		}
+		where := o.String()
+		if at := o.Origin().String(); at != "" {
+			where = at + ": " + where
+		}
+		return fault.Newf(fault.Invalid, "%s: annotation %s", where, problem)
+	}
+	return nil
+}
+
+// misspelt says what is wrong with an annotation of Fairlead's; empty if nothing is.
+func misspelt(name, value string) string {
+	words, known := choices[name]
+	switch {
+	case !known:
+		return name + " is not known" + meant(name)
+	case words != nil && !slices.Contains(words, value):
+		return fmt.Sprintf("%s is %.40q: it takes one of %s", name, value, strings.Join(words, ", "))
+	case name == AnnotationIgnore:
+		for _, p := range strings.Split(value, ",") {
+			if p = strings.TrimSpace(p); !strings.HasPrefix(p, "/") {
+				return fmt.Sprintf("%s has %.80q: write JSON pointers separated by commas, for example /spec/replicas", name, p)
+			}
+		}
+	}
+	return ""
+}
+
+// meant is what was probably meant by an annotation that is not known. What all names begin with says nothing of how near they are.
+func meant(name string) string {
+	var known []string
+	for n := range choices {
+		known = append(known, strings.TrimPrefix(n, prefix))
+	}
+	if near, ok := nearest.Of(strings.TrimPrefix(name, prefix), known); ok {
+		return fmt.Sprintf(": did you mean %s%s?", prefix, near)
+	}
+	return ""
+}
 
 // Apply says how an object is applied.
 type Apply string

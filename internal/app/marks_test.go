@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
@@ -48,6 +50,34 @@ func TestApplyOf(t *testing.T) {
 		if got := app.ApplyOf(annotated(x.pairs...)); got != x.is {
 			t.Errorf("%v: %s, want %s", x.pairs, got, x.is)
 		}
+	}
+}
+
+func TestCheckMarks(t *testing.T) {
+	for _, x := range []struct{ name, value, err string }{
+		{"fairlead.dev/apply", "once", ""},
+		{"fairlead.dev/apply", "onec", `ConfigMap x: annotation fairlead.dev/apply is "onec": it takes one of always, never, once, replace`},
+		{"fairlead.dev/apply", "Once", `ConfigMap x: annotation fairlead.dev/apply is "Once": it takes one of always, never, once, replace`},
+		{"fairlead.dev/apply", "", `ConfigMap x: annotation fairlead.dev/apply is "": it takes one of always, never, once, replace`},
+		{"fairlead.dev/prune", "disabled", `ConfigMap x: annotation fairlead.dev/prune is "disabled": it takes one of always, confirm, never`},
+		{"fairlead.dev/ignore", "/spec/replicas, /data/a", ""},
+		{"fairlead.dev/ignore", "/spec/replicas,spec.replicas", `ConfigMap x: annotation fairlead.dev/ignore has "spec.replicas": write JSON pointers separated by commas, for example /spec/replicas`},
+		{"fairlead.dev/wave", "7", ""},
+		{"fairlead.dev/prnue", "never", `ConfigMap x: annotation fairlead.dev/prnue is not known: did you mean fairlead.dev/prune?`},
+		{"fairlead.dev/x", "never", `ConfigMap x: annotation fairlead.dev/x is not known`},
+		{"example.com/prune", "x", ""},
+	} {
+		err := app.CheckMarks(annotated(x.name, x.value).With("x", "metadata", "name"))
+		if got := fmt.Sprint(err); err == nil && x.err != "" || err != nil && got != x.err {
+			t.Errorf("%s=%s: %v, want %s", x.name, x.value, err, x.err)
+		}
+		if err != nil && fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s=%s: of kind %v", x.name, x.value, fault.KindOf(err))
+		}
+	}
+	own := annotated("fairlead.dev/suspended-by", "ann").With("fairlead.dev/v1alpha1", "apiVersion").With("Environment", "kind")
+	if err := app.CheckMarks(own); err != nil {
+		t.Error(err)
 	}
 }
 

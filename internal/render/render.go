@@ -128,6 +128,11 @@ func (r *renderer) check(objs []object.Object) error {
 	if len(objs) > limits.Objects {
 		return fault.Newf(fault.Invalid, "%s: renders to more than %d objects: split the app", r.dir, limits.Objects)
 	}
+	for _, o := range objs {
+		if err := app.CheckMarks(o); err != nil {
+			return err
+		}
+	}
 	if _, err := object.NewSet(objs...); err != nil {
 		return fault.New(fault.Invalid, fmt.Errorf("%s: %w", r.dir, err))
 	}
