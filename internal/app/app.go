@@ -94,6 +94,8 @@ type Claim struct {
 	Want string
 	// Print is the fingerprint that the apply left, empty until then.
 	Print string
+	// Ended is the health of an object that has done its work and may be gone since then: see health.Ended. Empty for every other.
+	Ended string
 	// Confirmed says that a person approved the deletion of this object.
 	Confirmed bool
 	// Wave is the wave that the object was applied in: deletions go the other way.

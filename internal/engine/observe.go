@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,8 +145,12 @@ func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (
 	}
 	wantSame := want.IsZero() || claim.Want == l.m.placed.hashes[key]
 	pruned := want.IsZero() && l.subject.Rendered
+	ended := cmp.Or(entry.Ended, health.Status(claim.Ended))
+	if ended != "" && (entry.IsZero() || entry.Deleting) && claimed && wantSame && !pruned {
+		return plan.Sighting{State: plan.Absent, Ended: ended, Health: outlived(ended)}, true
+	}
 	if claimed && wantSame && !pruned && l.asApplied(key, claim, entry) {
-		return plan.Sighting{State: plan.Current, Health: l.verdict(key, entry.Health)}, true
+		return plan.Sighting{State: plan.Current, Health: l.verdict(key, entry.Health), Ended: ended}, true
 	}
 	if a, ok := l.m.asked[key]; ok && a.resourceVersion == entry.ResourceVersion && a.want == l.m.placed.hashes[key] {
 		s := a.sighting
@@ -153,6 +158,14 @@ func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (
 		return s, true
 	}
 	return plan.Sighting{}, false
+}
+
+// outlived is the verdict on an object that ended and was removed.
+func outlived(ended health.Status) health.Verdict {
+	if ended == health.Healthy {
+		return health.Verdict{Status: ended, Message: "completed; its time to live is over"}
+	}
+	return health.Verdict{Status: ended, Message: "failed, and its time to live is over: change it in Git to run it again"}
 }
 
 // asApplied reports whether an object is just as its last apply left it.

@@ -204,7 +204,7 @@ func (l *look) health() map[object.Key]health.Verdict {
 		}
 		_, wanted := l.m.placed.objects[key]
 		switch {
-		case s.State == plan.Current || s.State == plan.Present:
+		case s.State == plan.Current || s.Ended != "" || s.State == plan.Present:
 			out[key] = s.Health
 		case s.State == plan.Absent && (wanted || !l.subject.Rendered):
 			out[key] = health.Verdict{Status: health.Missing, Message: "does not exist"}

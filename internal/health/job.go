@@ -28,6 +28,21 @@ func job(o object.Object) Verdict {
 	return v
 }
 
+// Ended is what became of an object that has done its work and is removed by the cluster itself, a finished Job with a time to live: Healthy or Degraded.
+// That it is gone then is neither drift nor a reason to run it again. It is empty for every other object.
+func Ended(o object.Object) Status {
+	if o.Key().GroupKind() != (object.GroupKind{Group: "batch", Kind: "Job"}) || o.At("spec", "ttlSecondsAfterFinished") == nil {
+		return ""
+	}
+	switch kind, _ := conditionsOf(o).firstTrue("Complete", "Failed"); kind {
+	case "Complete":
+		return Healthy
+	case "Failed":
+		return Degraded
+	}
+	return ""
+}
+
 // cronJob says nothing of its Jobs: one run that failed is no fault of the declaration.
 func cronJob(o object.Object) Verdict {
 	if suspended, _ := o.At("spec", "suspend").(bool); suspended {

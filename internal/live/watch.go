@@ -179,7 +179,7 @@ func (w *watch) put(key object.Key, e observed.Entry, report bool) {
 	}
 	w.entries[key] = e
 	w.mu.Unlock()
-	if taken := known && before.Owner != e.Owner; before != e && (report || taken) {
+	if taken := !before.IsZero() && before.Owner != e.Owner; before != e && (report || taken) {
 		w.store.o.OnChange(Change{Kind: w.kind, Key: key, Owner: e.Owner, Before: before, After: e})
 	}
 }
@@ -188,13 +188,16 @@ func (w *watch) put(key object.Key, e observed.Entry, report bool) {
 func (w *watch) drop(key object.Key, resourceVersion string) {
 	w.mu.Lock()
 	before, known := w.entries[key]
-	if !known || resourceVersion != "" && observed.Older(resourceVersion, before.ResourceVersion) {
+	if !known || before.IsZero() || resourceVersion != "" && observed.Older(resourceVersion, before.ResourceVersion) {
 		w.mu.Unlock()
 		return
 	}
-	delete(w.entries, key)
+	after := before.Gone()
+	if w.entries[key] = after; after.Ended == "" {
+		delete(w.entries, key)
+	}
 	w.mu.Unlock()
-	w.store.o.OnChange(Change{Kind: w.kind, Key: key, Owner: before.Owner, Before: before})
+	w.store.o.OnChange(Change{Kind: w.kind, Key: key, Owner: before.Owner, Before: before, After: after})
 }
 
 // replace takes the whole list of a scope, read at resourceVersion: what is not in it has left.

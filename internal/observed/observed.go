@@ -25,6 +25,8 @@ type Entry struct {
 	Scaled   bool
 	Deleting bool
 	Health   health.Verdict
+	// Ended is health.Ended. The entry of an object that was removed after it ended IsZero and has Ended still.
+	Ended health.Status
 	// Lens is the version of the lens that the object was looked at with.
 	Lens string
 	// Scales is what a HorizontalPodAutoscaler scales; zero for every other kind.
@@ -33,6 +35,14 @@ type Entry struct {
 
 // IsZero reports whether the object is absent.
 func (e Entry) IsZero() bool { return e.UID == "" }
+
+// Gone is the entry of the object after it left the cluster.
+func (e Entry) Gone() Entry {
+	if e.Ended == "" {
+		return Entry{}
+	}
+	return Entry{ResourceVersion: e.ResourceVersion, Ended: e.Ended}
+}
 
 // Lens is how an object is looked at: what does not follow from the object itself.
 type Lens struct {
@@ -57,6 +67,7 @@ func Of(live object.Object, lens Lens) Entry {
 		Scaled:          fingerprint.Scaled(live, lens.Policy.IsInteractive),
 		Deleting:        live.Deleting(),
 		Health:          lens.Rules.Assess(live),
+		Ended:           health.Ended(live),
 		Lens:            lens.Version,
 		Scales:          ScaledBy(live),
 	}

@@ -63,6 +63,28 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// A finished Job with a time to live leaves the word that it ended; nothing else leaves anything.
+func TestGone(t *testing.T) {
+	job := one(t, "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, namespace: shop, uid: u-1, resourceVersion: \"7\"}\n"+
+		"spec: {ttlSecondsAfterFinished: 0}\nstatus: {conditions: [{type: Complete, status: \"True\"}]}\n")
+	e := observed.Of(job, observed.Lens{}).Gone()
+	want := observed.Entry{ResourceVersion: "7", Ended: health.Healthy}
+	if diff := cmp.Diff(want, e); diff != "" || !e.IsZero() {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	failed := job.With([]any{map[string]any{"type": "Failed", "status": "True"}}, "status", "conditions").With("2026-03-03T10:00:00Z", "metadata", "deletionTimestamp")
+	if e := observed.Of(failed, observed.Lens{}); e.Ended != health.Degraded {
+		t.Errorf("a failed Job: %+v", e)
+	}
+	for name, o := range map[string]object.Object{
+		"no time to live": job.With(map[string]any{}, "spec"), "not finished": job.With(map[string]any{}, "status"), "another kind": one(t, live), "absent": {},
+	} {
+		if e := observed.Of(o, observed.Lens{}).Gone(); e != (observed.Entry{}) {
+			t.Errorf("%s leaves %+v", name, e)
+		}
+	}
+}
+
 func TestScaledBy(t *testing.T) {
 	const hpa = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web, namespace: shop}\n" +
 		"spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}\n"

@@ -111,6 +111,10 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 		c.claim(step)
 		b.Pending++
 		unsettled(s.Why)
+	case s.Ended != "" && claim.Want == step.Object.Hash():
+		claim.Ended = string(s.Ended)
+		c.plan.Claims[step.Key] = claim
+		c.judge(b, step.Key, s)
 	case s.State == Current && claim.Want == step.Object.Hash():
 		c.judge(b, step.Key, s)
 	case s.State == Absent && claimed && claim.Want == step.Object.Hash():

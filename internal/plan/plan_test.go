@@ -84,6 +84,7 @@ type sighting struct {
 	Drift     *struct{ By, Fields string }
 	Added     bool
 	Health    string
+	Ended     health.Status
 	Contested string
 	Rival     string
 }
@@ -169,7 +170,7 @@ func (x sighting) claim(k object.Key, objs map[string]map[object.Key]object.Obje
 }
 
 func (x sighting) sight(k object.Key, objs map[string]map[object.Key]object.Object) plan.Sighting {
-	s := plan.Sighting{State: plan.Absent, Refusal: x.Refused, Contested: x.Contested, Rival: ownerOf(x.Rival)}
+	s := plan.Sighting{State: plan.Absent, Refusal: x.Refused, Contested: x.Contested, Rival: ownerOf(x.Rival), Ended: x.Ended}
 	if live, ok := objs["live.yaml"][k]; ok {
 		s.State, s.Live = plan.Present, x.live(live)
 		s.Predicted = applied(merged(s.Live, objs["want.yaml"][k]), app.Manager)
@@ -274,6 +275,8 @@ func describe(in plan.Input, p plan.Plan) string {
 			changes = append(changes, "+ "+k.String())
 		case p.Claims[k].Confirmed != was.Confirmed:
 			changes = append(changes, fmt.Sprintf("confirmed %t %s", p.Claims[k].Confirmed, k))
+		case p.Claims[k].Ended != was.Ended:
+			changes = append(changes, fmt.Sprintf("ended %s %s", p.Claims[k].Ended, k))
 		}
 	}
 	for _, k := range in.Claims.Keys() {

@@ -65,6 +65,8 @@ type Sighting struct {
 	Applied object.Object
 	// Health is the verdict on the live object.
 	Health health.Verdict
+	// Ended is the health of an object that has done its work and is removed by the cluster itself, or was: see health.Ended.
+	Ended health.Status
 	// Contested is why a drifted object is left alone for now: somebody keeps changing it back. Empty: it is not.
 	Contested string
 	// Rival is the app that owns the live object, if that is another one which still exists and wants it.
