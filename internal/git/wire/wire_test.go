@@ -3,9 +3,13 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -155,15 +159,50 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
+// FuzzPacket: the packets are the bytes that came, one behind the other, and the error says what stopped it.
 func FuzzPacket(f *testing.F) {
-	f.Add([]byte("0006a\n0000"))
-	f.Add([]byte("0008ERR x"))
-	f.Fuzz(func(_ *testing.T, data []byte) {
-		r := reader(data)
+	for _, s := range []string{"", "0006a\n0000", "0008ERR x", "000fERR \x1b[1m\xff\n", "0004000100020008A\x00\n\xff000A123456", "0003", "fff0", "fff1", "00", "0009abc", "<html>"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, rest := reader(data), data
 		for {
-			if _, _, err := r.Next(); err != nil {
+			kind, payload, err := r.Next()
+			if err != nil {
+				if !stops(rest, err) {
+					t.Fatalf("%.100q: %v", rest, err)
+				}
 				return
 			}
+			packet := fmt.Appendf(nil, "%04x%s", len(payload)+4, payload)
+			if kind != Data {
+				packet = fmt.Appendf(nil, "%04x", kind-Flush)
+			}
+			n := len(packet)
+			if len(rest) < n || !strings.EqualFold(string(rest[:4]), string(packet[:4])) || string(rest[4:n]) != string(packet[4:]) {
+				t.Fatalf("%.100q is read as %.100q", rest, packet)
+			}
+			rest = rest[n:]
 		}
 	})
+}
+
+// stops says whether err is what the first packet of rest deserves.
+func stops(rest []byte, err error) bool {
+	if len(rest) < 4 {
+		return errors.Is(err, io.EOF) && len(rest) == 0 || errors.Is(err, io.ErrUnexpectedEOF) && len(rest) > 0
+	}
+	size, hex := strconv.ParseUint(string(rest[:4]), 16, 16)
+	var said *ServerError
+	switch {
+	case hex != nil:
+		return errors.Is(err, ErrNotGit)
+	case size == 3 || size > maxPacket:
+		return strings.Contains(err.Error(), "out of bounds")
+	case size > uint64(len(rest)):
+		return errors.Is(err, io.ErrUnexpectedEOF)
+	case strings.HasPrefix(string(rest[4:size]), "ERR "):
+		return errors.As(err, &said) && utf8.RuneCountInString(said.Text) <= 301 && !strings.ContainsFunc(said.Text, unicode.IsControl)
+	}
+	return false
 }
