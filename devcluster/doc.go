@@ -17,5 +17,6 @@
 // It runs on Linux only, whose kernel ends the children when the parent is killed.
 //
 // To move to another Kubernetes: change the version of k8s.io/kubernetes, of every k8s.io module required
-// and of every replacement in go.mod, "go mod tidy", and the version in the build command.
+// and of every replacement in go.mod, then run "go mod tidy". The Makefile reads there which version
+// the API server is to report.
 package main
