@@ -66,6 +66,7 @@ gen:          any cli
 
 # Tests alone.
 testkit:           any install
+golden:            std system github.com/rogpeppe/go-internal
 source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 `
 
@@ -82,7 +83,7 @@ var groups = map[string][]string{
 
 var outside = []string{"os", "os/exec", "net", "net/http", "log/slog"}
 
-var waysIn = []string{"cli", "controller", "demo", "install", "gen", "testkit"}
+var waysIn = []string{"cli", "controller", "demo", "install", "gen", "testkit", "golden"}
 
 // pkg is what `go list` says of a package.
 type pkg struct {

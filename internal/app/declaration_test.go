@@ -1,10 +1,7 @@
 package app_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,42 +10,20 @@ import (
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the expectations")
 
 // A file holds pairs: NAME.yaml, and NAME.want with the declaration as text or the error.
 func TestParseDeclaration(t *testing.T) {
-	files, err := filepath.Glob("testdata/declaration/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no test files", err)
-	}
-	for _, file := range files {
-		ar, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, out := map[string]string{}, &txtar.Archive{Comment: ar.Comment}
+	golden.Run(t, "testdata/declaration/*.txtar", func(_ *testing.T, ar *txtar.Archive) {
+		var pairs []txtar.File
 		for _, f := range ar.Files {
-			want[f.Name] = string(f.Data)
-		}
-		for _, f := range ar.Files {
-			name, ok := strings.CutSuffix(f.Name, ".yaml")
-			if !ok {
-				continue
-			}
-			got := describe(f.Data)
-			out.Files = append(out.Files, f, txtar.File{Name: name + ".want", Data: []byte(got)})
-			if diff := cmp.Diff(want[name+".want"], got); diff != "" && !*update {
-				t.Errorf("%s: %s: -want +got\n%s", file, name, diff)
+			if name, ok := strings.CutSuffix(f.Name, ".yaml"); ok {
+				pairs = append(pairs, f, txtar.File{Name: name + ".want", Data: []byte(describe(f.Data))})
 			}
 		}
-		if *update {
-			if err := os.WriteFile(file, txtar.Format(out), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+		ar.Files = pairs
+	})
 }
 
 func describe(data []byte) string {
@@ -65,12 +40,7 @@ func describe(data []byte) string {
 }
 
 func FuzzParseDeclaration(f *testing.F) {
-	files, _ := filepath.Glob("testdata/declaration/*.txtar")
-	for _, file := range files {
-		ar, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, ar := range golden.All(f, "testdata/declaration/*.txtar") {
 		for _, part := range ar.Files {
 			f.Add(part.Data)
 		}

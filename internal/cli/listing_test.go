@@ -2,21 +2,16 @@ package cli
 
 import (
 	"bytes"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	"sigs.k8s.io/yaml"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 
 // forms are the ways in which a listing is shown, by the name of the expectation.
 var forms = map[string]listing{
@@ -29,21 +24,9 @@ var forms = map[string]listing{
 
 // TestListing runs testdata/listing/*.txtar.
 func TestListing(t *testing.T) {
-	files, err := filepath.Glob("testdata/listing/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, file := range files {
-		a, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := parse(t, a.Files[0].Data)
-		want, got := map[string]string{}, map[string]string{}
-		for _, f := range a.Files[1:] {
-			want[f.Name] = string(f.Data)
-		}
-		a.Files = a.Files[:1]
+	golden.Run(t, "testdata/listing/*.txtar", func(t *testing.T, ar *txtar.Archive) {
+		s := parse(t, ar.Files[0].Data)
+		ar.Files = ar.Files[:1]
 		for _, name := range []string{"want/plain", "want/wide", "want/namespaces", "want/narrow", "want/coloured"} {
 			l := forms[name]
 			l.now = time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)
@@ -51,19 +34,9 @@ func TestListing(t *testing.T) {
 			if err := l.print(&b, s); err != nil {
 				t.Fatal(err)
 			}
-			got[name] = strings.ReplaceAll(b.String(), "\x1b", "^")
-			a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(got[name])})
+			golden.Set(ar, name, strings.ReplaceAll(b.String(), "\x1b", "^"))
 		}
-		if *update {
-			if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		if d := cmp.Diff(want, got); d != "" {
-			t.Errorf("%s: -want +got\n%s", file, d)
-		}
-	}
+	})
 }
 
 func parse(t *testing.T, data []byte) selection {
@@ -107,11 +80,10 @@ func TestCode(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	a, err := txtar.ParseFile("testdata/listing/shop.txtar")
-	if err != nil {
-		t.Fatal(err)
+	var s selection
+	for _, ar := range golden.All(t, "testdata/listing/shop.txtar") {
+		s = parse(t, ar.Files[0].Data)
 	}
-	s := parse(t, a.Files[0].Data)
 	repo := v1alpha1.Repository{}
 	repo.Name = "config"
 	f := &fleet{envs: s.envs, apps: s.apps, repos: []v1alpha1.Repository{repo}, where: "namespace shop"}

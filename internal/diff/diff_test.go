@@ -1,52 +1,28 @@
 package diff_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	"pgregory.net/rapid"
 
 	"github.com/fairlead-cd/fairlead/internal/diff"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
-var update = flag.Bool("update", false, "rewrite the expectations")
-
 // A file holds from.yaml, to.yaml, and changes: how they differ.
 func TestBetween(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no test files", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			ar, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var b strings.Builder
-			for _, c := range diff.Between(read(t, ar.Files[0]), read(t, ar.Files[1])) {
-				fmt.Fprintln(&b, c)
-			}
-			if *update {
-				ar.Files[2].Data = []byte(b.String())
-				if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(ar.Files[2].Data), b.String()); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
-		})
-	}
+	golden.Run(t, "testdata/*.txtar", func(t *testing.T, ar *txtar.Archive) {
+		var b strings.Builder
+		for _, c := range diff.Between(read(t, ar.Files[0]), read(t, ar.Files[1])) {
+			fmt.Fprintln(&b, c)
+		}
+		golden.Set(ar, "changes", b.String())
+	})
 }
 
 func read(t *testing.T, f txtar.File) object.Object {

@@ -1,55 +1,31 @@
 package discover_test
 
 import (
-	"flag"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/fairlead-cd/fairlead/internal/discover"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/source"
 	"github.com/fairlead-cd/fairlead/internal/source/sourcetest"
 )
 
-var update = flag.Bool("update", false, "rewrite the expectations in testdata")
-
 // TestApps runs testdata/*.txtar: "tree" lists files, each line of "patterns" is tried, "want" is what comes of it. Several patterns on
 // a line are sources of one environment.
 func TestApps(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tree := sourcetest.New(tree(string(a.Files[0].Data)))
-			var b strings.Builder
-			for line := range strings.Lines(string(a.Files[1].Data)) {
-				try(&b, tree, strings.Fields(line))
-			}
-			if *update {
-				a.Files = append(a.Files[:2], txtar.File{Name: "want", Data: []byte(b.String())})
-				if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if d := cmp.Diff(string(a.Files[2].Data), b.String()); d != "" {
-				t.Errorf("-want +got\n%s", d)
-			}
-		})
-	}
+	golden.Run(t, "testdata/*.txtar", func(_ *testing.T, ar *txtar.Archive) {
+		tree := sourcetest.New(tree(string(ar.Files[0].Data)))
+		var b strings.Builder
+		for line := range strings.Lines(string(ar.Files[1].Data)) {
+			try(&b, tree, strings.Fields(line))
+		}
+		golden.Set(ar, "want", b.String())
+	})
 }
 
 func tree(list string) sourcetest.Files {

@@ -1,75 +1,50 @@
 package fingerprint_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fingerprint"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
-
-var update = flag.Bool("update", false, "rewrite the expectations")
 
 // A file holds what an API server said: the edit that was made, the object as it was applied, the server's answers before and after the edit; and, in says,
 // what fingerprint makes of them.
 func TestRecorded(t *testing.T) {
-	for name, r := range recorded(t) {
-		t.Run(name, func(t *testing.T) {
-			got := r.says()
-			if *update {
-				r.ar.Files = append(r.ar.Files[:4:4], txtar.File{Name: "says", Data: []byte(got)})
-				if err := os.WriteFile(r.file, txtar.Format(r.ar), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(r.ar.Files[4].Data), got); diff != "" {
-				t.Errorf("%s-want +got\n%s", r.ar.Files[0].Data, diff)
-			}
-		})
-	}
+	golden.Run(t, recordings, func(t *testing.T, ar *txtar.Archive) { golden.Set(ar, "says", recordingOf(t, ar).says()) })
 }
 
-type recording struct {
-	file                   string
-	ar                     *txtar.Archive
-	applied, before, after object.Object
-}
+const recordings = "testdata/recorded/*.txtar"
+
+type recording struct{ applied, before, after object.Object }
 
 func recorded(t testing.TB) map[string]recording {
-	files, err := filepath.Glob("testdata/recorded/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no recordings", err)
-	}
 	out := map[string]recording{}
-	for _, file := range files {
-		ar, err := txtar.ParseFile(file)
+	for name, ar := range golden.All(t, recordings) {
+		out[name] = recordingOf(t, ar)
+	}
+	return out
+}
+
+func recordingOf(t testing.TB, ar *txtar.Archive) recording {
+	one := func(f txtar.File) object.Object {
+		objs, err := object.Parse(f.Name, f.Data)
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := func(i int) object.Object {
-			objs, err := object.Parse(ar.Files[i].Name, ar.Files[i].Data)
-			if err != nil {
-				t.Fatal(file, err)
-			}
-			if len(objs) == 0 {
-				return object.Object{}
-			}
-			return objs[0]
+		if len(objs) == 0 {
+			return object.Object{}
 		}
-		out[strings.TrimSuffix(filepath.Base(file), ".txtar")] = recording{file, ar, one(1), one(2), one(3)}
+		return objs[0]
 	}
-	return out
+	return recording{one(ar.Files[1]), one(ar.Files[2]), one(ar.Files[3])}
 }
 
 func (r recording) says() string {

@@ -1,13 +1,11 @@
 package health_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
@@ -23,24 +21,13 @@ var benchmarks = map[string][]string{
 // BenchmarkAssess: one verdict is made for each event of a watch.
 func BenchmarkAssess(b *testing.B) {
 	for topic, names := range benchmarks {
-		ar, err := txtar.ParseFile(filepath.Join("testdata", topic+".txtar"))
-		if err != nil {
-			b.Fatal(err)
-		}
-		var rules health.Rules
-		objs := map[string]object.Object{}
-		for _, f := range ar.Files {
-			switch {
-			case f.Name == app.DeclarationFile:
-				d, err := app.ParseDeclaration(f.Name, f.Data)
-				if err != nil {
-					b.Fatal(err)
+		rules, objs := health.Rules{}, map[string]object.Object{}
+		for _, ar := range golden.All(b, "testdata/"+topic+".txtar") {
+			rules = rulesOf(b, ar)
+			for _, f := range ar.Files {
+				if name, ok := strings.CutSuffix(f.Name, ".yaml"); ok && f.Name != app.DeclarationFile {
+					objs[name] = parse(b, f)
 				}
-				if rules, err = health.Compile(d.Health); err != nil {
-					b.Fatal(err)
-				}
-			case strings.HasSuffix(f.Name, ".yaml"):
-				objs[strings.TrimSuffix(f.Name, ".yaml")] = parse(b, f)
 			}
 		}
 		for _, name := range names {

@@ -1,67 +1,38 @@
 package health_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
-var update = flag.Bool("update", false, "rewrite the expectations")
-
 // A file holds live objects, NAME.yaml each, at most one fairlead.yaml with rules, and verdicts: one line for each object. A line ends in what kstatus
 // says where that is something else.
 func TestAssess(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no test files", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			ar, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
+	golden.Run(t, "testdata/*.txtar", func(t *testing.T, ar *txtar.Archive) {
+		golden.Drop(ar, "verdicts")
+		rules := rulesOf(t, ar)
+		var b strings.Builder
+		for _, f := range ar.Files {
+			if f.Name != app.DeclarationFile {
+				fmt.Fprintf(&b, "%-28s %s\n", strings.TrimSuffix(f.Name, ".yaml"), judge(t, rules, f))
 			}
-			var want, got strings.Builder
-			rules := rulesOf(t, ar)
-			out := &txtar.Archive{Comment: ar.Comment}
-			for _, f := range ar.Files {
-				if f.Name == "verdicts" {
-					want.Write(f.Data)
-					continue
-				}
-				out.Files = append(out.Files, f)
-				if f.Name != app.DeclarationFile {
-					fmt.Fprintf(&got, "%-28s %s\n", strings.TrimSuffix(f.Name, ".yaml"), judge(t, rules, f))
-				}
-			}
-			if *update {
-				out.Files = append(out.Files, txtar.File{Name: "verdicts", Data: []byte(got.String())})
-				if err := os.WriteFile(file, txtar.Format(out), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(want.String(), got.String()); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
-		})
-	}
+		}
+		golden.Set(ar, "verdicts", b.String())
+	})
 }
 
-func rulesOf(t *testing.T, ar *txtar.Archive) health.Rules {
+func rulesOf(t testing.TB, ar *txtar.Archive) health.Rules {
 	for _, f := range ar.Files {
 		if f.Name != app.DeclarationFile {
 			continue

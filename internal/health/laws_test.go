@@ -3,17 +3,16 @@ package health_test
 import (
 	"bytes"
 	"encoding/json"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"pgregory.net/rapid"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
@@ -138,12 +137,7 @@ func TestCostly(t *testing.T) {
 
 // FuzzAssess: no shape of an object makes any rule panic, and every verdict is well formed.
 func FuzzAssess(f *testing.F) {
-	files, _ := filepath.Glob("testdata/*.txtar")
-	for _, file := range files {
-		ar, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, ar := range golden.All(f, "testdata/*.txtar") {
 		for _, part := range ar.Files {
 			if objs, err := object.Parse(part.Name, part.Data); err == nil && len(objs) == 1 {
 				f.Add(objs[0].JSON())

@@ -2,108 +2,58 @@ package object_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	k8syaml "sigs.k8s.io/yaml"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
-var update = flag.Bool("update", false, "rewrite the expectations in testdata")
-
 // TestParse runs testdata/parse/*.txtar: each "in" file with the "objects" or the "error" that it gives.
 func TestParse(t *testing.T) {
-	golden(t, "testdata/parse/*.txtar", func(a *txtar.Archive) map[string]string {
-		in := a.Files[0]
+	golden.Run(t, "testdata/parse/*.txtar", func(t *testing.T, ar *txtar.Archive) {
+		in := ar.Files[0]
+		golden.Drop(ar, "objects", "error")
 		objs, err := object.Parse(in.Name, in.Data)
 		if err != nil {
 			if fault.KindOf(err) != fault.Invalid {
 				t.Errorf("%v: not fault.Invalid", err)
 			}
-			return map[string]string{"error": err.Error() + "\n"}
+			golden.Set(ar, "error", err.Error()+"\n")
+			return
 		}
 		var b strings.Builder
 		for _, o := range objs {
 			fmt.Fprintf(&b, "%s %s\n%s", o.Origin(), o, o.YAML())
 		}
-		return map[string]string{"objects": b.String()}
+		golden.Set(ar, "objects", b.String())
 	})
 }
 
 // TestLocate runs testdata/locate/*.txtar: lines "Kind[.group] namespace/name path -> line" for the first file.
 func TestLocate(t *testing.T) {
-	golden(t, "testdata/locate/*.txtar", func(a *txtar.Archive) map[string]string {
+	golden.Run(t, "testdata/locate/*.txtar", func(_ *testing.T, ar *txtar.Archive) {
+		data, asked := ar.Files[0].Data, ar.Files[1]
 		var b strings.Builder
-		for line := range strings.Lines(string(a.Files[1].Data)) {
+		for line := range strings.Lines(string(asked.Data)) {
 			f := strings.Fields(line)
 			ns, name, _ := strings.Cut(f[1], "/")
 			kind, group, _ := strings.Cut(f[0], ".")
-			at, ok := object.Locate(a.Files[0].Data, object.Key{Group: group, Kind: kind, Namespace: ns, Name: name}, f[2])
+			at, ok := object.Locate(data, object.Key{Group: group, Kind: kind, Namespace: ns, Name: name}, f[2])
 			where := "not found"
 			if ok {
-				where = fmt.Sprintf("%d: %s", at, strings.TrimSpace(strings.Split(string(a.Files[0].Data), "\n")[at-1]))
+				where = fmt.Sprintf("%d: %s", at, strings.TrimSpace(strings.Split(string(data), "\n")[at-1]))
 			}
 			fmt.Fprintf(&b, "%s %s %s -> %s\n", f[0], f[1], f[2], where)
 		}
-		return map[string]string{a.Files[1].Name: b.String()}
+		golden.Set(ar, asked.Name, b.String())
 	})
-}
-
-// golden runs every archive of a pattern and compares the files that run gives with those in it.
-func golden(t *testing.T, pattern string, run func(*txtar.Archive) map[string]string) {
-	t.Helper()
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files %s: %v", pattern, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := run(a)
-			if *update {
-				rewrite(t, file, a, got)
-				return
-			}
-			want := map[string]string{}
-			for _, f := range a.Files {
-				if _, ok := got[f.Name]; ok || f.Name == "error" || f.Name == "objects" {
-					want[f.Name] = string(f.Data)
-				}
-			}
-			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("-want +got\n%s", d)
-			}
-		})
-	}
-}
-
-func rewrite(t *testing.T, file string, a *txtar.Archive, got map[string]string) {
-	t.Helper()
-	var keep []txtar.File
-	for _, f := range a.Files {
-		if _, ok := got[f.Name]; !ok && f.Name != "error" && f.Name != "objects" {
-			keep = append(keep, f)
-		}
-	}
-	for name, data := range got {
-		keep = append(keep, txtar.File{Name: name, Data: []byte(data)})
-	}
-	a.Files = keep
-	if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestParseAsKubectl holds Parse to the decoder that kubectl uses, value by value.
@@ -140,13 +90,8 @@ func TestParseAsKubectl(t *testing.T) {
 
 // FuzzParse: no input panics, and what was parsed prints to something that parses to the same.
 func FuzzParse(f *testing.F) {
-	files, _ := filepath.Glob("testdata/*/*.txtar")
-	for _, file := range files {
-		a, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(a.Files[0].Data)
+	for _, ar := range golden.All(f, "testdata/*/*.txtar") {
+		f.Add(ar.Files[0].Data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		objs, err := object.Parse("f.yaml", data)

@@ -1,52 +1,27 @@
 package order_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/order"
 )
 
-var update = flag.Bool("update", false, "rewrite the expectations")
-
 // A file holds want.yaml, and batches with the expected batches or the error.
 func TestBatches(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no test files", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			ar, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			objs, err := object.Parse(ar.Files[0].Name, ar.Files[0].Data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := show(order.Batches(objs))
-			if *update {
-				ar.Files = []txtar.File{ar.Files[0], {Name: "batches", Data: []byte(got)}}
-				if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(ar.Files[1].Data), got); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
-		})
-	}
+	golden.Run(t, "testdata/*.txtar", func(t *testing.T, ar *txtar.Archive) {
+		objs, err := object.Parse(ar.Files[0].Name, ar.Files[0].Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden.Set(ar, "batches", show(order.Batches(objs)))
+	})
 }
 
 func show(batches []order.Batch, err error) string {

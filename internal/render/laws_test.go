@@ -18,19 +18,11 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source/sourcetest"
 )
-
-func cases(t testing.TB) []string {
-	t.Helper()
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	return files
-}
 
 // trap is a network that nobody may use.
 type trap struct{ t testing.TB }
@@ -65,11 +57,11 @@ func setTraps(t *testing.T) {
 // TestNothingFetched renders every case while the network and all programs are trapped.
 func TestNothingFetched(t *testing.T) {
 	setTraps(t)
-	for _, file := range cases(t) {
-		_, tree, _ := readCase(t, file)
-		_, err := render.Render(render.Request{Tree: tree, Dir: "app"})
-		if strings.Contains(file, "error_remote") && err == nil {
-			t.Errorf("%s: rendered", file)
+	for name, ar := range golden.All(t, cases) {
+		files, _ := split(ar)
+		_, err := render.Render(render.Request{Tree: sourcetest.New(files), Dir: "app"})
+		if strings.Contains(name, "error_remote") && err == nil {
+			t.Errorf("%s: rendered", name)
 		}
 	}
 }
@@ -112,15 +104,16 @@ func fieldNames(typ reflect.Type) []string {
 
 // TestConcurrent renders all cases at once, those with a schema of their own among them, and expects of each what it gives alone.
 func TestConcurrent(t *testing.T) {
+	all := maps.Collect(golden.All(t, cases))
+	names := slices.Sorted(maps.Keys(all))
 	var wg sync.WaitGroup
 	for worker := range 8 {
 		wg.Go(func() {
-			files := cases(t)
-			for i := range files {
-				file := files[(i*7+worker*11)%len(files)]
-				_, tree, want := readCase(t, file)
-				if d := cmp.Diff(want, outcome(t, tree)); d != "" {
-					t.Errorf("%s: -want +got\n%s", file, d)
+			for i := range names {
+				name := names[(i*7+worker*11)%len(names)]
+				files, want := split(all[name])
+				if d := cmp.Diff(want, outcome(t, sourcetest.New(files))); d != "" {
+					t.Errorf("%s: -want +got\n%s", name, d)
 				}
 			}
 		})
@@ -130,10 +123,9 @@ func TestConcurrent(t *testing.T) {
 
 // TestInputsAreAll: whatever is done to a tree, if the inputs are unchanged, so is what comes of it.
 func TestInputsAreAll(t *testing.T) {
-	for _, file := range cases(t) {
-		a, tree, want := readCase(t, file)
-		res, _ := render.Render(render.Request{Tree: tree, Dir: "app"})
-		files := treeFiles(a)
+	for example, ar := range golden.All(t, cases) {
+		files, want := split(ar)
+		res, _ := render.Render(render.Request{Tree: sourcetest.New(files), Dir: "app"})
 		for name := range files {
 			for what, edit := range map[string]func(sourcetest.Files){
 				"removed": func(f sourcetest.Files) { delete(f, name) },
@@ -148,19 +140,11 @@ func TestInputsAreAll(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got := outcome(t, other); same && cmp.Diff(want, got) != "" {
-					t.Errorf("%s: %s %s is said to change nothing:\n%s", file, name, what, cmp.Diff(want, got))
+					t.Errorf("%s: %s %s is said to change nothing:\n%s", example, name, what, cmp.Diff(want, got))
 				}
 			}
 		}
 	}
-}
-
-func treeFiles(a *txtar.Archive) sourcetest.Files {
-	files := sourcetest.FromArchive(a)
-	for _, name := range outputs {
-		delete(files, name)
-	}
-	return files
 }
 
 // TestLimits: what is too large is refused with a reason.
@@ -199,12 +183,8 @@ func TestLimits(t *testing.T) {
 
 // FuzzRender: no tree panics, dials or runs anything, and what renders once renders the same again.
 func FuzzRender(f *testing.F) {
-	for _, file := range cases(f) {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
+	for _, ar := range golden.All(f, cases) {
+		f.Add(txtar.Format(ar))
 	}
 	http.DefaultTransport = trap{f}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -237,18 +217,22 @@ func treeOf(data []byte) (tree *sourcetest.Tree) {
 			tree = nil
 		}
 	}()
-	return sourcetest.New(treeFiles(txtar.Parse(data)))
+	files, _ := split(txtar.Parse(data))
+	return sourcetest.New(files)
 }
 
 func BenchmarkRender(b *testing.B) {
 	for _, name := range []string{"overlay", "links", "plain"} {
-		b.Run(name, func(b *testing.B) {
-			_, tree, _ := readCase(b, "testdata/"+name+".txtar")
-			for b.Loop() {
-				if _, err := render.Render(render.Request{Tree: tree, Dir: "app"}); err != nil {
-					b.Fatal(err)
+		for _, ar := range golden.All(b, "testdata/"+name+".txtar") {
+			files, _ := split(ar)
+			tree := sourcetest.New(files)
+			b.Run(name, func(b *testing.B) {
+				for b.Loop() {
+					if _, err := render.Render(render.Request{Tree: tree, Dir: "app"}); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

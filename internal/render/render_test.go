@@ -1,61 +1,47 @@
 package render_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source/sourcetest"
 )
 
-var update = flag.Bool("update", false, "rewrite the expectations in testdata")
+const cases = "testdata/*.txtar"
 
 // outputs are the files of an archive that are expectations; the others are the tree, whose app is the directory "app".
 var outputs = []string{"want/objects", "want/error", "want/inputs"}
 
-func readCase(t testing.TB, file string) (*txtar.Archive, *sourcetest.Tree, map[string]string) {
-	t.Helper()
-	a, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, want := sourcetest.FromArchive(a), map[string]string{}
+// split tells the files of the tree from the expectations.
+func split(ar *txtar.Archive) (files sourcetest.Files, want map[string]string) {
+	files, want = sourcetest.FromArchive(ar), map[string]string{}
 	for _, name := range outputs {
 		if data, ok := files[name]; ok {
 			want[name] = data
 			delete(files, name)
 		}
 	}
-	return a, sourcetest.New(files), want
+	return files, want
 }
 
 // TestRender runs testdata/*.txtar.
 func TestRender(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			a, tree, want := readCase(t, file)
-			got := outcome(t, tree)
-			if *update {
-				rewrite(t, file, a, got)
-				return
+	golden.Run(t, cases, func(t *testing.T, ar *txtar.Archive) {
+		files, _ := split(ar)
+		got := outcome(t, sourcetest.New(files))
+		golden.Drop(ar, outputs...)
+		for _, name := range outputs {
+			if data, ok := got[name]; ok {
+				golden.Set(ar, name, data)
 			}
-			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("-want +got\n%s", d)
-			}
-		})
-	}
+		}
+	})
 }
 
 func outcome(t *testing.T, tree *sourcetest.Tree) map[string]string {
@@ -78,22 +64,4 @@ func outcome(t *testing.T, tree *sourcetest.Tree) map[string]string {
 	}
 	got["want/objects"] = b.String()
 	return got
-}
-
-func rewrite(t *testing.T, file string, a *txtar.Archive, got map[string]string) {
-	t.Helper()
-	out := &txtar.Archive{Comment: a.Comment}
-	for _, f := range a.Files {
-		if !strings.HasPrefix(f.Name, "want/") {
-			out.Files = append(out.Files, f)
-		}
-	}
-	for _, name := range outputs {
-		if data, ok := got[name]; ok {
-			out.Files = append(out.Files, txtar.File{Name: name, Data: []byte(data)})
-		}
-	}
-	if err := os.WriteFile(file, txtar.Format(out), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -3,28 +3,26 @@ package report_test
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fingerprint"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/plan"
 	"github.com/fairlead-cd/fairlead/internal/report"
 )
-
-var update = flag.Bool("update", false, "rewrite the expectations")
 
 var (
 	now  = time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)
@@ -132,26 +130,16 @@ var findings = []struct {
 	{"blind", func(f *report.Finding) { f.Blind = errors.New("may not watch configmaps") }},
 }
 
-// testdata/status.txt says what is reported of each finding.
+// testdata/status.txtar says what is reported of each finding.
 func TestApp(t *testing.T) {
-	var b strings.Builder
-	for _, x := range findings {
-		f := well()
-		x.make(&f)
-		fmt.Fprintf(&b, "# %s\n%s\n", x.name, describe(report.App(f)))
-	}
-	if *update {
-		if err := os.WriteFile("testdata/status.txt", []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
+	golden.Run(t, "testdata/status.txtar", func(_ *testing.T, ar *txtar.Archive) {
+		ar.Files = nil
+		for _, x := range findings {
+			f := well()
+			x.make(&f)
+			golden.Set(ar, x.name, describe(report.App(f)))
 		}
-	}
-	want, err := os.ReadFile("testdata/status.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
-	}
+	})
 }
 
 func describe(st v1alpha1.AppStatus) string {

@@ -6,50 +6,27 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/textproto"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/webhook"
 )
-
-var update = flag.Bool("update", false, "rewrite the expectations")
 
 const secret = "correct horse"
 
 // TestFiles: header, body and what is read of them. {hmac} stands for the body's signature, {secret} for the secret.
 func TestFiles(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("glob: %v, %v", files, err)
-	}
-	for _, name := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			header, body, want := a.Files[0].Data, a.Files[1].Data, &a.Files[2].Data
-			got := show(webhook.Parse(signedHeader(t, header, body), body, []byte(secret))) + "\n"
-			if *update {
-				*want = []byte(got)
-				if err := os.WriteFile(name, txtar.Format(a), 0o644); err != nil { //nolint:gosec // test data
-					t.Fatal(err)
-				}
-			}
-			if got != string(*want) {
-				t.Errorf("got:\n%swant:\n%s", got, *want)
-			}
-		})
-	}
+	golden.Run(t, "testdata/*.txtar", func(t *testing.T, ar *txtar.Archive) {
+		header, body := ar.Files[0].Data, ar.Files[1].Data
+		golden.Set(ar, "push", show(webhook.Parse(signedHeader(t, header, body), body, []byte(secret)))+"\n")
+	})
 }
 
 func signedHeader(t *testing.T, text, body []byte) http.Header {
@@ -107,17 +84,9 @@ func TestConcerns(t *testing.T) {
 
 // FuzzParse: whatever is signed is read or refused, and every ref that is read is a full name.
 func FuzzParse(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range files {
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, ar := range golden.All(f, "testdata/*.txtar") {
 		for _, event := range []string{"push", "Push Hook", "repo:push"} {
-			f.Add(event, a.Files[1].Data)
+			f.Add(event, ar.Files[1].Data)
 		}
 	}
 	f.Fuzz(func(t *testing.T, event string, body []byte) {
