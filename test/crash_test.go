@@ -14,7 +14,6 @@ import (
 	"sync"
 	"testing"
 
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -102,11 +101,7 @@ func crashConfig(name, wave, value string) string {
 // crashLook lists what there is, and holds it against the ledger.
 func crashLook(t *testing.T, plane *testkit.Plane, namespace string) crashEnd {
 	t.Helper()
-	kube, err := kubernetes.NewForConfig(plane.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	record, err := ledger.Open(kube.CoreV1().Secrets(testkit.Namespace)).Load(t.Context(), app.Name{Namespace: namespace, Environment: "prod", App: "web"})
+	record, err := ledger.Open(plane.Kube.CoreV1().Secrets(testkit.Namespace)).Load(t.Context(), app.Name{Namespace: namespace, Environment: "prod", App: "web"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
@@ -119,11 +118,7 @@ func TestTampered(t *testing.T) {
 
 	run("ledger", func(t *testing.T, p place) {
 		was := begin(p)
-		kube, err := kubernetes.NewForConfig(p.Plane.Config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		secrets := kube.CoreV1().Secrets(testkit.Namespace)
+		secrets := p.Plane.Kube.CoreV1().Secrets(testkit.Namespace)
 		list, err := secrets.List(t.Context(), metav1.ListOptions{LabelSelector: "fairlead.dev/ledger"})
 		if err != nil {
 			t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -323,12 +322,8 @@ func (p place) approved(name string) {
 
 // claims returns what the ledger says that an App claims; false if it has no record.
 func claims(ctx context.Context, plane *testkit.Plane, namespace, environment, name string) (app.Claims, bool, error) {
-	kube, err := kubernetes.NewForConfig(plane.Config)
-	if err != nil {
-		return nil, false, err
-	}
 	n := app.Name{Namespace: namespace, Environment: environment, App: name}
-	r, err := ledger.Open(kube.CoreV1().Secrets(testkit.Namespace)).Load(ctx, n)
+	r, err := ledger.Open(plane.Kube.CoreV1().Secrets(testkit.Namespace)).Load(ctx, n)
 	return r.Claims, r.Version != "", err
 }
 

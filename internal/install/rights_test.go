@@ -9,7 +9,6 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
 	"github.com/fairlead-cd/fairlead/internal/testkit"
@@ -107,10 +106,6 @@ func TestRightsSuffice(t *testing.T) {
 // TestRightsEnd holds what Fairlead must not be able to do by itself.
 func TestRightsEnd(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{NoControllers: true})
-	kube, err := kubernetes.NewForConfig(plane.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		verb, group, resource, namespace string
 		allowed                          bool
@@ -139,7 +134,7 @@ func TestRightsEnd(t *testing.T) {
 			User: self, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:fairlead-system", "system:authenticated"},
 			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: c.verb, Group: c.group, Resource: c.resource, Namespace: c.namespace},
 		}}
-		out, err := kube.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
+		out, err := plane.Kube.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -127,11 +127,7 @@ func names(t *testing.T, secrets typed.SecretInterface) []string {
 
 func TestLedger(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{NoControllers: true})
-	kube, err := kubernetes.NewForConfig(plane.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := bench{t, kube}
+	b := bench{t, plane.Kube}
 	t.Run("absent", b.absent)
 	t.Run("round trip", b.roundTrip)
 	t.Run("two writers", b.twoWriters)

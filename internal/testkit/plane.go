@@ -40,12 +40,12 @@ type Options struct {
 type Plane struct {
 	// Dir holds what the control plane writes.
 	Dir string
-	// Kubeconfig is the administrator's; Config is the same.
+	// Kubeconfig is the administrator's. Kube and Objects act as the same.
 	Kubeconfig string
-	Config     *rest.Config
+	Kube       kubernetes.Interface
+	Objects    *Objects
 	// ControllerKubeconfig is that of Fairlead's own ServiceAccount.
 	ControllerKubeconfig string
-	Objects              *Objects
 
 	auditLog string
 }
@@ -78,14 +78,18 @@ func start(t testing.TB, o Options) (*Plane, error) {
 	if err := up(t, bin, args); err != nil {
 		return nil, err
 	}
-	if p.Config, err = clientcmd.BuildConfigFromFlags("", p.Kubeconfig); err != nil {
+	config, err := clientcmd.BuildConfigFromFlags("", p.Kubeconfig)
+	if err != nil {
 		return nil, err
 	}
-	p.Config.QPS = -1
-	if p.Objects, err = openObjects(p.Config); err != nil {
+	config.QPS = -1
+	if p.Objects, err = openObjects(config); err != nil {
 		return nil, err
 	}
-	return p, p.furnish(t.Context())
+	if p.Kube, err = kubernetes.NewForConfig(config); err != nil {
+		return nil, err
+	}
+	return p, p.furnish(t.Context(), config)
 }
 
 // up runs devcluster until the test ends, and returns when it is ready.
@@ -125,7 +129,7 @@ func up(t testing.TB, bin string, args []string) error {
 }
 
 // furnish installs Fairlead's resources and rights, and makes the kubeconfig of its ServiceAccount.
-func (p *Plane) furnish(ctx context.Context) error {
+func (p *Plane) furnish(ctx context.Context, config *rest.Config) error {
 	all, err := install.Objects(install.Options{Namespace: Namespace, Image: "fairlead:test"})
 	if err != nil {
 		return err
@@ -139,18 +143,14 @@ func (p *Plane) furnish(ctx context.Context) error {
 	if err := install.Apply(ctx, p.Objects.client, objs, func(*unstructured.Unstructured) {}); err != nil {
 		return fmt.Errorf("install: %w", err)
 	}
-	kube, err := kubernetes.NewForConfig(p.Config)
-	if err != nil {
-		return err
-	}
 	day := int64((24 * time.Hour).Seconds())
-	token, err := kube.CoreV1().ServiceAccounts(Namespace).CreateToken(ctx, "fairlead",
+	token, err := p.Kube.CoreV1().ServiceAccounts(Namespace).CreateToken(ctx, "fairlead",
 		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}, metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("make token of the controller: %w", err)
 	}
 	p.ControllerKubeconfig = filepath.Join(p.Dir, "controller.kubeconfig")
-	return writeKubeconfig(p.ControllerKubeconfig, p.Config, token.Status.Token)
+	return writeKubeconfig(p.ControllerKubeconfig, config, token.Status.Token)
 }
 
 func writeKubeconfig(path string, c *rest.Config, token string) error {
