@@ -124,7 +124,7 @@ func crashLook(t *testing.T, plane *testkit.Plane, namespace string) crashEnd {
 		}
 	}
 	for k, c := range record.Claims {
-		if c.UID == "" || c.Print == "" {
+		if c.Want == "" || c.Print == "" {
 			t.Errorf("%s is claimed but its apply was never recorded", k)
 		}
 	}

@@ -111,6 +111,9 @@ type AppStatus struct {
 	// Inputs identifies what the wanted revision renders from: equal inputs, equal digest.
 	Inputs string `json:"inputs,omitempty"`
 
+	// Bundle identifies the objects of which all were applied, as Fairlead's own record has them.
+	Bundle string `json:"bundle,omitempty"`
+
 	// Objects is how many objects the app claims.
 	//
 	// +optional

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,18 +90,41 @@ type Claim struct {
 	Key object.Key
 	// Version is the API version that the object was last applied with, such as "v1".
 	Version string
-	// UID is the identity of the live object that was applied, empty until the first apply has answered.
-	UID string
 	// Want is object.Object.Hash of what was last applied, empty until then.
 	Want string
 	// Print is the fingerprint that the apply left, empty until then.
 	Print string
+	// Begun says that Want and Print are what is being applied, as a dry run foretold it: that it was applied is not recorded here.
+	Begun bool `json:",omitempty"`
 	// Ended is the health of an object that has done its work and may be gone since then: see health.Ended. Empty for every other.
-	Ended string
+	Ended string `json:",omitempty"`
 	// Confirmed says that a person approved the deletion of this object.
 	Confirmed bool
 	// Wave is the wave that the object was applied in: deletions go the other way.
 	Wave int
+}
+
+// Applied reports whether the object is known to have been applied.
+func (c Claim) Applied() bool { return c.Want != "" && !c.Begun }
+
+func (c Claim) done() Claim {
+	c.Begun = false
+	return c
+}
+
+// Tells reports whether claims that were recorded before a step, and the word that all of them were applied, tell the same as now: the steps did just what
+// was foretold, and there is nothing to record after them.
+func (c Claims) Tells(now Claims) bool {
+	return maps.EqualFunc(c, now, func(was, is Claim) bool { return was == is || was.done() == is })
+}
+
+// Done returns claims of which it is known that all that was begun was applied.
+func (c Claims) Done() Claims {
+	out := maps.Clone(c)
+	for k, claim := range out {
+		out[k] = claim.done()
+	}
+	return out
 }
 
 // Claims are the objects that an app owns, by key. Treat as read-only: With and Without return new values.
@@ -136,6 +161,14 @@ type Declaration struct {
 	Health    Health
 }
 
+// BundleID names the stored bundle; empty if there is none.
+func (r Record) BundleID() string {
+	if r.Digest == "" {
+		return ""
+	}
+	return r.Digest + "-" + strconv.Itoa(r.Serial)
+}
+
 // Identity is the ServiceAccount as which an app's objects are read and written.
 type Identity struct{ Namespace, ServiceAccount string }
 
@@ -152,6 +185,9 @@ type Record struct {
 	Bundle []object.Object
 	// Revision is the commit of the bundle, as status shows it.
 	Revision string
+	// Digest identifies the content of the bundle, and Serial counts the bundles of the app: the same content may be applied again later.
+	Digest string
+	Serial int
 	// Version is what the store needs to know which state it was read from. Empty: nothing is stored yet.
 	Version string
 }

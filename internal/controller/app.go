@@ -123,7 +123,7 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		Rules:           m.rules,
 		Lens:            m.lens().Version,
 		Rendered:        m.rendered, Objects: m.objects, Digest: m.digest, Revision: m.wanted.Revision,
-		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round,
+		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.status.Bundle,
 	}
 	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil
 	if m.broken != nil {
@@ -178,7 +178,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		f.Broken = problem
 	}
 	f.Looked, f.Plan, f.Health, f.Claimed, f.Undone, f.Err = true, out.Plan, out.Health, out.Claimed, out.Undone, err
-	f.Blind = out.Blind
+	f.Blind, f.Bundle = out.Blind, out.Bundle
 	if out.Health == nil {
 		f.Looked = false
 	}

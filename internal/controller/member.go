@@ -170,7 +170,7 @@ func (m *member) anew() {
 	defer m.mu.Unlock()
 	was := m.status
 	m.haveStatus = true
-	m.status = v1alpha1.AppStatus{Wanted: was.Wanted, Applied: was.Applied, Inputs: was.Inputs, Drift: was.Drift}
+	m.status = v1alpha1.AppStatus{Wanted: was.Wanted, Applied: was.Applied, Inputs: was.Inputs, Bundle: was.Bundle, Drift: was.Drift}
 }
 
 // await lets the app be woken when something outside is ready.

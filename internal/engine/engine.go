@@ -108,6 +108,8 @@ type Subject struct {
 	Approved string
 	// Held is the hold that was shown last, if any.
 	Held string
+	// Bundle is the Outcome.Bundle that was written down last: all of that bundle was applied.
+	Bundle string
 }
 
 // Result is one executed step.
@@ -124,6 +126,8 @@ type Outcome struct {
 	Health map[object.Key]health.Verdict
 	// Claimed is how many objects the app claims now.
 	Claimed int
+	// Bundle identifies the recorded bundle, once all of it is applied. That it was is not recorded anywhere else: the caller writes it down.
+	Bundle string
 	// Again is when to look again though nothing happens; zero: not needed.
 	Again time.Duration
 	// Starting says that the pass could not look at everything because watches are only starting: nothing was learned.
@@ -140,19 +144,20 @@ type Outcome struct {
 type memory struct {
 	record app.Record
 	loaded bool
+	stored app.Claims // those of the record as the ledger has them
 
 	placed   placed
 	asked    map[object.Key]answer
 	fights   map[object.Key]contest.Record
 	since    map[object.Key]time.Time // since when an object is on its way
-	bundled  string                   // digest of the want whose bundle is stored
 	kinds    map[object.Key]object.Resource
 	deadline time.Duration
 }
 
 // placed is a want with every object in its namespace and marked, in batches.
 type placed struct {
-	digest  string
+	digest  string // of the want
+	bundle  string // identifies what was made of it
 	batches []order.Batch
 	keys    []object.Key
 	objects map[object.Key]object.Object
@@ -173,7 +178,7 @@ func (e *Engine) Preload(r app.Record) {
 	m := e.remember(r.App)
 	r.Bundle = nil
 	e.setRecord(m, r)
-	m.loaded = true
+	m.loaded, m.stored = true, r.Claims
 }
 
 // Refresh lets the next pass ask the API server again for whatever is not as it was applied.

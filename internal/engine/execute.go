@@ -107,8 +107,8 @@ func (l *look) apply(ctx context.Context, r object.Resource, step plan.Step, cla
 		return claim, err
 	}
 	entry := l.engine.Live.Put(l.subject.Identity, r, out)
-	claim.Ended = ""
-	claim.UID, claim.Want, claim.Print = out.UID(), step.Object.Hash(), entry.Print.String()
+	claim.Ended, claim.Begun = "", false
+	claim.Want, claim.Print = step.Object.Hash(), entry.Print.String()
 	return claim, nil
 }
 

@@ -243,13 +243,14 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 	if !live.IsZero() && l.suspects(claim, live) {
 		l.blame(&s, key, claim, want)
 	}
-	if same := claim.Want == l.m.placed.hashes[key] && claimed && claim.Print != ""; same && !s.Drifted && !live.IsZero() && !live.Deleting() {
+	same := claim.Want == l.m.placed.hashes[key] && claimed && claim.Print != "" && !claim.Begun
+	if same && !s.Drifted && !live.IsZero() && !live.Deleting() {
 		s.State = plan.Current
 		return s, nil
 	}
 	if live.IsZero() && claimed {
 		s.Applied = l.appliedOf(key)
-		s.Drifted = claim.Print != ""
+		s.Drifted = claim.Print != "" && !claim.Begun
 		if until := l.m.fights[key].Until(); until.After(l.now) {
 			s.Contested = fmt.Sprintf("somebody keeps deleting it; next try in %s; if it is not to exist, remove it from Git", until.Sub(l.now).Round(time.Second))
 		}
@@ -260,7 +261,7 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 		return s, nil
 	case !live.IsZero() && live.Deleting():
 		return plan.Sighting{State: plan.Unknown, Why: key.String() + " is being deleted: it is applied again once it is gone"}, nil
-	case claim.Want == l.m.placed.hashes[key] && (s.Drifted || live.IsZero()):
+	case claim.Want == l.m.placed.hashes[key] && !claim.Begun && (s.Drifted || live.IsZero()):
 		return s, nil // what was accepted before needs no dry run to be repaired
 	case l.subject.Policy.Suspended, l.subject.Blocked != "":
 		return s, nil
@@ -340,7 +341,7 @@ func asRefusal(err error, target **plan.Refusal) bool { return errors.As(err, ta
 
 // suspects reports whether a claimed live object is not as its last apply left it.
 func (l *look) suspects(claim app.Claim, live object.Object) bool {
-	if claim.Print == "" {
+	if claim.Print == "" || claim.Begun {
 		return false
 	}
 	return !l.asApplied(claim.Key, claim, observed.Of(live, observed.Lens{Policy: l.subject.Policy})) && !live.Deleting()

@@ -30,6 +30,9 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
+	if s.Bundle != "" && s.Bundle == m.record.BundleID() {
+		e.known(m, m.record.Claims.Done())
+	}
 	var out Outcome
 	if err := e.stage("place", func() error { return e.place(ctx, m, s) }); err != nil {
 		if fault.KindOf(err) != fault.Invalid {
@@ -74,12 +77,15 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	out.Health = l.health()
 	out.Starting, out.Blind = l.starting, l.blind()
 	steps := p.Next()
-	err := e.record(ctx, m, s, p, len(steps) > 0)
+	err := e.record(ctx, m, s, p, steps)
 	out.Claimed = len(m.record.Claims) // a plan drops claims too: those that were handed over
 	if err != nil {
 		return false, errors.Join(looked, err)
 	}
 	if len(steps) == 0 {
+		if p.Applied() && err == nil {
+			out.Bundle = m.record.BundleID()
+		}
 		return false, looked
 	}
 	var results []Result
@@ -95,7 +101,11 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 			out.Undone = append(out.Undone, r.Step)
 		}
 	}
-	err = e.save(ctx, m, claims, nil, m.record.Revision)
+	if more := progressed(results); more && m.stored.Tells(claims) {
+		e.known(m, claims) // the next round sees whether there is more to record than that
+	} else {
+		err = e.save(ctx, m, app.Record{Claims: claims})
+	}
 	out.Claimed = len(m.record.Claims)
 	if err = errors.Join(looked, err); err != nil {
 		return false, err
@@ -103,32 +113,35 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	return progressed(results), resultError(results)
 }
 
-// record stores the claims of a plan, and the bundle of a new want, before the first step.
-func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, steps bool) error {
-	fresh := steps && s.Rendered && p.Blocked == "" && m.bundled != m.placed.digest
-	if !fresh {
-		return e.save(ctx, m, p.Claims, nil, m.record.Revision)
+// record stores the claims of a plan, and the bundle of a new want, before the first step. When everything is applied, just as it was foretold before the
+// first step, that is not recorded here: the caller writes down which bundle it was.
+func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, steps []plan.Step) error {
+	next := app.Record{Claims: p.Begin(steps)}
+	switch {
+	case p.Applied() && m.stored.Tells(next.Claims):
+		e.known(m, next.Claims)
+		return nil
+	case len(steps) > 0 && s.Rendered && p.Blocked == "" && m.record.Digest != m.placed.bundle:
+		next.Revision, next.Digest, next.Serial = s.Revision, m.placed.bundle, m.record.Serial+1
+		next.Bundle = make([]object.Object, 0, len(m.placed.objects))
+		for _, b := range m.placed.batches {
+			next.Bundle = append(next.Bundle, b.Objects()...)
+		}
 	}
-	bundle := make([]object.Object, 0, len(m.placed.objects))
-	for _, b := range m.placed.batches {
-		bundle = append(bundle, b.Objects()...)
-	}
-	if err := e.save(ctx, m, p.Claims, bundle, s.Revision); err != nil {
-		return err
-	}
-	m.bundled = m.placed.digest
-	return nil
+	return e.save(ctx, m, next)
 }
 
 // save stores claims, and a bundle if one is given, unless they are stored already. Without a bundle the stored one is kept.
-func (e *Engine) save(ctx context.Context, m *memory, claims app.Claims, bundle []object.Object, revision string) error {
-	stored := m.record.Version != "" || len(claims) == 0
-	if bundle == nil && stored && maps.Equal(claims, m.record.Claims) {
-		return nil
+func (e *Engine) save(ctx context.Context, m *memory, next app.Record) error {
+	stored := m.record.Version != "" || len(next.Claims) == 0
+	if next.Bundle == nil {
+		if stored && maps.Equal(next.Claims, m.stored) {
+			e.known(m, next.Claims)
+			return nil
+		}
+		next.Revision, next.Digest, next.Serial = m.record.Revision, m.record.Digest, m.record.Serial
 	}
-	next := m.record
-	next.Claims, next.Revision = claims, revision
-	next.Bundle = bundle
+	next.App, next.Version = m.record.App, m.record.Version
 	return e.stage("record", func() error {
 		version, err := e.Ledger.Save(ctx, next)
 		if err != nil {
@@ -137,9 +150,17 @@ func (e *Engine) save(ctx context.Context, m *memory, claims app.Claims, bundle 
 		}
 		next.Version, next.Bundle = version, nil
 		e.setRecord(m, next)
-		m.fightsOf(claims)
+		m.stored = next.Claims
+		m.fightsOf(next.Claims)
 		return nil
 	})
+}
+
+// known takes over claims that need not be stored.
+func (e *Engine) known(m *memory, claims app.Claims) {
+	r := m.record
+	r.Claims = claims
+	e.setRecord(m, r)
 }
 
 func (e *Engine) load(ctx context.Context, m *memory, n app.Name) error {
@@ -147,12 +168,14 @@ func (e *Engine) load(ctx context.Context, m *memory, n app.Name) error {
 	if err != nil {
 		return err
 	}
+	r.App, r.Bundle = n, nil
+	m.stored = r.Claims
 	if r.Version == "" {
 		r.Claims = m.record.Claims // somebody deleted the record: what is remembered is written again
+		m.stored = nil
 	}
-	r.App, r.Bundle = n, nil
 	e.setRecord(m, r)
-	m.loaded, m.bundled = true, ""
+	m.loaded = true
 	clear(m.asked)
 	return nil
 }

@@ -2,8 +2,12 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -49,7 +53,7 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	if err != nil {
 		return err
 	}
-	p.batches, p.digest = batches, s.Digest+s.Namespace
+	p.batches, p.digest, p.bundle = batches, s.Digest+s.Namespace, bundleOf(p.hashes)
 	p.keys = make([]object.Key, 0, len(p.objects))
 	for k := range p.objects {
 		p.keys = append(p.keys, k)
@@ -57,6 +61,12 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	m.placed = p
 	e.Neighbours.Wants(s.Name, s.Round, p.keys)
 	return nil
+}
+
+// bundleOf identifies a set of objects.
+func bundleOf(hashes map[object.Key]string) string {
+	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(maps.Values(hashes)), "\n")))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // note remembers which kinds and namespaces the want itself brings.
@@ -159,7 +169,7 @@ func (e *Engine) namespaceReady(ctx context.Context, session Session, m *memory,
 	fresh := false
 	for key, o := range m.placed.objects {
 		claim, claimed := m.record.Claims[key]
-		if key.Namespace == s.Namespace && app.ApplyOf(o) != app.ApplyNever && (!claimed || claim.UID == "" || e.vanished(m, s, key)) {
+		if key.Namespace == s.Namespace && app.ApplyOf(o) != app.ApplyNever && (!claimed || !claim.Applied() || e.vanished(m, s, key)) {
 			fresh = true
 		}
 	}

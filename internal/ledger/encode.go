@@ -24,11 +24,13 @@ type storedClaims struct {
 	Format   int         `json:"format"`
 	App      app.Name    `json:"app"`
 	Revision string      `json:"revision,omitempty"`
+	Digest   string      `json:"digest,omitempty"`
+	Serial   int         `json:"serial,omitempty"`
 	Claims   []app.Claim `json:"claims"`
 }
 
 func encodeClaims(r app.Record) ([]byte, error) {
-	s := storedClaims{Format: format, App: r.App, Revision: r.Revision, Claims: []app.Claim{}}
+	s := storedClaims{Format: format, App: r.App, Revision: r.Revision, Digest: r.Digest, Serial: r.Serial, Claims: []app.Claim{}}
 	for _, k := range r.Claims.Keys() {
 		s.Claims = append(s.Claims, r.Claims[k])
 	}
@@ -43,7 +45,7 @@ func decodeClaims(data []byte) (app.Record, error) {
 	if s.Format != format {
 		return app.Record{}, fault.Newf(fault.Invalid, "decode: format %d is not known to this version of Fairlead (it knows %d)", s.Format, format)
 	}
-	r := app.Record{App: s.App, Revision: s.Revision, Claims: make(app.Claims, len(s.Claims))}
+	r := app.Record{App: s.App, Revision: s.Revision, Digest: s.Digest, Serial: s.Serial, Claims: make(app.Claims, len(s.Claims))}
 	for _, c := range s.Claims {
 		r.Claims[c.Key] = c
 	}

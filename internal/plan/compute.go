@@ -93,6 +93,7 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 		return
 	}
 	claim, claimed := c.Claims[step.Key]
+	same := claim.Want == step.Object.Hash()
 	if claim.Confirmed { // Git wants it again: what was approved was another deletion
 		claim.Confirmed = false
 		c.plan.Claims[step.Key] = claim
@@ -111,20 +112,24 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 		c.claim(step)
 		b.Pending++
 		unsettled(s.Why)
-	case s.Ended != "" && claim.Want == step.Object.Hash():
+	case s.Ended != "" && same:
 		claim.Ended = string(s.Ended)
 		c.plan.Claims[step.Key] = claim
 		c.judge(b, step.Key, s)
-	case s.State == Current && claim.Want == step.Object.Hash():
+	case s.State == Current && same:
+		if claim.Begun { // it was applied after all
+			claim.Begun = false
+			c.plan.Claims[step.Key] = claim
+		}
 		c.judge(b, step.Key, s)
-	case s.State == Absent && claimed && claim.Want == step.Object.Hash():
+	case s.State == Absent && claimed && same && !claim.Begun:
 		c.repair(b, step, s)
 	case s.State == Absent:
-		step.Do, step.Why = Create, from(step.Object)
+		step.Do, step.Why, step.Print = Create, from(step.Object), foretold(s)
 		c.add(b, step)
 	case mode == app.ApplyOnce:
 		c.judge(b, step.Key, s)
-	case s.Drifted && claim.Want == step.Object.Hash():
+	case s.Drifted && same:
 		c.repair(b, step, s)
 		c.judge(b, step.Key, s)
 	default:
@@ -140,7 +145,7 @@ func (c *computer) change(b *Batch, step Step, s Sighting, claimed bool) {
 		c.add(b, step)
 		return
 	}
-	step.Changes = diff.Between(s.Live, s.Predicted)
+	step.Changes, step.Print = diff.Between(s.Live, s.Predicted), foretold(s)
 	earlier := !fingerprint.Applied(s.Live, app.Manager)
 	step.Do = Update
 	if earlier || !claimed && app.OwnerOf(s.Live) != c.App.Owner() {
@@ -149,7 +154,7 @@ func (c *computer) change(b *Batch, step Step, s Sighting, claimed bool) {
 	step.Takeover = earlier || s.Edit.Additions
 	if !step.Takeover && len(step.Changes) == 0 && ownsSame(s) {
 		claim := c.claim(step)
-		claim.UID, claim.Want = s.Live.UID(), step.Object.Hash()
+		claim.Want, claim.Begun = step.Object.Hash(), false
 		claim.Print = fingerprint.Of(s.Live, app.Manager, app.IgnoredOf(s.Live)).String()
 		c.plan.Claims[step.Key] = claim
 		c.judge(b, step.Key, s)
@@ -157,6 +162,14 @@ func (c *computer) change(b *Batch, step Step, s Sighting, claimed bool) {
 	}
 	step.Why = summary(step)
 	c.add(b, step)
+}
+
+// foretold is the fingerprint that an apply will leave, as the dry run says.
+func foretold(s Sighting) string {
+	if s.Predicted.IsZero() {
+		return ""
+	}
+	return fingerprint.Of(s.Predicted, app.Manager, app.IgnoredOf(s.Predicted)).String()
 }
 
 // ownsSame reports whether an apply would leave the ownership of fields as it is. A dry run's answer has our field tree as

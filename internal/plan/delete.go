@@ -45,7 +45,7 @@ func (c *computer) unwanted(key object.Key) {
 	switch {
 	case s.State == Absent:
 		delete(c.plan.Claims, key)
-	case s.State == Present && claim.UID == "" && owner == (app.Owner{}):
+	case s.State == Present && !claim.Applied() && owner == (app.Owner{}):
 		delete(c.plan.Claims, key) // claimed, but the process died before the apply: it was never ours
 	case s.State != Present:
 		c.plan.Waiting = append(c.plan.Waiting, Note{Key: key, Text: s.Why})

@@ -94,6 +94,9 @@ func (d *drawn) object(t *rapid.T, i int, one func(string, int) bool) {
 	if one("managed by another", 5) {
 		x.Manager = "helm"
 	}
+	if s.State == plan.Absent && wanted {
+		s.Predicted = applied(want, app.Manager)
+	}
 	if s.State == plan.Present {
 		live := annotate(o.With(rapid.SampledFrom([]string{"1", "2"}).Draw(t, "value"), "data", "a"), rapid.SampledFrom(annotations).Draw(t, "live annotation"))
 		if one("deleting", 8) {
@@ -123,12 +126,12 @@ func (d *drawn) object(t *rapid.T, i int, one func(string, int) bool) {
 	}
 	d.in.Seen[key] = s
 	if !wanted || !one("unclaimed", 3) {
-		c := app.Claim{Key: key, Version: k.version, UID: "uid-" + want.Name(), Want: want.Hash(), Print: "p", Wave: rapid.IntRange(-1, 1).Draw(t, "claimed wave"), Confirmed: one("confirmed", 6)}
+		c := app.Claim{Key: key, Version: k.version, Want: want.Hash(), Print: "p", Wave: rapid.IntRange(-1, 1).Draw(t, "claimed wave"), Confirmed: one("confirmed", 6)}
 		if one("old want", 2) {
 			c.Want = "old"
 		}
 		if one("begun", 6) {
-			c.UID, c.Want, c.Print = "", "", ""
+			c.Want, c.Print = "", ""
 		}
 		d.in.Claims[key] = c
 	}
@@ -237,7 +240,7 @@ func dropsNoClaimInVain(t *rapid.T, in plan.Input, p plan.Plan) {
 		}
 		s := in.Seen[k]
 		owner := app.OwnerOf(s.Live)
-		foreign := s.State == plan.Present && owner != web.Owner() && (owner != (app.Owner{}) || c.UID == "")
+		foreign := s.State == plan.Present && owner != web.Owner() && (owner != (app.Owner{}) || !c.Applied())
 		left := s.State == plan.Present && app.PruneOf(s.Live) == app.PruneNever
 		if !in.Rendered || s.State != plan.Absent && !foreign && !left {
 			t.Fatalf("the claim of %s is dropped: rendered %t, %+v", k, in.Rendered, s)
@@ -318,8 +321,47 @@ func TestEndsWithNothingToDo(t *testing.T) {
 	})
 }
 
+// A process may die at any step after it recorded what it was to do. What is planned then is what was left, and nobody is blamed for it.
+func TestKilledAmidSteps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := draw(t).in
+		p := plan.Compute(in)
+		next := slices.DeleteFunc(p.Next(), func(s plan.Step) bool { return s.Do == plan.Repair || s.Do == plan.Replace })
+		if p.Blocked != "" || p.Suspended || p.Unread {
+			return
+		}
+		made := next[:rapid.IntRange(0, len(next)).Draw(t, "made")]
+		was := in
+		in = carriedOut(in, p.Claims, made)
+		in.Claims = p.Begin(next)
+		for _, s := range next[len(made):] {
+			if in.Claims[s.Key].Begun {
+				seen := was.Seen[s.Key]
+				seen.Drifted = false // what was begun and is not there is no drift
+				in.Seen[s.Key] = seen
+			}
+		}
+		after := plan.Compute(in)
+		for _, s := range after.Repairs {
+			if in.Claims[s.Key].Begun {
+				t.Fatalf("somebody is blamed for %s\n%s", s.Key, after)
+			}
+		}
+		for _, s := range made {
+			if s.Print != "" && (after.Claims[s.Key].Begun || after.Claims[s.Key].Want != s.Object.Hash()) {
+				t.Fatalf("%s was applied and is not known to be\n%s", s.Key, after)
+			}
+		}
+		for _, s := range next[len(made):] {
+			if s.Do != plan.Delete && !slices.ContainsFunc(steps(after), func(x plan.Step) bool { return x.Key == s.Key }) {
+				t.Fatalf("%s is forgotten\n%s", s.Key, after)
+			}
+		}
+	})
+}
+
 func nothingLeft(t *rapid.T, in plan.Input, p plan.Plan) {
-	for _, b := range p.Batches {
+	for _, b := range slices.Concat(p.Batches, p.Deletes) {
 		if len(b.Unsettled) > 0 || b.Pending > 0 {
 			return
 		}
@@ -343,7 +385,7 @@ func carriedOut(in plan.Input, claims app.Claims, next []plan.Step) plan.Input {
 			continue
 		}
 		c := in.Claims[s.Key]
-		c.UID, c.Want, c.Print = "uid", s.Object.Hash(), "p"
+		c.Want, c.Print = s.Object.Hash(), "p"
 		in.Claims[s.Key] = c
 		in.Seen[s.Key] = plan.Sighting{State: plan.Current, Health: health.Verdict{Status: health.Healthy}}
 	}

@@ -1,5 +1,11 @@
 package plan
 
+import (
+	"maps"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+)
+
 // Next returns the steps that may run now: all repairs, and the first batch whose predecessors are applied and healthy. Deletions come
 // when every apply has been made, one wave at a time, the last wave first. Nothing left to do gives nil.
 func (p Plan) Next() []Step {
@@ -30,6 +36,21 @@ func (p Plan) Next() []Step {
 		}
 	}
 	return steps
+}
+
+// Begin returns the claims to record before steps are made. For the steps whose outcome was foretold they say all there will be to say after them, but that
+// they were made.
+func (p Plan) Begin(steps []Step) app.Claims {
+	claims := maps.Clone(p.Claims)
+	for _, s := range steps {
+		claim, claimed := claims[s.Key]
+		if s.Print == "" || !claimed {
+			continue
+		}
+		claim.Want, claim.Print, claim.Begun, claim.Ended = s.Object.Hash(), s.Print, true, ""
+		claims[s.Key] = claim
+	}
+	return claims
 }
 
 // later reports whether a batch after b is still to be applied.

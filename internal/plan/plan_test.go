@@ -68,7 +68,8 @@ type state struct {
 }
 
 type sighting struct {
-	// Claimed: same (as wanted now), old (as wanted before), begun (recorded, but never applied).
+	// Claimed: same (as wanted now), old (as wanted before), begun (recorded, but never applied), foretold (recorded as it is wanted now; whether it was
+	// applied is not known).
 	Claimed   string
 	Confirmed bool
 	Wave      int
@@ -154,17 +155,18 @@ func input(t *testing.T, ar *txtar.Archive) plan.Input {
 }
 
 func (x sighting) claim(k object.Key, objs map[string]map[object.Key]object.Object, want []object.Object) app.Claim {
-	c := app.Claim{Key: k, Version: "v1", UID: "uid-" + k.Name, Want: "old", Print: "old", Confirmed: x.Confirmed, Wave: x.Wave}
+	c := app.Claim{Key: k, Version: "v1", Want: "old", Print: "old", Confirmed: x.Confirmed, Wave: x.Wave}
 	for _, o := range want {
-		if o.Key() == k && x.Claimed == "same" {
+		if o.Key() == k && (x.Claimed == "same" || x.Claimed == "foretold") {
 			c.Want = o.Hash()
 		}
 	}
 	if a, ok := objs["applied.yaml"][k]; ok {
 		c.Want = web.Mark(a).Hash()
 	}
+	c.Begun = x.Claimed == "foretold"
 	if x.Claimed == "begun" {
-		c.UID, c.Want, c.Print = "", "", ""
+		c.Want, c.Print = "", ""
 	}
 	return c
 }
@@ -275,6 +277,8 @@ func describe(in plan.Input, p plan.Plan) string {
 			changes = append(changes, "+ "+k.String())
 		case p.Claims[k].Confirmed != was.Confirmed:
 			changes = append(changes, fmt.Sprintf("confirmed %t %s", p.Claims[k].Confirmed, k))
+		case was.Begun && !p.Claims[k].Begun:
+			changes = append(changes, "done "+k.String())
 		case p.Claims[k].Ended != was.Ended:
 			changes = append(changes, fmt.Sprintf("ended %s %s", p.Claims[k].Ended, k))
 		}

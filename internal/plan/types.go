@@ -126,6 +126,8 @@ type Step struct {
 	Takeover bool
 	Wave     int
 	Tier     int // steps of one tier may run side by side, tiers run one after the other
+	// Print is the fingerprint that a dry run foretells; empty if there was none.
+	Print string
 	// Why is the one-line reason: the changed fields, the edit that is undone.
 	Why     string
 	Changes []diff.Change

@@ -59,6 +59,8 @@ type Finding struct {
 	// Blind is why some kind of the app cannot be watched.
 	Blind error
 	Err   error
+	// Bundle identifies the bundle of which everything was found applied; empty: nothing is known of that.
+	Bundle string
 
 	LastHandledSync string
 }
@@ -96,6 +98,7 @@ func App(f Finding) v1alpha1.AppStatus {
 		st.Applied = st.Wanted
 		st.Applied.At = metav1.NewTime(f.Now.Truncate(time.Second))
 	}
+	st.Bundle = cmp.Or(f.Bundle, f.Was.Bundle)
 	conditions(&st, f)
 	return st
 }
