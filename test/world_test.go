@@ -67,6 +67,7 @@ func (p place) explain() {
 		}
 	}
 	p.t.Logf("log about %s:\n%s", p.Namespace, p.ctl.Tail(p.Namespace, 40))
+	p.t.Logf("the controller manager about it:\n%s", p.Plane.Tail("kube-controller-manager", p.Namespace, 20))
 }
 
 // config is the file of a ConfigMap.

@@ -231,13 +231,26 @@ func (c *Controller) Log() string {
 
 // Tail returns the last lines of the log that contain a text.
 func (c *Controller) Tail(about string, lines int) string {
+	return tail(c.Log(), about, lines)
+}
+
+func tail(log, about string, lines int) string {
 	var found []string
-	for line := range strings.Lines(c.Log()) {
+	for line := range strings.Lines(log) {
 		if strings.Contains(line, about) {
 			found = append(found, line)
 		}
 	}
 	return strings.Join(found[max(0, len(found)-lines):], "")
+}
+
+// Tail returns the last lines of a component's log that hold a word, such as those of "kube-controller-manager" about a namespace.
+func (p *Plane) Tail(component, about string, lines int) string {
+	log, err := os.ReadFile(filepath.Join(p.Dir, component+".log"))
+	if err != nil {
+		return err.Error()
+	}
+	return tail(string(log), about, lines)
 }
 
 // logWriter keeps the log, and finds the address in it.
