@@ -52,6 +52,7 @@ cluster:      std system @values plan apimachinery client-go
 live:         std @values apimachinery client-go
 ledger:       std @values apimachinery client-go sigs.k8s.io/json
 webhook:      std system fault
+child:        std system
 gitserver:    std system source golang.org/x/crypto github.com/rogpeppe/go-internal/txtar
 
 # One pass of the loop.

@@ -91,11 +91,11 @@ func (st *stage) explain() {
 	if err := st.git.webhookError(); err != nil {
 		st.screen.note("the last webhook was not taken: " + err.Error())
 	}
-	lines := st.controller.tail()
+	lines := st.controller.Tail()
 	if len(lines) == 0 {
 		return
 	}
-	st.screen.note("the last lines of " + st.controller.log + ":")
+	st.screen.note("the last lines of " + st.controller.Log() + ":")
 	for _, line := range lines {
 		st.screen.note(logLine(line))
 	}

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/fairlead-cd/fairlead/internal/child"
 )
 
 // Leftovers are what a demo has made outside of itself.
@@ -81,14 +82,8 @@ func (k *kube) clean(ctx context.Context, l Leftovers) error {
 	return errors.Join(errs...)
 }
 
-// janitor is the process that runs Janitor.
-type janitor struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-}
-
 // hire starts a janitor: this program with the command "demo janitor".
-func hire(program string, errs io.Writer, l Leftovers) (*janitor, error) {
+func hire(program string, errs io.Writer, l Leftovers) (*child.Heir, error) {
 	args := []string{"demo", "janitor", "--dir", l.Dir, "--kubeconfig", l.Kubeconfig}
 	for _, n := range l.Namespaces {
 		args = append(args, "--delete-namespace", n)
@@ -96,28 +91,5 @@ func hire(program string, errs io.Writer, l Leftovers) (*janitor, error) {
 	for _, n := range l.Definitions {
 		args = append(args, "--delete-definition", n)
 	}
-	j := &janitor{cmd: exec.Command(program, args...)}
-	j.cmd.Dir = "/" // never within what it removes
-	j.cmd.Stderr = errs
-	j.cmd.SysProcAttr = apart()
-	var err error
-	if j.in, err = j.cmd.StdinPipe(); err == nil {
-		err = j.cmd.Start()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("start janitor: %w", err)
-	}
-	return j, nil
-}
-
-// dismiss lets the janitor do its work, and returns when that is done.
-func (j *janitor) dismiss() error {
-	if j == nil {
-		return nil
-	}
-	_ = j.in.Close()
-	if err := j.cmd.Wait(); err != nil {
-		return fmt.Errorf("clean up: %w", err)
-	}
-	return nil
+	return child.Hire(errs, program, args...)
 }

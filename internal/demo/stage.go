@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/fairlead-cd/fairlead/internal/child"
 	"github.com/fairlead-cd/fairlead/internal/install"
 )
 
@@ -27,8 +28,8 @@ type stage struct {
 
 	dir, kubeconfig     string
 	address             string // of the controller
-	janitor             *janitor
-	cluster, controller *process
+	janitor             *child.Heir
+	cluster, controller *child.Process
 	kube                *kube
 	git                 *gitSide
 	ready               bool
@@ -108,7 +109,10 @@ func (st *stage) openCluster(ctx context.Context) (string, error) {
 			ready <- struct{}{}
 		}
 	}
-	st.cluster, err = start("the control plane", filepath.Join(st.dir, "cluster.log"), seen, st.died, st.options.Devcluster, "up", "--dir", dir)
+	st.cluster, err = child.Start(child.Command{
+		Name: "the control plane", Program: st.options.Devcluster, Args: []string{"up", "--dir", dir},
+		Log: filepath.Join(st.dir, "cluster.log"), Seen: seen, Died: st.died,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -272,8 +276,12 @@ func (st *stage) openController(ctx context.Context) (string, error) {
 			address <- said.Address
 		}
 	}
-	st.controller, err = start("the controller", filepath.Join(st.dir, "controller.log"), seen, st.died, st.options.Program,
-		"controller", "--kubeconfig", st.kubeconfig, "--data-dir", filepath.Join(st.dir, "controller"), "--namespace", ownNamespace, "--listen", "127.0.0.1:0")
+	st.controller, err = child.Start(child.Command{
+		Name: "the controller", Program: st.options.Program, Args: []string{
+			"controller", "--kubeconfig", st.kubeconfig, "--data-dir", filepath.Join(st.dir, "controller"), "--namespace", ownNamespace, "--listen", "127.0.0.1:0",
+		},
+		Log: filepath.Join(st.dir, "controller.log"), Seen: seen, Died: st.died,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -296,10 +304,10 @@ func (st *stage) close() error {
 	st.screen.doing("stopping")
 	defer st.screen.rest()
 	st.git.close()
-	st.controller.stop()
-	st.cluster.stop()
+	st.controller.Stop()
+	st.cluster.Stop()
 	if st.janitor == nil {
 		return removeDir(context.Background(), st.leftovers().Dir)
 	}
-	return st.janitor.dismiss()
+	return st.janitor.Dismiss()
 }

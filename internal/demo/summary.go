@@ -4,6 +4,8 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/fairlead-cd/fairlead/internal/child"
 )
 
 // summarise prints how it all stands and what was measured.
@@ -12,7 +14,7 @@ func (t *tour) summarise(ctx context.Context) {
 	s.head("How it stands", "")
 	s.command("fairlead status -n " + tenantNamespace)
 	status := exec.CommandContext(ctx, t.options.Program, "status", "--kubeconfig", t.kubeconfig, "-n", tenantNamespace)
-	status.Stdout, status.Stderr, status.SysProcAttr = t.options.Out, t.options.Err, child()
+	status.Stdout, status.Stderr, status.SysProcAttr = t.options.Out, t.options.Err, child.Attributes()
 	if err := status.Run(); err != nil {
 		s.fail("fairlead status: " + err.Error())
 	}

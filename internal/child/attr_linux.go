@@ -1,9 +1,9 @@
-package demo
+package child
 
 import "syscall"
 
-// child makes the kernel end a process when the thread that started it ends, and keeps Ctrl-C from it: it is stopped in its turn.
-func child() *syscall.SysProcAttr {
+// Attributes make the kernel end a process when the thread that started it ends, and keep Ctrl-C from it: it is stopped in its turn.
+func Attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
