@@ -53,6 +53,7 @@ live:         std @values apimachinery client-go
 ledger:       std @values apimachinery client-go sigs.k8s.io/json
 webhook:      std system fault
 child:        std system
+series:       std
 gitserver:    std system source golang.org/x/crypto github.com/rogpeppe/go-internal/txtar
 
 # One pass of the loop.

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
+	"github.com/fairlead-cd/fairlead/internal/series"
 )
 
 // Scripts runs the test scripts of a directory, two at a time on two cores.
@@ -73,7 +74,7 @@ type script struct {
 	branch    string
 	git       *Git
 	hooked    bool // the Repository takes webhooks
-	before    Metrics
+	before    series.Set
 	audited   int64
 }
 
