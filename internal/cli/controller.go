@@ -51,6 +51,7 @@ Its state is in the API server. The data directory is a cache of Git that may be
 	f.StringVar(&c.Listen, "listen", ":8080", "address of /healthz, /readyz, /metrics and /webhook; empty for none")
 	f.IntVar(&c.Workers, "workers", 16, "how many apps are worked on at once")
 	f.BoolVar(&c.LeaderElect, "leader-elect", true, "wait for the Lease before anything is done")
+	f.BoolVar(&c.Profiling, "profiling", false, "serve profiles of this process at /debug/pprof, to requests from the same machine or Pod alone")
 	f.StringVar(&format, "log-format", "json", "form of the log on standard error: json, text")
 	f.StringVar(&level, "log-level", "info", "least level that is logged: debug, info, warn, error")
 	return cmd

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"net/http"
 	"sync"
 
 	"k8s.io/client-go/dynamic"
@@ -16,21 +15,13 @@ type Cluster struct {
 	Kinds  *Kinds
 	config *rest.Config
 	own    dynamic.Interface // with Fairlead's own rights
-	// OnRequest is told the verb and the plural of each request, for metrics. May be nil.
-	onRequest func(verb, resource string)
 
 	mu       sync.Mutex
 	sessions map[app.Identity]*Session
 }
 
-// Options for Open.
-type Options struct {
-	// OnRequest is told the verb and the resource of each request to the API server that is made for an app. May be nil.
-	OnRequest func(verb, resource string)
-}
-
 // Open prepares to talk to the API server of config. It sends nothing yet.
-func Open(config *rest.Config, o Options) (*Cluster, error) {
+func Open(config *rest.Config) (*Cluster, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // the server's priority and fairness protects it better than a limiter here
 	kinds, err := newKinds(config)
@@ -41,10 +32,7 @@ func Open(config *rest.Config, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare client: %w", err)
 	}
-	if o.OnRequest == nil {
-		o.OnRequest = func(string, string) {}
-	}
-	return &Cluster{Kinds: kinds, config: config, own: own, onRequest: o.OnRequest, sessions: map[app.Identity]*Session{}}, nil
+	return &Cluster{Kinds: kinds, config: config, own: own, sessions: map[app.Identity]*Session{}}, nil
 }
 
 // As returns the session that acts as id. Sessions are kept: asking again costs nothing.
@@ -63,11 +51,4 @@ func (c *Cluster) As(id app.Identity) (*Session, error) {
 	s := &Session{ID: id, cluster: c, client: client}
 	c.sessions[id] = s
 	return s, nil
-}
-
-// WrapTransport lets a caller see all requests of a configuration, for tests and metrics.
-func WrapTransport(config *rest.Config, wrap func(http.RoundTripper) http.RoundTripper) *rest.Config {
-	config = rest.CopyConfig(config)
-	config.Wrap(wrap)
-	return config
 }

@@ -41,13 +41,11 @@ func (s *Session) Client() dynamic.Interface { return s.client }
 // DryRun asks the API server what an apply of o would make of it, admission included. The answer has no resourceVersion if o does
 // not exist. A refusal that the user can mend is in the error chain as a *plan.Refusal.
 func (s *Session) DryRun(ctx context.Context, r object.Resource, o object.Object) (object.Object, error) {
-	s.cluster.onRequest("dry-run", r.Plural)
 	return s.patch(ctx, r, o, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 }
 
 // Apply makes o what is live: a forced server-side apply by Fairlead's field manager. It returns the answer.
 func (s *Session) Apply(ctx context.Context, r object.Resource, o object.Object) (object.Object, error) {
-	s.cluster.onRequest("apply", r.Plural)
 	return s.patch(ctx, r, o, metav1.PatchOptions{})
 }
 
@@ -67,7 +65,6 @@ func (s *Session) patch(ctx context.Context, r object.Resource, o object.Object,
 func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name string) (object.Object, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	s.cluster.onRequest("get", r.Plural)
 	out, err := s.at(r, namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) && !isNoResource(err) || apierrors.IsForbidden(err) && r.Namespaced && s.cluster.lacks(ctx, namespace) {
 		return object.Object{}, nil
@@ -81,7 +78,6 @@ func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name s
 // lacks reports whether the cluster certainly has no namespace of that name, asked with Fairlead's own rights: a ServiceAccount loses its rights with the
 // namespace that granted them.
 func (c *Cluster) lacks(ctx context.Context, namespace string) bool {
-	c.onRequest("get", namespaces.Plural)
 	_, err := c.own.Resource(schema.GroupVersionResource{Version: "v1", Resource: namespaces.Plural}).Get(ctx, namespace, metav1.GetOptions{})
 	return apierrors.IsNotFound(err) && !isNoResource(err)
 }
@@ -91,7 +87,6 @@ func (c *Cluster) lacks(ctx context.Context, namespace string) bool {
 func (s *Session) Delete(ctx context.Context, r object.Resource, live object.Object) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	s.cluster.onRequest("delete", r.Plural)
 	uid, rv := types.UID(live.UID()), live.ResourceVersion()
 	policy := metav1.DeletePropagationBackground
 	err := s.at(r, live.Namespace()).Delete(ctx, live.Name(), metav1.DeleteOptions{
@@ -111,7 +106,6 @@ func (s *Session) Delete(ctx context.Context, r object.Resource, live object.Obj
 func (s *Session) SetManagers(ctx context.Context, r object.Resource, live object.Object, managedFields []any) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	s.cluster.onRequest("take-over", r.Plural)
 	patch, err := json.Marshal([]map[string]any{
 		{"op": "replace", "path": "/metadata/managedFields", "value": managedFields},
 		{"op": "replace", "path": "/metadata/resourceVersion", "value": live.ResourceVersion()},
@@ -140,7 +134,6 @@ func (s *Session) EnsureNamespace(ctx context.Context, name string) (bool, error
 	if err != nil && fault.KindOf(err) != fault.Denied {
 		return false, err
 	}
-	s.cluster.onRequest("create", namespaces.Plural)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	ns := object.New(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}})

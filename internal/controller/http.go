@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -25,8 +26,9 @@ import (
 // maxHook bounds the body of a webhook: forges send less than this.
 const maxHook = 5 << 20
 
-// handler serves /healthz and /readyz to everybody, /webhook/{namespace}/{repository} to who signs, and /metrics to who may read it.
-func (c *controller) handler(mgr manager.Manager, g *guard) http.Handler {
+// handler serves /healthz and /readyz to everybody, /webhook/{namespace}/{repository} to who signs, /metrics to who may read it, and, if asked to,
+// /debug/pprof/ to this machine.
+func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -38,6 +40,11 @@ func (c *controller) handler(mgr manager.Manager, g *guard) http.Handler {
 	})
 	mux.Handle("GET /metrics", g.protect(promhttp.HandlerFor(ctrlmetrics.Registry, promhttp.HandlerOpts{})))
 	mux.HandleFunc("POST /webhook/{namespace}/{repository}", c.hook)
+	if profiling {
+		mux.Handle("GET /debug/pprof/", local(http.HandlerFunc(pprof.Index)))
+		mux.Handle("GET /debug/pprof/profile", local(http.HandlerFunc(pprof.Profile)))
+		mux.Handle("GET /debug/pprof/trace", local(http.HandlerFunc(pprof.Trace)))
+	}
 	return mux
 }
 
@@ -107,12 +114,28 @@ func newGuard(config *rest.Config) (*guard, error) {
 
 func (g *guard) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil && net.ParseIP(host).IsLoopback() || g.allows(r) {
+		if isLocal(r) || g.allows(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
 		http.Error(w, "send a bearer token of a ServiceAccount that may get "+r.URL.Path+" (a ClusterRole with nonResourceURLs)", http.StatusForbidden)
 	})
+}
+
+// local lets a request through that comes from this machine.
+func local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isLocal(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, "only for requests from the same machine or Pod", http.StatusForbidden)
+	})
+}
+
+func isLocal(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return err == nil && net.ParseIP(host).IsLoopback()
 }
 
 func (g *guard) allows(r *http.Request) bool {

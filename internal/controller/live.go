@@ -48,10 +48,9 @@ func (c *controller) newStore(ctx context.Context) *live.Store {
 			}
 			return s.Client(), nil
 		},
-		Lens:      c.lens,
-		OnChange:  c.liveChanged,
-		OnWatch:   c.watchChanged,
-		OnRequest: c.metrics.apiRequest,
+		Lens:     c.lens,
+		OnChange: c.liveChanged,
+		OnWatch:  c.watchChanged,
 	})
 }
 

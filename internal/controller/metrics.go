@@ -49,7 +49,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		appPhase:  gauge("app_phase", "1 for the phase that the app is in.", "namespace", "app", "phase"),
 		appHealth: gauge("app_health", "1 for the health that the app has.", "namespace", "app", "health"),
 		appDrift:  gauge("app_drifted_objects", "Objects that differ from Git.", "namespace", "app"),
-		api:       counter("api_requests_total", "Requests to the API server for the objects of apps.", "verb", "resource"),
+		api:       counter("api_requests_total", "Requests to the API server, each attempt of them.", "verb", "resource"),
 		git:       counter("git_requests_total", "Requests to Git servers.", "kind"),
 		liveEvents: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "fairlead", Name: "live_changes_total", Help: "Changes of claimed objects that made an app be looked at.",

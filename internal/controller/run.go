@@ -51,6 +51,8 @@ type Config struct {
 	Namespace string
 	// Listen is the address of health, metrics and webhooks, such as ":8080". Empty: none.
 	Listen string
+	// Profiling serves profiles of the process there, to this machine alone: they hold what is in memory, Secrets included.
+	Profiling bool
 	// LeaderElect waits for the Lease before anything is done. Only tests turn it off.
 	LeaderElect bool
 	// Proxy chooses a proxy for requests to Git servers, as http.Transport has it; nil: none.
@@ -67,7 +69,8 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return fmt.Errorf("register types: %w", err)
 	}
-	config := rest.CopyConfig(cfg.REST)
+	m := newMetrics(ctrlmetrics.Registry)
+	config := cluster.Counted(cfg.REST, m.apiRequest)
 	config.QPS = -1
 	config.UserAgent = "fairlead"
 	kube, err := typed.NewForConfig(config)
@@ -90,7 +93,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("prepare controller: %w", err)
 	}
-	c, err := newController(ctx, cfg, config, kube, mgr)
+	c, err := newController(ctx, cfg, mgr, m)
 	if err != nil {
 		return err
 	}
@@ -126,17 +129,20 @@ func prepare(ctx context.Context, kube typed.CoreV1Interface, namespace string) 
 	return nil
 }
 
-func newController(ctx context.Context, cfg Config, config *rest.Config, kube typed.CoreV1Interface, mgr manager.Manager) (*controller, error) {
+func newController(ctx context.Context, cfg Config, mgr manager.Manager, m *metrics) (*controller, error) {
+	kube, err := typed.NewForConfig(mgr.GetConfig())
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
 	c := &controller{
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), events: mgr.GetEventRecorder("fairlead"),
-		metrics: newMetrics(ctrlmetrics.Registry), log: cfg.Log, now: time.Now, dataDir: filepath.Clean(cfg.DataDir), proxy: cfg.Proxy,
+		metrics: m, log: cfg.Log, now: time.Now, dataDir: filepath.Clean(cfg.DataDir), proxy: cfg.Proxy,
 		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
 		ledger: ledger.Open(kube.Secrets(cfg.Namespace)),
 	}
-	var err error
-	if c.cluster, err = cluster.Open(config, cluster.Options{OnRequest: c.metrics.apiRequest}); err != nil {
+	if c.cluster, err = cluster.Open(mgr.GetConfig()); err != nil {
 		return nil, err
 	}
 	c.store = c.newStore(ctx)
@@ -241,7 +247,7 @@ func (c *controller) listen(ctx context.Context, mgr manager.Manager, cfg Config
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: c.handler(mgr, guard), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{Handler: c.handler(mgr, guard, cfg.Profiling), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 	c.log.InfoContext(ctx, "listening", "address", l.Addr().String())
 	go func() {
 		<-ctx.Done()

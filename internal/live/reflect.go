@@ -34,12 +34,10 @@ func (w *watch) reflect(namespace string, sc *scope) {
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = selector
-			w.store.o.OnRequest("list", r.Plural)
 			return res.List(ctx, o)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
 			o.LabelSelector = selector
-			w.store.o.OnRequest("watch", r.Plural)
 			return res.Watch(ctx, o)
 		},
 	}

@@ -39,8 +39,6 @@ type Options struct {
 	// OnWatch is told when a watch is ready, fails or ends, so that who waits for it can look again. It must not block.
 	// The error is why it does not run; nil if it does.
 	OnWatch func(Kind, error)
-	// OnRequest is told of every LIST and WATCH that is sent, for metrics.
-	OnRequest func(verb, resource string)
 }
 
 // Store is what is remembered of all claimed objects of one cluster. It is safe for concurrent use.
