@@ -45,6 +45,10 @@ build: bin/fairlead bin/devcluster ## Build bin/fairlead and bin/devcluster, bot
 demo: build ## Show Fairlead at work on a control plane of its own; ARGS=--exit ends after the tour
 	bin/fairlead demo $(ARGS)
 
+.PHONY: bench
+bench: build bin/bench ## Measure what Fairlead does and costs; takes minutes; ARGS="-n 100 -json FILE" is the quickest, ARGS=--help says more
+	bin/bench $(ARGS)
+
 ##@ Change
 .PHONY: test
 test: build ## Run all tests of both modules, those on a real control plane included
@@ -89,6 +93,10 @@ clean: ## Remove what the build and the demo left
 .PHONY: bin/fairlead
 bin/fairlead:
 	$(GO) build -ldflags '-s -w -X $(MODULE)/internal/cli.version=$(VERSION) -X $(MODULE)/internal/cli.commit=$(COMMIT)' -o $@ ./cmd/fairlead
+
+.PHONY: bin/bench
+bin/bench:
+	$(GO) build -ldflags '-s -w' -o $@ ./cmd/bench
 
 # Linking a whole Kubernetes takes long even when nothing changed, so this one depends on its files.
 bin/devcluster: $(DEVCLUSTER_FILES)

@@ -63,8 +63,13 @@ engine:       std slog @core golang.org/x/sync/errgroup
 install:      std fault api/crds apimachinery client-go sigs.k8s.io/yaml
 controller:   any
 demo:         any install
+bench:        any install
 cli:          any controller demo install
 gen:          any cli
+
+# The benchmark: what it measures is made, and what it measured is judged, without a cluster.
+bench/workload: std sigs.k8s.io/yaml
+bench/figures:  std
 
 # Tests alone.
 testkit:           any install
@@ -85,7 +90,7 @@ var groups = map[string][]string{
 
 var outside = []string{"os", "os/exec", "net", "net/http", "log/slog"}
 
-var waysIn = []string{"cli", "controller", "demo", "install", "gen", "testkit", "golden"}
+var waysIn = []string{"cli", "controller", "demo", "install", "gen", "testkit", "golden", "bench"}
 
 // pkg is what `go list` says of a package.
 type pkg struct {

@@ -1,0 +1,80 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/fairlead-cd/fairlead/internal/bench/figures"
+	"github.com/fairlead-cd/fairlead/internal/bench/workload"
+)
+
+// burst is how many edits are made at once, or one in each set if there are fewer.
+const burst = 100
+
+// editor is the field manager of a person.
+const editor = "kubectl-edit"
+
+// drift measures how long a change by hand lives: from the API server's answer to the edit to the event that shows Git's value again. One after the other
+// first, then many at once. No object is edited more often than a person does it: a fight over one is another matter.
+func (s *stage) drift(ctx context.Context) error {
+	if err := s.followSettings(ctx); err != nil {
+		return err
+	}
+	n := min(s.Samples, 2*s.size.Spots())
+	var each []time.Duration
+	for i := range n {
+		t, err := s.edit(ctx, i)
+		if err != nil {
+			return err
+		}
+		each = append(each, t)
+	}
+	if _, err := s.engine.quiet(ctx); err != nil {
+		return err
+	}
+	many := make([]time.Duration, min(burst, s.size.Spots()))
+	g, working := errgroup.WithContext(ctx)
+	for i := range many {
+		g.Go(func() (err error) {
+			many[i], err = s.edit(working, i)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	d := &figures.Drift{LatencyMS: figures.SpreadOf(each), BurstMS: figures.SpreadOf(many)}
+	s.run.Drift = d
+	s.say("hand edit: undone after %.0f ms (p99 %.0f); %d at once: p99 %.0f ms", d.LatencyMS.P50, d.LatencyMS.P99, len(many), d.BurstMS.P99)
+	_, err := s.engine.quiet(ctx)
+	return err
+}
+
+// edit changes the settings of the i-th set by hand, and waits until that is undone.
+func (s *stage) edit(ctx context.Context, i int) (time.Duration, error) {
+	spot := s.size.Spot(i % s.size.Spots())
+	key := spot.App() + "/" + spot.SettingsName()
+	s.settings.mu.Lock()
+	value := s.settings.seen[key].value
+	s.settings.mu.Unlock()
+	patch := text(map[string]any{"data": map[string]string{workload.LevelKey: "by hand"}})
+	answer, err := s.kube.CoreV1().ConfigMaps(spot.App()).Patch(ctx, spot.SettingsName(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: editor})
+	answered := time.Now()
+	if err != nil {
+		return 0, fmt.Errorf("edit %s: %w", key, err)
+	}
+	version, err := strconv.ParseUint(answer.ResourceVersion, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("edit %s: %w", key, err)
+	}
+	ctx, cancel := s.patience(ctx)
+	defer cancel()
+	at, err := s.settings.object(ctx, key, func(x sighting) bool { return x.version > version && x.value == value })
+	return at.Sub(answered), err
+}
