@@ -3,7 +3,9 @@ package cluster
 import (
 	"fmt"
 	"sync"
+	"time"
 
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
@@ -13,26 +15,48 @@ import (
 // Cluster is one API server. It is safe for concurrent use.
 type Cluster struct {
 	Kinds  *Kinds
-	config *rest.Config
+	server Server
 	own    dynamic.Interface // with Fairlead's own rights
 
 	mu       sync.Mutex
 	sessions map[app.Identity]*Session
 }
 
+// Server is how an API server is reached.
+type Server struct {
+	Discovery Discovery
+	// As returns a client that acts as a user; empty is Fairlead itself.
+	As func(user string) (dynamic.Interface, error)
+	// Now is the clock by which discovery is repeated; nil is the machine's.
+	Now func() time.Time
+}
+
 // Open prepares to talk to the API server of config. It sends nothing yet.
 func Open(config *rest.Config) (*Cluster, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // the server's priority and fairness protects it better than a limiter here
-	kinds, err := newKinds(config)
+	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("prepare discovery: %w", err)
 	}
-	own, err := dynamic.NewForConfig(config)
+	return New(Server{Discovery: client, As: func(user string) (dynamic.Interface, error) {
+		config := rest.CopyConfig(config)
+		config.Impersonate = rest.ImpersonationConfig{UserName: user}
+		return dynamic.NewForConfig(config)
+	}})
+}
+
+// New prepares to talk to a server. It sends nothing yet.
+func New(s Server) (*Cluster, error) {
+	own, err := s.As("")
 	if err != nil {
 		return nil, fmt.Errorf("prepare client: %w", err)
 	}
-	return &Cluster{Kinds: kinds, config: config, own: own, sessions: map[app.Identity]*Session{}}, nil
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	kinds := &Kinds{client: s.Discovery, now: s.Now, stale: true}
+	return &Cluster{Kinds: kinds, server: s, own: own, sessions: map[app.Identity]*Session{}}, nil
 }
 
 // As returns the session that acts as id. Sessions are kept: asking again costs nothing.
@@ -42,9 +66,7 @@ func (c *Cluster) As(id app.Identity) (*Session, error) {
 	if s := c.sessions[id]; s != nil {
 		return s, nil
 	}
-	config := rest.CopyConfig(c.config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: id.User()}
-	client, err := dynamic.NewForConfig(config)
+	client, err := c.server.As(id.User())
 	if err != nil {
 		return nil, fmt.Errorf("impersonate %s: %w", id.User(), err)
 	}

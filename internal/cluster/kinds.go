@@ -10,7 +10,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/rest"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/nearest"
@@ -28,9 +27,15 @@ func (e *UnknownKindError) Error() string {
 	return fmt.Sprintf("the cluster does not know %s of %s: %s", e.GVK.Kind, e.GVK.APIVersion(), e.Hint)
 }
 
+// Discovery is what Kinds need of client-go's discovery.
+type Discovery interface {
+	ServerGroupsAndResources() ([]*metav1.APIGroup, []*metav1.APIResourceList, error)
+}
+
 // Kinds are the kinds that the API server serves, learned by discovery and kept until told that they changed.
 type Kinds struct {
-	client discovery.DiscoveryInterface
+	client Discovery
+	now    func() time.Time
 
 	mu     sync.Mutex
 	byGVK  map[object.GVK]object.Resource
@@ -42,14 +47,6 @@ type Kinds struct {
 
 // again is how soon an unknown kind may cause another discovery: a stopgap for changes that nobody told us of.
 const again = 10 * time.Second
-
-func newKinds(config *rest.Config) (*Kinds, error) {
-	client, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("prepare discovery: %w", err)
-	}
-	return &Kinds{client: client, stale: true}, nil
-}
 
 // Changed tells that kinds were added or removed: the next Find asks the server again.
 func (k *Kinds) Changed() {
@@ -67,7 +64,7 @@ func (k *Kinds) Find(ctx context.Context, gvk object.GVK) (object.Resource, erro
 	if known && !k.stale {
 		return r, nil
 	}
-	if k.stale || time.Since(k.asked) > again {
+	if k.stale || k.now().Sub(k.asked) > again {
 		if err := k.load(ctx); err != nil {
 			return object.Resource{}, err
 		}
@@ -120,7 +117,7 @@ func (k *Kinds) load(context.Context) error {
 	for _, list := range lists {
 		k.add(list, preferred)
 	}
-	k.broken, k.stale, k.asked = broken, false, time.Now()
+	k.broken, k.stale, k.asked = broken, false, k.now()
 	return nil
 }
 
