@@ -74,6 +74,8 @@ bench/figures:  std
 # Tests alone.
 testkit:           any install
 golden:            std system github.com/rogpeppe/go-internal
+sim/kube:           std net/http apimachinery client-go k8s.io/kube-openapi sigs.k8s.io/structured-merge-diff/v6 sigs.k8s.io/json sigs.k8s.io/yaml gopkg.in/evanphx/json-patch.v4
+sim/kube/kubetest:  std golden apimachinery client-go sigs.k8s.io/yaml github.com/rogpeppe/go-internal
 source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 `
 
@@ -90,7 +92,7 @@ var groups = map[string][]string{
 
 var outside = []string{"os", "os/exec", "net", "net/http", "log/slog"}
 
-var waysIn = []string{"cli", "controller", "demo", "install", "gen", "testkit", "golden", "bench"}
+var waysIn = []string{"cli", "controller", "demo", "install", "gen", "testkit", "golden", "bench", "sim"}
 
 // pkg is what `go list` says of a package.
 type pkg struct {

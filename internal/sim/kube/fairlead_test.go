@@ -1,0 +1,112 @@
+package kube_test
+
+import (
+	"errors"
+	"testing"
+
+	"k8s.io/client-go/dynamic"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/cluster"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fingerprint"
+	"github.com/fairlead-cd/fairlead/internal/ledger"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/sim/kube"
+)
+
+// session is Fairlead's own client over a simulated server.
+func session(t *testing.T, s *kube.Server) (*cluster.Cluster, *cluster.Session) {
+	t.Helper()
+	c, err := cluster.New(cluster.Server{
+		Discovery: s.Discovery("", "fairlead"),
+		As:        func(user string) (dynamic.Interface, error) { return s.Client(user, "fairlead"), nil },
+		Now:       clock(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	as, err := c.As(app.Identity{Namespace: "shop", ServiceAccount: "deployer"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, as
+}
+
+// TestCluster runs what Fairlead does to an object, unchanged, over the simulated server.
+func TestCluster(t *testing.T) {
+	s := kube.New(kube.Options{Now: clock()})
+	c, as := session(t, s)
+	r, err := c.Kinds.Find(t.Context(), object.GVK{Version: "v1", Kind: "ConfigMap"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := func(theme string) object.Object {
+		return object.New(map[string]any{
+			"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "flags", "namespace": "shop"}, "data": map[string]any{"theme": theme},
+		})
+	}
+	var refusal *plan.Refusal
+	if _, err := as.DryRun(t.Context(), r, flags("light")); !errors.As(err, &refusal) {
+		t.Errorf("a dry run without a namespace: %v, want a refusal", err)
+	}
+	if created, err := as.EnsureNamespace(t.Context(), "shop"); err != nil || !created {
+		t.Fatalf("namespace: created %t, %v", created, err)
+	}
+	first, err := as.Apply(t.Context(), r, flags("light"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fields := fingerprint.Entries(first); len(fields) != 1 || fields[0].Manager != app.Manager {
+		t.Errorf("the answer has the managers %v", fields)
+	}
+	second, err := as.Apply(t.Context(), r, flags("dark"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := as.Delete(t.Context(), r, first); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("deleting what was changed since: %v, want a conflict", err)
+	}
+	if err := as.Delete(t.Context(), r, second); err != nil {
+		t.Error(err)
+	}
+	if live, err := as.Live(t.Context(), r, "shop", "flags"); err != nil || !live.IsZero() {
+		t.Errorf("after the deletion there is %v, %v", live, err)
+	}
+	var unknown *cluster.UnknownKindError
+	if _, err := c.Kinds.Find(t.Context(), object.GVK{Group: "test.fairlead.dev", Version: "v1", Kind: "Widget"}); !errors.As(err, &unknown) {
+		t.Errorf("a kind that is not served: %v", err)
+	}
+}
+
+// TestLedger keeps a record over the simulated server.
+func TestLedger(t *testing.T) {
+	s := kube.New(kube.Options{Now: clock()})
+	l := ledger.Open(kube.Secrets(s.Client("", "fairlead"), "default"))
+	name := app.Name{Namespace: "shop", Environment: "prod", App: "web"}
+	key := object.Key{Kind: "ConfigMap", Namespace: "shop", Name: "flags"}
+	r := app.Record{App: name, Revision: "1", Claims: app.Claims{key: {Key: key}}, Bundle: []object.Object{}}
+	stale := r
+	var err error
+	if r.Version, err = l.Save(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	r.Bundle, r.Revision = nil, "2"
+	if r.Version, err = l.Save(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Save(t.Context(), stale); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("saving over a newer record: %v, want a conflict", err)
+	}
+	got, err := l.Load(t.Context(), name)
+	if err != nil || got.Revision != "2" || len(got.Claims) != 1 || got.Version != r.Version {
+		t.Errorf("loaded %+v, %v", got, err)
+	}
+	if all, broken, err := l.List(t.Context()); err != nil || len(all) != 1 || len(broken) != 0 {
+		t.Errorf("listed %v, %v, %v", all, broken, err)
+	}
+	if err := l.Delete(t.Context(), got); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,177 @@
+package kube
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// apply is a server-side apply.
+func (s *Server) apply(t target, patch []byte, w writing, force bool) (*state, error) {
+	want, err := wanted(patch, w)
+	if err != nil {
+		return nil, err
+	}
+	live := s.live(t.key())
+	from := live
+	if live == nil {
+		if t.sub != "" {
+			return nil, apierrors.NewNotFound(t.kind.group(), t.name.name)
+		}
+		from = t.kind.empty
+	}
+	next, err := t.kind.apply(t.sub, from, want, w.manager, force, s.now())
+	if err != nil {
+		return nil, err
+	}
+	if live == nil && next.GetUID() != "" {
+		return nil, apierrors.NewConflict(t.kind.group(), t.name.name,
+			fmt.Errorf("uid mismatch: the provided object specified uid %s, and no existing object was found", next.GetUID()))
+	}
+	if err := t.named(next); err != nil {
+		return nil, err
+	}
+	if live == nil {
+		return s.insert(t.kind, next, w.dry)
+	}
+	return s.store(t, live, next, w.dry)
+}
+
+// wanted reads the body of an apply, which may be YAML.
+func wanted(patch []byte, w writing) (*unstructured.Unstructured, error) {
+	want := &unstructured.Unstructured{Object: map[string]any{}}
+	strict, err := kjson.UnmarshalStrict(patch, &want.Object)
+	if err != nil {
+		want.Object, strict = map[string]any{}, nil
+		data, bad := yaml.YAMLToJSONStrict(patch)
+		if bad != nil {
+			if data, err = yaml.YAMLToJSON(patch); err != nil {
+				return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+			}
+			strict = []error{bad}
+		}
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &want.Object); err != nil {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+		}
+	}
+	if len(strict) > 0 && w.strict() {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error strict decoding YAML: %v", strict[0]))
+	}
+	return want, nil
+}
+
+// named refuses an object that is not the one of the request.
+func (t target) named(next *state) error {
+	if err := t.place(next); err != nil {
+		return err
+	}
+	switch got := next.GetName(); got {
+	case t.name.name:
+		return nil
+	case "":
+		next.edit("metadata")["name"] = t.name.name
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", t.name.name))
+	default:
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", got, t.name.name))
+	}
+}
+
+// patch is a JSON patch or a merge patch.
+func (s *Server) patch(t target, kind types.PatchType, patch []byte, w writing) (*state, error) {
+	live := s.live(t.key())
+	if live == nil {
+		return nil, apierrors.NewNotFound(t.kind.group(), t.name.name)
+	}
+	before, err := json.Marshal(live.answer(t.kind.apiVersion()).Object)
+	if err != nil {
+		return nil, err
+	}
+	after, unknown, err := patched(kind, before, patch, w)
+	if err != nil {
+		return nil, err
+	}
+	in, err := decodeJSON(after)
+	if err != nil {
+		return nil, err
+	}
+	managed, rest, err := split(in)
+	if err != nil {
+		return nil, invalidPatch(after, err.Error())
+	}
+	decoded, more, err := t.kind.decode(rest)
+	if err != nil {
+		return nil, invalidPatch(after, t.kind.wording(rest, err).Error())
+	}
+	if len(unknown)+len(more) > 0 && w.strict() {
+		words := errors.Join(unknown...)
+		if len(more) > 0 {
+			words = errors.New(unknownFields(more))
+		}
+		return nil, invalidPatch(after, words.Error())
+	}
+	next := t.kind.update(t.sub, live, newState(decoded, managed), w.manager, s.now())
+	if err := t.named(next); err != nil {
+		return nil, err
+	}
+	return s.store(t, live, next, w.dry)
+}
+
+func invalidPatch(after []byte, words string) error {
+	return apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(after), words)})
+}
+
+// patched applies a patch to an object. Strict are the faults that only strict validation refuses.
+func patched(kind types.PatchType, object, patch []byte, w writing) (out []byte, strict []error, err error) {
+	switch kind {
+	case types.JSONPatchType:
+		var operations []struct{ Op, Path, From, Value any }
+		if w.validation != metav1.FieldValidationIgnore {
+			if err := kjson.UnmarshalCaseSensitivePreserveInts(patch, &operations); err != nil {
+				return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+			}
+		}
+		p, err := jsonpatch.DecodePatch(patch)
+		if err != nil {
+			return nil, nil, apierrors.NewBadRequest(err.Error())
+		}
+		if out, err = p.Apply(object); err != nil {
+			return nil, nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
+		}
+		return out, nil, nil
+	case types.MergePatchType:
+		if w.validation != metav1.FieldValidationIgnore {
+			var m map[string]any
+			if strict, err = kjson.UnmarshalStrict(patch, &m); err != nil {
+				return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+			}
+		}
+		out, err = jsonpatch.MergePatch(object, patch)
+		if errors.Is(err, jsonpatch.ErrBadJSONPatch) {
+			err = apierrors.NewBadRequest(err.Error())
+		}
+		return out, strict, err
+	default:
+	}
+	return nil, nil, Error(http.StatusUnsupportedMediaType, metav1.StatusReasonUnsupportedMediaType,
+		fmt.Sprintf("the simulated API server does not know patches of type %s", kind))
+}
+
+// decodeJSON reads an object as API servers do: whole numbers stay whole.
+func decodeJSON(data []byte) (map[string]any, error) {
+	var m map[string]any
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &m); err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	return m, nil
+}

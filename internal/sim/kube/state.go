@@ -1,0 +1,155 @@
+package kube
+
+import (
+	"slices"
+	"sync/atomic"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/structured-merge-diff/v6/typed"
+)
+
+// state is one state of an object: its content, and apart from it the managedFields, which the field managers read as values.
+//
+// Invariant: once stored, a state never changes, and neither does anything its content reaches: states share what is equal, between servers, too.
+// Who makes a state of another edits it by edit alone.
+type state struct {
+	unstructured.Unstructured // without metadata.managedFields
+	managed                   []metav1.ManagedFieldsEntry
+
+	unsettled bool // what is stored lacks defaults that every reader sees: the next write stores them, even one that changes nothing
+
+	raw bool // just merged: not yet as the server would have decoded it
+
+	typed  atomic.Pointer[typed.TypedValue]
+	fields atomic.Pointer[[]any]
+}
+
+func newState(content map[string]any, managed []metav1.ManagedFieldsEntry) *state {
+	return &state{Unstructured: unstructured.Unstructured{Object: content}, managed: managed}
+}
+
+// GetManagedFields implements metav1.Object.
+func (s *state) GetManagedFields() []metav1.ManagedFieldsEntry { return s.managed }
+
+// SetManagedFields implements metav1.Object.
+func (s *state) SetManagedFields(managed []metav1.ManagedFieldsEntry) { s.managed = managed }
+
+// DeepCopyObject returns a state whose metadata may be set; all else is shared.
+func (s *state) DeepCopyObject() runtime.Object { return s.copied() }
+
+func (s *state) copied() *state {
+	c := newState(shallow(s.Object), s.managed)
+	c.Object["metadata"] = shallow(s.metadata())
+	return c
+}
+
+func (s *state) metadata() map[string]any {
+	m, _ := s.Object["metadata"].(map[string]any)
+	return m
+}
+
+// at returns what is at a path of maps, nil if there is nothing.
+func (s *state) at(path ...string) any {
+	var v any = s.Object
+	for _, name := range path {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	return v
+}
+
+// edit returns the map at a path, its own of this state down from the root, so that it may be changed.
+func (s *state) edit(path ...string) map[string]any {
+	m := s.Object
+	for _, name := range path {
+		child, _ := m[name].(map[string]any)
+		child = shallow(child)
+		m[name] = child
+		m = child
+	}
+	return m
+}
+
+// put sets a field of a map, or removes it if there is no value.
+func put(m map[string]any, name string, value any) {
+	if value == nil {
+		delete(m, name)
+		return
+	}
+	m[name] = value
+}
+
+// answer returns the object as a client gets it, its own.
+func (s *state) answer(apiVersion string) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: runtime.DeepCopyJSON(s.Object)}
+	u.Object["apiVersion"] = apiVersion
+	if fields := s.managedFields(); len(fields) > 0 {
+		u.Object["metadata"].(map[string]any)["managedFields"] = runtime.DeepCopyJSONValue(fields)
+	}
+	return u
+}
+
+// managedFields returns the managedFields as content.
+func (s *state) managedFields() []any {
+	if known := s.fields.Load(); known != nil {
+		return *known
+	}
+	fields := make([]any, 0, len(s.managed))
+	for i := range s.managed {
+		// A value of this type has a form in JSON whatever it holds.
+		m, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&s.managed[i])
+		if err != nil {
+			panic(err)
+		}
+		fields = append(fields, m)
+	}
+	s.fields.Store(&fields)
+	return fields
+}
+
+// same reports whether two states are equal, managedFields and their times included.
+func (s *state) same(other *state) bool {
+	return equal(s.Object, other.Object) && slices.EqualFunc(s.managed, other.managed, func(a, b metav1.ManagedFieldsEntry) bool {
+		return a.Time.Equal(b.Time) && sameEntry(a, b)
+	})
+}
+
+// sameEntry compares but for the time.
+func sameEntry(a, b metav1.ManagedFieldsEntry) bool {
+	if a.Manager != b.Manager || a.Operation != b.Operation || a.APIVersion != b.APIVersion || a.Subresource != b.Subresource {
+		return false
+	}
+	return a.FieldsV1 == nil && b.FieldsV1 == nil || a.FieldsV1 != nil && b.FieldsV1 != nil && a.FieldsV1.GetRawString() == b.FieldsV1.GetRawString()
+}
+
+func shallow(m map[string]any) map[string]any {
+	c := make(map[string]any, len(m)+2)
+	for k, v := range m {
+		c[k] = v
+	}
+	return c
+}
+
+// equal compares two values of JSON.
+func equal(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for k, v := range a {
+			w, has := b[k]
+			if !has || !equal(v, w) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, equal)
+	}
+	return a == b
+}
