@@ -180,24 +180,33 @@ func (c *running) startControllers(ctx context.Context) error {
 	if err := c.await(ctx, apiServer, c.freeNodes); err != nil {
 		return err
 	}
-	for name, args := range map[string][]string{
-		controllerManager: controllerManagerArgs(c.dir),
-		scheduler:         schedulerArgs(c.dir),
-		kwok:              kwokArgs(c.dir),
-	} {
-		p, err := c.spawn(name, args)
-		if err != nil {
+	for name, args := range map[string][]string{scheduler: schedulerArgs(c.dir), kwok: kwokArgs(c.dir)} {
+		if err := c.startController(name, args); err != nil {
 			return err
 		}
-		c.serving = append(c.serving, p)
 	}
 	if err := c.await(ctx, apiServer, c.furnish); err != nil {
+		return err
+	}
+	// This one gives up if the default roles are not there within ten seconds of its start, which on a busy machine they may not be.
+	if err := c.await(ctx, apiServer, c.apiServerReadyBut()); err != nil {
+		return err
+	}
+	if err := c.startController(controllerManager, controllerManagerArgs(c.dir)); err != nil {
 		return err
 	}
 	if err := c.await(ctx, controllerManager, c.serviceAccountExists); err != nil {
 		return err
 	}
 	return c.await(ctx, kwok, c.nodesReady)
+}
+
+func (c *running) startController(name string, args []string) error {
+	p, err := c.spawn(name, args)
+	if err == nil {
+		c.serving = append(c.serving, p)
+	}
+	return err
 }
 
 // stopServing kills the API server, and the controllers with it: left alone they would notice only after
