@@ -1,61 +1,35 @@
 package plan_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fingerprint"
+	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/order"
 	"github.com/fairlead-cd/fairlead/internal/plan"
 )
 
-var update = flag.Bool("update", false, "rewrite the expectations")
-
 var web = app.Name{Namespace: "shop", Environment: "prod", App: "web"}
 
 // A file holds want.yaml and live.yaml; where they are needed predicted.yaml (what dry runs answer; without, the live object with all that the want says),
 // applied.yaml (what was applied before) and state (see type state); and plan: the expected plan, the next steps, and what becomes of the claims.
 func TestPlan(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no test files", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			ar, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			last := len(ar.Files) - 1
-			in := input(t, ar)
-			if in.Approved == "printed" {
-				in.Approved = ""
-				in.Approved = plan.Compute(in).HoldID
-			}
-			got := describe(in, plan.Compute(in))
-			if *update {
-				ar.Files[last].Data = []byte(got)
-				if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(ar.Files[last].Data), got); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
-		})
-	}
+	golden.Run(t, "testdata/*.txtar", func(t *testing.T, ar *txtar.Archive) {
+		in := input(t, ar)
+		if in.Approved == "printed" {
+			in.Approved = ""
+			in.Approved = plan.Compute(in).HoldID
+		}
+		golden.Set(ar, "plan", describe(in, plan.Compute(in)))
+	})
 }
 
 // state is what a file says beside the objects. Objects are named as they print.
