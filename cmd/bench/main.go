@@ -44,7 +44,7 @@ Flags of run:
                    on two cores, and 4 GiB of memory
   -json FILE       also write the figures as JSON: one size is that run itself, several are {"runs": […]}
   -only PARTS      measure only these parts, by commas: raw is the raw limit; the cold sync always is measured
-  -samples N       how many changes and edits are timed (default 100)
+  -samples N       how many changes and edits are timed (default 100); fewer, but ten, if they take over a minute
   -idle DURATION   for how long nothing happens (default 1m)
   -profile DIR     write CPU and heap profiles of the controller for each part into DIR, for
                    'go tool pprof DIR/1000-cold-cpu-*.pprof'; times are longer then

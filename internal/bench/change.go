@@ -1,9 +1,9 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
 )
 
-// counted is how many commits are counted one by one: their requests should be equal.
+// counted is how many commits or edits are counted one by one: their requests should be equal.
 const counted = 5
 
 // change measures a commit that changes one line of one app. Time and CPU are measured first, over many commits and without asking the controller anything; then
@@ -31,8 +31,9 @@ func (s *stage) change(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	var changed, settled []time.Duration
-	for i := range s.Samples {
+	for i := 0; more(i, s.Samples, began); i++ {
 		t, err := s.oneLine(ctx, i+1)
 		if err != nil {
 			return err
@@ -43,7 +44,7 @@ func (s *stage) change(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cpu := float64((after.cpu - before.cpu).Microseconds()) / 1000 / float64(s.Samples)
+	cpu := float64((after.cpu - before.cpu).Microseconds()) / 1000 / float64(len(changed))
 	c := &figures.Change{LatencyMS: figures.SpreadOf(changed), SettledMS: figures.SpreadOf(settled), CPUMS: figures.Round(cpu)}
 	if err := s.countChanges(ctx, c); err != nil {
 		return err
@@ -53,41 +54,44 @@ func (s *stage) change(ctx context.Context) error {
 	return nil
 }
 
-// countChanges counts what a few commits cause, each from rest to rest.
+// enough is how long samples are taken of one thing, and fewest how many are taken however long that takes.
+const enough, fewest = time.Minute, 10
+
+// more reports whether another sample is to be taken after i of most.
+func more(i, most int, began time.Time) bool {
+	return i < most && (i < fewest || time.Since(began) < enough)
+}
+
+// countChanges counts what a few commits cause.
 func (s *stage) countChanges(ctx context.Context, c *figures.Change) error {
+	usual, most, err := s.countEach(ctx, counted, func(i int) error {
+		_, err := s.oneLine(ctx, s.Samples+1+i)
+		return err
+	})
+	c.Requests, c.RequestsMost, c.By, c.Renders, c.Fetches = usual.total(), most, usual.requests, usual.renders, usual.fetches
+	return err
+}
+
+// countEach does something some times, each from rest to rest, and returns what the controller did for one of them: for the one with the median of requests,
+// since the interval of the Repository may come up meanwhile. most is how many requests there were at most.
+func (s *stage) countEach(ctx context.Context, times int, act func(i int) error) (usual count, most int, err error) {
 	before, err := s.engine.quiet(ctx)
 	if err != nil {
-		return err
+		return count{}, 0, err
 	}
-	var all []count
-	for i := range counted {
-		if _, err := s.oneLine(ctx, s.Samples+1+i); err != nil {
-			return err
+	all := make([]count, times)
+	for i := range all {
+		if err := act(i); err != nil {
+			return count{}, 0, err
 		}
 		now, err := s.engine.quiet(ctx)
 		if err != nil {
-			return err
+			return count{}, 0, err
 		}
-		all = append(all, now.minus(before))
-		before = now
+		all[i], before = now.minus(before), now
 	}
-	// The interval of the Repository may have come up meanwhile: the median is of a commit alone.
-	of := func(what func(count) int) int {
-		var each []int
-		for _, x := range all {
-			each = append(each, what(x))
-		}
-		return figures.Median(each)
-	}
-	requests := func(x count) int { return x.total() }
-	c.Requests, c.Renders, c.Fetches = of(requests), of(func(x count) int { return x.renders }), of(func(x count) int { return x.fetches })
-	for _, x := range all {
-		c.RequestsMost = max(c.RequestsMost, x.total())
-		if x.total() == c.Requests && c.By == nil {
-			c.By = maps.Clone(x.requests)
-		}
-	}
-	return nil
+	slices.SortFunc(all, func(a, b count) int { return cmp.Compare(a.total(), b.total()) })
+	return all[times/2], all[times-1].total(), nil
 }
 
 // took is how long something took, from the sending of the webhook.
@@ -138,7 +142,7 @@ func (s *stage) rewrite(spot int, from workload.Source) gitserver.Change {
 	return gitserver.Write(file, text)
 }
 
-// seconds sorts the times of several events from one on, and returns the last.
+// latest is the last of several times.
 func latest(times []time.Time) time.Time {
 	return slices.MaxFunc(times, time.Time.Compare)
 }

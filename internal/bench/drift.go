@@ -26,16 +26,22 @@ func (s *stage) drift(ctx context.Context) error {
 	if err := s.followSettings(ctx); err != nil {
 		return err
 	}
-	n := min(s.Samples, 2*s.size.Spots())
+	few := 2 * s.size.Spots() // with those that are counted and those at once, five of one object
+	n := min(s.Samples, few)
 	var each []time.Duration
-	for i := range n {
+	began := time.Now()
+	for i := 0; more(i, n, began); i++ {
 		t, err := s.edit(ctx, i)
 		if err != nil {
 			return err
 		}
 		each = append(each, t)
 	}
-	if _, err := s.engine.quiet(ctx); err != nil {
+	one, _, err := s.countEach(ctx, min(counted, few), func(i int) error {
+		_, err := s.edit(ctx, n+i)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	many := make([]time.Duration, min(burst, s.size.Spots()))
@@ -49,10 +55,10 @@ func (s *stage) drift(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	d := &figures.Drift{LatencyMS: figures.SpreadOf(each), BurstMS: figures.SpreadOf(many)}
+	d := &figures.Drift{LatencyMS: figures.SpreadOf(each), BurstMS: figures.SpreadOf(many), Requests: one.total(), By: one.requests}
 	s.run.Drift = d
-	s.say("hand edit: undone after %.0f ms (p99 %.0f); %d at once: p99 %.0f ms", d.LatencyMS.P50, d.LatencyMS.P99, len(many), d.BurstMS.P99)
-	_, err := s.engine.quiet(ctx)
+	s.say("hand edit: undone after %.0f ms (p99 %.0f), %d requests; %d at once: p99 %.0f ms", d.LatencyMS.P50, d.LatencyMS.P99, d.Requests, len(many), d.BurstMS.P99)
+	_, err = s.engine.quiet(ctx)
 	return err
 }
 

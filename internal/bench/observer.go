@@ -151,7 +151,7 @@ func (o *observer) object(ctx context.Context, key string, met func(sighting) bo
 	if err != nil {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		return at, fmt.Errorf("wait for %s %s, which is %+v: %w", o.what, key, o.seen[key], err)
+		return at, fmt.Errorf("wait for %s %s, which has the value %q: %w", o.what, key, o.seen[key].value, err)
 	}
 	return at, nil
 }

@@ -29,7 +29,7 @@ type Options struct {
 	Sizes []workload.Workload
 	// Only are the parts to measure; none: all.
 	Only []string
-	// Samples is how many changes and edits are timed.
+	// Samples is how many changes and edits are timed; fewer, but ten, if they take longer than a minute.
 	Samples int
 	// Idle is for how long nothing happens.
 	Idle time.Duration

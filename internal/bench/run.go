@@ -39,9 +39,10 @@ func measure(ctx context.Context, o Options, size workload.Workload) (figures.Ru
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	s := &stage{Options: o, size: size, died: func(err error) { end(&deathError{err}) }, from: map[int]map[int]workload.Source{}}
-	began := time.Now()
+	before := loadNow()
 	o.say("size %s: %d objects", size, size.Total())
 	err := s.measure(ctx)
+	s.run.Machine.OthersPercent = before.others()
 	var death *deathError
 	if errors.As(context.Cause(ctx), &death) {
 		err = death // whatever failed did so because of that
@@ -53,7 +54,7 @@ func measure(ctx context.Context, o Options, size workload.Workload) (figures.Ru
 	if err := errors.Join(err, s.close()); err != nil {
 		return figures.Run{}, err
 	}
-	o.say("size %s: done after %s", size, time.Since(began).Round(time.Second))
+	o.say("size %s: done after %s", size, time.Since(before.began).Round(time.Second))
 	return s.run, nil
 }
 

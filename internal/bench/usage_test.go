@@ -27,6 +27,16 @@ func TestDescends(t *testing.T) {
 	}
 }
 
+func TestParseBusy(t *testing.T) {
+	got := parseBusy("cpu  100 1 20 5000 600 3 4 5 50 50\ncpu0 9 9 9 9 9 9 9 9 9 9\n")
+	if want := 1330 * time.Millisecond; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := parseBusy(""); got != 0 {
+		t.Errorf("of nothing: %s", got)
+	}
+}
+
 func TestUsed(t *testing.T) {
 	u, err := used(os.Getpid())
 	if err != nil {

@@ -121,7 +121,4 @@ func TestSpread(t *testing.T) {
 	if got, want := figures.SpreadOf(times[:1]), (figures.Spread{P50: 200, P99: 200, Max: 200, Samples: 1}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := figures.Median([]int{3, 1, 9, 2}); got != 2 {
-		t.Errorf("the median is %d, want 2", got)
-	}
 }

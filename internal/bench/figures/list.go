@@ -45,6 +45,7 @@ func figures() []figure {
 		{"", "p99", "drift.latency_ms.p99", duration, "ms", of(drift, func(p Drift) float64 { return p.LatencyMS.P99 }), below(150, " ms")},
 		{"", "many at once, median", "drift.burst_ms.p50", duration, "ms", of(drift, func(p Drift) float64 { return p.BurstMS.P50 }), nil},
 		{"", "many at once, p99", "drift.burst_ms.p99", duration, "ms", of(drift, func(p Drift) float64 { return p.BurstMS.P99 }), below(150, " ms")},
+		{"", "requests", "drift.requests", count, "", of(drift, func(p Drift) float64 { return n(p.Requests) }), nil},
 
 		{"idle", "lists", "idle.lists", count, "", of(idle, func(p Idle) float64 { return n(p.Lists) }), exactly(0)},
 		{"", "dry runs", "idle.dry_runs", count, "", of(idle, func(p Idle) float64 { return n(p.DryRuns) }), exactly(0)},

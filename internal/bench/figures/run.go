@@ -28,6 +28,8 @@ type Machine struct {
 	Date       string `json:"date"`
 	// Data is where the data of the control plane and of the engine were, such as "tmpfs /dev/shm".
 	Data string `json:"data"`
+	// OthersPercent is how much of all CPU other programs used meanwhile: they make times longer, each of them by chance.
+	OthersPercent float64 `json:"others_percent"`
 	// Profiled says that profiles were taken meanwhile, which costs time.
 	Profiled bool `json:"profiled,omitempty"`
 }
@@ -84,6 +86,9 @@ type Drift struct {
 	LatencyMS Spread `json:"latency_ms"`
 	// BurstMS is the same of as many edits at once.
 	BurstMS Spread `json:"burst_ms"`
+	// Requests are those of one edit.
+	Requests int    `json:"requests"`
+	By       Counts `json:"requests_by"`
 }
 
 // Idle is a time in which nothing happens. Writes are without those of the Lease.

@@ -36,11 +36,3 @@ func Seconds(d time.Duration) float64 { return Round(d.Seconds()) }
 
 // Round keeps three digits behind the point, and no more: the rest would be noise in a diff.
 func Round(x float64) float64 { return math.Round(x*1000) / 1000 }
-
-// Median is the middle of counts, the lower one of two; 0 if there are none.
-func Median(counts []int) int {
-	if len(counts) == 0 {
-		return 0
-	}
-	return slices.Sorted(slices.Values(counts))[(len(counts)-1)/2]
-}

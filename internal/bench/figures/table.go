@@ -24,8 +24,8 @@ func Table(w io.Writer, runs []Run) error {
 
 func (r Run) table(w io.Writer) error {
 	m := r.Machine
-	if _, err := fmt.Fprintf(w, "%d %s of %d objects\n%s, %d cores, %s, Kubernetes %s, commit %s, %s; data on %s%s\n\n",
-		r.N, plural(r.N, "app", "apps"), r.ObjectsPerApp, m.CPU, m.Cores, m.Go, m.Kubernetes, short(m.Commit), m.Date, m.Data, profiled(m)); err != nil {
+	if _, err := fmt.Fprintf(w, "%d %s of %d objects\n%s, %d cores, %s, Kubernetes %s, commit %s, %s; data on %s%s%s\n\n",
+		r.N, plural(r.N, "app", "apps"), r.ObjectsPerApp, m.CPU, m.Cores, m.Go, m.Kubernetes, short(m.Commit), m.Date, m.Data, others(m), profiled(m)); err != nil {
 		return err
 	}
 	var b strings.Builder
@@ -108,6 +108,13 @@ func plural(n int, one, many string) string {
 }
 
 func short(commit string) string { return commit[:min(len(commit), 12)] }
+
+func others(m Machine) string {
+	if m.OthersPercent < 1 {
+		return ""
+	}
+	return fmt.Sprintf("; other programs used %.0f %% of the CPU", m.OthersPercent)
+}
 
 func profiled(m Machine) string {
 	if m.Profiled {
