@@ -30,6 +30,7 @@ const table = `
 # The core: values and decisions. No clock, no network, no files, no client-go.
 fault:        std
 nearest:      std
+pace:         std
 contest:      std
 source:       std fault
 object:       std fault apimachinery go.yaml.in/yaml/v3
@@ -48,7 +49,7 @@ report:       std @values plan fleet api/v1alpha1 apimachinery
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
 git:          std system @values golang.org/x/crypto github.com/Masterminds/semver/v3
 localtree:    std system source fault
-cluster:      std system @values plan apimachinery client-go
+cluster:      std system @values plan pace apimachinery client-go
 live:         std @values apimachinery client-go
 ledger:       std @values apimachinery client-go sigs.k8s.io/json
 webhook:      std system fault

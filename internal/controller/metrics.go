@@ -9,6 +9,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/pace"
 )
 
 // metrics are what Fairlead tells Prometheus. Their names are part of the interface: docs/reference/metrics.md.
@@ -59,6 +60,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
+// pace shows how many requests the API server is asked at once.
+func (m *metrics) pace(r prometheus.Registerer, state func() pace.State) {
+	gauge := func(name, help string, value func(pace.State) int) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "fairlead", Name: name, Help: help}, func() float64 { return float64(value(state())) }))
+	}
+	gauge("api_requests_limit", "How many requests to the API server may be under way at once; follows what it bears.", func(s pace.State) int { return s.Limit })
+	gauge("api_requests_busy", "Requests to the API server that are under way.", func(s pace.State) int { return s.Busy })
+	gauge("api_requests_waiting", "Requests to the API server that wait for their turn.", func(s pace.State) int { return s.Waiting })
+}
+
 func (m *metrics) stage(name string, took time.Duration, err error) {
 	m.stages.WithLabelValues(name).Observe(took.Seconds())
 	if err != nil {
@@ -83,11 +94,17 @@ func (m *metrics) pass(out engine.Outcome, err error) {
 	m.drifts.WithLabelValues("undone").Add(float64(len(out.Undone)))
 }
 
-func (m *metrics) app(n app.Name, st v1alpha1.AppStatus) {
-	m.forget(n)
+// app shows how an app stands now, in place of how it was.
+func (m *metrics) app(n app.Name, was, st v1alpha1.AppStatus) {
 	ready := 0.0
 	if isReady(st) {
 		ready = 1
+	}
+	if was.Phase != st.Phase {
+		m.appPhase.DeleteLabelValues(n.Namespace, n.Object(), string(was.Phase))
+	}
+	if was.Health != st.Health {
+		m.appHealth.DeleteLabelValues(n.Namespace, n.Object(), was.Health)
 	}
 	m.appReady.WithLabelValues(n.Namespace, n.Object()).Set(ready)
 	m.appPhase.WithLabelValues(n.Namespace, n.Object(), string(st.Phase)).Set(1)

@@ -40,6 +40,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
+	"github.com/fairlead-cd/fairlead/internal/pace"
 )
 
 // Config is what a controller needs of its surroundings.
@@ -70,7 +71,9 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("register types: %w", err)
 	}
 	m := newMetrics(ctrlmetrics.Registry)
-	config := cluster.Counted(cfg.REST, m.apiRequest)
+	gate := &pace.Gate{}
+	m.pace(ctrlmetrics.Registry, gate.State)
+	config := cluster.Paced(cluster.Counted(cfg.REST, m.apiRequest), gate)
 	config.QPS = -1
 	config.UserAgent = "fairlead"
 	kube, err := typed.NewForConfig(config)
@@ -137,7 +140,7 @@ func newController(ctx context.Context, cfg Config, mgr manager.Manager, m *metr
 	c := &controller{
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), events: mgr.GetEventRecorder("fairlead"),
 		metrics: m, log: cfg.Log, now: time.Now, dataDir: filepath.Clean(cfg.DataDir), proxy: cfg.Proxy,
-		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{},
+		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
 		ledger: ledger.Open(kube.Secrets(cfg.Namespace)),
@@ -156,7 +159,7 @@ func newController(ctx context.Context, cfg Config, mgr manager.Manager, m *metr
 	return c, nil
 }
 
-// register sets up the three reconcilers.
+// register sets up the reconcilers.
 func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Config) error {
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	follow := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
@@ -183,7 +186,11 @@ func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Conf
 		For(&v1alpha1.App{}, withPredicate(changed)).
 		WatchesRawSource(source.Func(c.appQueue.start)).
 		WithOptions(options(max(cfg.Workers, 1)))
+	statuses := ctrl.NewControllerManagedBy(mgr).Named("status").
+		WatchesRawSource(source.Func(c.statusQueue.start)).
+		WithOptions(options(8))
 	err := errors.Join(
+		statuses.Complete(reconcile.Func(c.reconcileStatus)),
 		repos.Complete(reconcile.Func(c.reconcileRepository)),
 		envs.Complete(reconcile.Func(c.reconcileEnvironment)),
 		apps.Complete(reconcile.Func(c.reconcileApp)),
