@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -20,6 +21,11 @@ func (n Name) Object() string { return n.Environment + "-" + n.App }
 
 // String is "namespace/environment-app".
 func (n Name) String() string { return n.Namespace + "/" + n.Object() }
+
+// Compare orders names by namespace, environment and app.
+func (n Name) Compare(o Name) int {
+	return cmp.Or(strings.Compare(n.Namespace, o.Namespace), strings.Compare(n.Environment, o.Environment), strings.Compare(n.App, o.App))
+}
 
 // Names that Fairlead gives meaning to, on any rendered object. See docs/reference for what each does.
 const (
@@ -116,6 +122,16 @@ func (c Claim) done() Claim {
 // was foretold, and there is nothing to record after them.
 func (c Claims) Tells(now Claims) bool {
 	return maps.EqualFunc(c, now, func(was, is Claim) bool { return was == is || was.done() == is })
+}
+
+// Begun reports whether there is a claim of which it is not known that it was applied.
+func (c Claims) Begun() bool {
+	for _, claim := range c {
+		if claim.Begun {
+			return true
+		}
+	}
+	return false
 }
 
 // Done returns claims of which it is known that all that was begun was applied.

@@ -8,10 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -43,13 +41,14 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 	if env == nil || !m.isKnown() {
 		return reconcile.Result{}, nil
 	}
-	obj, err := c.appObject(ctx, m, env)
+	obj, err := c.appObject(ctx, m)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	if ruleErr != nil {
 		c.fleet.Broken(m.name, c.fleet.Round(m.name), ruleErr.Error(), m.mentions()) // it is not read; others do not wait for that
-		return reconcile.Result{}, c.finish(ctx, m, obj, report.Finding{Broken: ruleErr, LastHandledSync: obj.Annotations[AnnotationSync]})
+		c.conclude(ctx, m, obj, report.Finding{Broken: ruleErr, LastHandledSync: obj.Annotations[AnnotationSync]})
+		return reconcile.Result{}, nil
 	}
 	if err := c.render(ctx, m, envRules); err != nil {
 		return reconcile.Result{}, err
@@ -68,43 +67,26 @@ func (c *controller) settings(e fleet.Environment) (*v1alpha1.Environment, app.H
 	return st.spec, st.rules, st.ruleErr
 }
 
-// appObject returns the App object of a member, made or brought up to date.
-func (c *controller) appObject(ctx context.Context, m *member, env *v1alpha1.Environment) (*v1alpha1.App, error) {
+// appObject returns the App object of a member, brought up to date. One that does not exist yet has no uid: it is made when there is something to say of it.
+func (c *controller) appObject(ctx context.Context, m *member) (*v1alpha1.App, error) {
+	obj := &v1alpha1.App{}
+	err := c.client.Get(ctx, client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}, obj)
+	if apierrors.IsNotFound(err) {
+		return m.unseen(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.met(obj)
 	m.mu.Lock()
 	p, removed := m.place, m.removed
 	m.mu.Unlock()
-	obj := &v1alpha1.App{}
-	err := c.client.Get(ctx, client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}, obj)
-	switch {
-	case apierrors.IsNotFound(err):
-		obj = &v1alpha1.App{
-			ObjectMeta: metav1.ObjectMeta{Namespace: m.name.Namespace, Name: m.name.Object(), OwnerReferences: ownedBy(env)},
-			Spec:       v1alpha1.AppSpec{Environment: m.name.Environment, Name: m.name.App, Repository: p.repository, Path: p.dir},
-		}
-		if removed && len(c.engine.Claims(m.name)) == 0 {
-			return obj, nil // nothing to show: it goes as it came
-		}
-		err = c.client.Create(ctx, obj)
-		if apierrors.IsAlreadyExists(err) {
-			err = c.reader.Get(ctx, client.ObjectKeyFromObject(obj), obj)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("create App %s: %w", m.name, err)
-		}
-		m.anew()
-	case err != nil:
-		return nil, err
-	case !removed && p.repository != "" && (obj.Spec.Repository != p.repository || obj.Spec.Path != p.dir):
+	if !removed && p.repository != "" && (obj.Spec.Repository != p.repository || obj.Spec.Path != p.dir) {
 		base := obj.DeepCopy()
 		obj.Spec.Repository, obj.Spec.Path = p.repository, p.dir
 		if err := c.client.Patch(ctx, obj, client.MergeFrom(base)); err != nil {
 			return nil, fmt.Errorf("update App %s: %w", m.name, err)
 		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.haveStatus {
-		m.haveStatus, m.status = true, *obj.Status.DeepCopy()
 	}
 	return obj, nil
 }
@@ -123,7 +105,7 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		Rules:           m.rules,
 		Lens:            m.lens().Version,
 		Rendered:        m.rendered, Objects: m.objects, Digest: m.digest, Revision: m.wanted.Revision,
-		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.status.Bundle,
+		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.written.Bundle,
 	}
 	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil
 	if m.broken != nil {
@@ -158,7 +140,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 			s.Blocked = f.Waits
 		}
 	}
-	if asked := obj.Annotations[AnnotationSync]; asked != m.stored().LastHandledSync {
+	if asked := obj.Annotations[AnnotationSync]; asked != m.stands().LastHandledSync {
 		c.engine.Refresh(m.name)
 		if !c.askedFor(m, asked) {
 			f.LastHandledSync = "" // its repository is being asked first
@@ -198,11 +180,9 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	if fault.KindOf(err) == fault.Conflict && err != nil {
 		return again(out, f, err) // somebody was faster: look anew before anything is said
 	}
-	f.Was = m.stored()
-	if err := c.finish(ctx, m, obj, f); err != nil {
-		return reconcile.Result{}, err
-	}
-	c.tell(obj, out, m.stored().Drift.Total > f.Was.Drift.Total)
+	f.Was = m.stands()
+	c.conclude(ctx, m, obj, f)
+	c.tell(obj, out, m.stands().Drift.Total > f.Was.Drift.Total)
 	c.afterPass(m, f, wasIdle)
 	return again(out, f, err)
 }
@@ -274,7 +254,7 @@ func again(out engine.Outcome, f report.Finding, err error) (reconcile.Result, e
 
 // afterPass wakes who waited for what this pass changed.
 func (c *controller) afterPass(m *member, f report.Finding, wasIdle bool) {
-	st := m.stored()
+	st := m.stands()
 	for _, n := range c.fleet.Ready(m.name, isReady(st)) {
 		c.appQueue.add(n.Namespace, n.Object())
 	}
@@ -319,6 +299,8 @@ func isFailed(st v1alpha1.AppStatus) bool {
 
 // removeApp lets an app go whose objects are all gone.
 func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App, out engine.Outcome) error {
+	m.writing.Lock()
+	defer m.writing.Unlock()
 	c.tell(obj, out, false)
 	if !m.isRemoved() { // it came back meanwhile
 		c.appQueue.add(m.name.Namespace, m.name.Object())
@@ -344,41 +326,6 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 	c.metrics.forget(m.name)
 	c.log.Info("app removed", "app", m.name.String())
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
-	return nil
-}
-
-// finish writes the status of an app, if it changed, and says so in an Event where a person should know.
-func (c *controller) finish(ctx context.Context, m *member, obj *v1alpha1.App, f report.Finding) error {
-	m.mu.Lock()
-	m.dirty = m.pending // what was found since this pass began is still to be looked at
-	f.Was, f.Generation, f.Now = m.status, obj.Generation, c.now()
-	f.Wanted = m.wanted
-	f.Inputs = m.status.Inputs
-	if m.rendered || m.broken != nil && m.place.repository != "" {
-		f.Inputs = m.inputs.Digest()
-	}
-	m.mu.Unlock()
-	next := report.App(f)
-	c.metrics.app(m.name, next)
-	if equality.Semantic.DeepEqual(next, f.Was) || obj.UID == "" {
-		return nil
-	}
-	if err := c.patchStatus(ctx, obj, f.Was, next, f.Was.Phase == ""); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	m.status = *next.DeepCopy()
-	m.mu.Unlock()
-	if next.Phase != f.Was.Phase || next.Reason != f.Was.Reason {
-		c.log.InfoContext(ctx, "app status", "app", m.name.String(), "phase", string(next.Phase), "health", next.Health, "reason", next.Reason)
-	}
-	bad := next.Phase == v1alpha1.PhaseFailed || next.Phase == v1alpha1.PhaseHeld
-	if bad && next.Reason != f.Was.Reason {
-		c.warn(obj, string(next.Phase), "Sync", next.Reason)
-	}
-	if next.Applied.Revision != f.Was.Applied.Revision {
-		c.note(obj, "Applied", "Sync", fmt.Sprintf("applied %s by %s: %s", next.Applied.Revision, next.Applied.Author, next.Applied.Subject))
-	}
 	return nil
 }
 

@@ -52,7 +52,7 @@ type controller struct {
 	dataDir string
 	proxy   func(*http.Request) (*url.URL, error)
 
-	repoQueue, envQueue, appQueue *wakeup
+	repoQueue, envQueue, appQueue, statusQueue *wakeup
 
 	mu      sync.Mutex
 	repos   map[types.NamespacedName]*repository
@@ -132,6 +132,9 @@ func (c *controller) preload(ctx context.Context) error {
 		}
 		c.fleet.Stale(e)
 		c.member(name)
+	}
+	if len(broken) == 0 {
+		c.engine.Preloaded()
 	}
 	c.isLoaded = true
 	return nil

@@ -41,7 +41,7 @@ type environment struct {
 	asked   string    // the sync request that is being carried out
 	askedAt time.Time // when it was seen
 	status  v1alpha1.EnvironmentStatus
-	known   bool
+	since   time.Time // when this process saw it first
 }
 
 func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
@@ -75,15 +75,21 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if st.read == "" {
 		return reconcile.Result{}, nil // nothing is known yet that would be worth saying
 	}
+	if c.isStarting(e) && c.now().Sub(st.since) < startingFor {
+		return reconcile.Result{RequeueAfter: statusDelay}, nil // what an earlier process said is nearer to the truth than what is known so far
+	}
 	return reconcile.Result{}, c.environmentStatus(ctx, e, &env, st)
 }
+
+// startingFor is how long an Environment's status may wait for its apps to be looked at by a process that just started.
+const startingFor = 10 * time.Second
 
 func (c *controller) environment(e fleet.Environment, env *v1alpha1.Environment) *environment {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st := c.envs[e]
 	if st == nil {
-		st = &environment{status: *env.Status.DeepCopy(), synced: env.Status.LastHandledSync, known: true}
+		st = &environment{status: *env.Status.DeepCopy(), synced: env.Status.LastHandledSync, since: c.now()}
 		c.envs[e] = st
 	}
 	if st.spec == nil || st.spec.Generation != env.Generation {
@@ -287,24 +293,24 @@ func budgetOf(env *v1alpha1.Environment) fleet.Budget {
 
 // known lists the apps that an environment had: those in memory, those that have claims, and those that an earlier process wrote.
 func (c *controller) known(ctx context.Context, e fleet.Environment) []app.Name {
-	names := c.fleet.Apps(e)
+	names := map[app.Name]bool{}
+	for _, n := range c.fleet.Apps(e) {
+		names[n] = true
+	}
 	c.mu.Lock()
 	for _, m := range c.apps {
-		if fleet.Of(m.name) == e && !slices.Contains(names, m.name) && len(c.engine.Claims(m.name)) > 0 {
-			names = append(names, m.name)
+		if fleet.Of(m.name) == e && !names[m.name] && len(c.engine.Claims(m.name)) > 0 {
+			names[m.name] = true
 		}
 	}
 	c.mu.Unlock()
 	var apps v1alpha1.AppList
-	if err := c.client.List(ctx, &apps, client.InNamespace(e.Namespace)); err != nil {
-		return names
-	}
-	for i := range apps.Items {
-		spec := apps.Items[i].Spec
-		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: spec.Name}
-		if spec.Environment == e.Name && !slices.Contains(names, n) {
-			names = append(names, n)
+	if err := c.client.List(ctx, &apps, client.InNamespace(e.Namespace), client.UnsafeDisableDeepCopy); err == nil {
+		for i := range apps.Items {
+			if spec := &apps.Items[i].Spec; spec.Environment == e.Name {
+				names[app.Name{Namespace: e.Namespace, Environment: e.Name, App: spec.Name}] = true
+			}
 		}
 	}
-	return names
+	return slices.SortedFunc(maps.Keys(names), app.Name.Compare)
 }

@@ -27,6 +27,10 @@ func (w watched) Put(id app.Identity, r object.Resource, o object.Object) observ
 	return w.store.Put(live.Kind{Identity: id, Resource: r}, o)
 }
 
+func (w watched) Held(id app.Identity, r object.Resource, key object.Key) object.Object {
+	return w.store.Held(live.Kind{Identity: id, Resource: r}, key)
+}
+
 // autoscalers is how every supported cluster serves HorizontalPodAutoscalers.
 var autoscalers = object.Resource{
 	GVK: object.GVK{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}, Plural: "horizontalpodautoscalers", Namespaced: true,

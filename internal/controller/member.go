@@ -44,12 +44,12 @@ type member struct {
 	rules    health.Rules
 	ruled    string // identifies rules; empty if there are none but the built-in ones
 
-	asked      string // the sync request that is being carried out
-	askedAt    time.Time
-	status     v1alpha1.AppStatus
-	haveStatus bool
-	dirty      bool // found anew since the last status was written
-	waiting    bool // the last pass waits for something outside
+	asked   string // the sync request that is being carried out
+	askedAt time.Time
+	dirty   bool // found anew since it was looked at last
+	waiting bool // the last pass waits for something outside
+
+	standing
 }
 
 // member returns the app of a name, making it if it is new.
@@ -85,10 +85,11 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 	return true
 }
 
+// isDirty reports whether there is something to look at that nobody has looked at, or something to say that is not written yet.
 func (m *member) isDirty() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.dirty
+	return m.dirty || m.unwritten
 }
 
 // gone notes that the app's directory is no longer there, and in which commit.
@@ -164,26 +165,11 @@ func (m *member) lens() observed.Lens {
 	return l
 }
 
-// anew lets the whole status be written again: the App object was made, or somebody deleted it and it was made again.
-func (m *member) anew() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	was := m.status
-	m.haveStatus = true
-	m.status = v1alpha1.AppStatus{Wanted: was.Wanted, Applied: was.Applied, Inputs: was.Inputs, Bundle: was.Bundle, Drift: was.Drift}
-}
-
 // await lets the app be woken when something outside is ready.
 func (m *member) await() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waiting = true
-}
-
-func (m *member) stored() v1alpha1.AppStatus {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.status
 }
 
 // render renders the app if it has to be. The error is one that passes by itself; what is wrong with the app is in broken.

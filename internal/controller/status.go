@@ -11,7 +11,7 @@ import (
 )
 
 // patchStatus writes what is different between two statuses of an object. The first status is written whole, zeros included, so that counters show as 0 and
-// not as nothing. An object that is gone is no error.
+// not as nothing.
 func (c *controller) patchStatus(ctx context.Context, obj client.Object, was, next any, first bool) error {
 	before := []byte("{}")
 	if !first {
@@ -29,5 +29,5 @@ func (c *controller) patchStatus(ctx context.Context, obj client.Object, was, ne
 		return fmt.Errorf("compare status of %s: %w", obj.GetName(), err)
 	}
 	patch := client.RawPatch(types.MergePatchType, append(append([]byte(`{"status":`), diff...), '}'))
-	return client.IgnoreNotFound(c.client.Status().Patch(ctx, obj, patch))
+	return c.client.Status().Patch(ctx, obj, patch)
 }

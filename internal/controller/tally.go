@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
@@ -45,7 +46,7 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 	if problem != nil && !sameMessage(st.status.Conditions, message) {
 		c.warn(env, reason, "Find", message)
 	}
-	if err := c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0); err != nil {
+	if err := client.IgnoreNotFound(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
 		return err
 	}
 	st.status = *next.DeepCopy()
@@ -79,13 +80,23 @@ func (c *controller) isBusy(e fleet.Environment) bool {
 	return c.busy(e)
 }
 
+// isStarting reports whether an app of an environment has not been looked at by this process.
+func (c *controller) isStarting(e fleet.Environment) bool {
+	for _, n := range c.fleet.Apps(e) {
+		if !c.member(n).isBegun() {
+			return true
+		}
+	}
+	return false
+}
+
 // count counts the apps by how they are, and names the first that is not well.
 func (c *controller) count(e fleet.Environment) (v1alpha1.AppCounts, string) {
 	var n v1alpha1.AppCounts
 	worst := ""
 	for _, name := range c.fleet.Apps(e) {
 		m := c.member(name)
-		st := m.stored()
+		st := m.stands()
 		n.Total++
 		ready := isReady(st) && !m.isDirty()
 		switch {

@@ -90,7 +90,7 @@ func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, en
 	if equality.Semantic.DeepEqual(next, st.status) {
 		return nil
 	}
-	if err := c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0); err != nil {
+	if err := client.IgnoreNotFound(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
 		return err
 	}
 	st.status = *next.DeepCopy()

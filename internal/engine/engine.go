@@ -44,6 +44,8 @@ type Live interface {
 	Track(id app.Identity, r object.Resource, namespaces ...string) Watch
 	Entry(id app.Identity, r object.Resource, key object.Key) observed.Entry
 	Put(id app.Identity, r object.Resource, o object.Object) observed.Entry
+	// Held returns an object that was changed by somebody else as it is now, if it is at hand; else the zero Object.
+	Held(id app.Identity, r object.Resource, key object.Key) object.Object
 	// Autoscaled reports whether an autoscaler that the identity can see targets the object.
 	Autoscaled(id app.Identity, key object.Key) bool
 }
@@ -81,6 +83,7 @@ type Engine struct {
 
 	mu     sync.Mutex
 	memory map[app.Name]*memory
+	listed bool
 }
 
 // Subject is one app as its environment and Git describe it now.
@@ -181,6 +184,13 @@ func (e *Engine) Preload(r app.Record) {
 	m.loaded, m.stored = true, r.Claims
 }
 
+// Preloaded tells that every record that was stored was given to Preload: any other app is new, and its first Save will tell if it is not.
+func (e *Engine) Preloaded() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.listed = true
+}
+
 // Refresh lets the next pass ask the API server again for whatever is not as it was applied.
 func (e *Engine) Refresh(n app.Name) {
 	clear(e.remember(n).asked)
@@ -212,8 +222,8 @@ func (e *Engine) remember(n app.Name) *memory {
 	m := e.memory[n]
 	if m == nil {
 		m = &memory{
-			record: app.Record{App: n},
-			asked:  map[object.Key]answer{}, fights: map[object.Key]contest.Record{}, since: map[object.Key]time.Time{},
+			record: app.Record{App: n}, loaded: e.listed,
+			asked: map[object.Key]answer{}, fights: map[object.Key]contest.Record{}, since: map[object.Key]time.Time{},
 			kinds: map[object.Key]object.Resource{},
 		}
 		e.memory[n] = m

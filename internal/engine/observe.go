@@ -230,14 +230,18 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 	claim, claimed := l.m.record.Claims[key]
 	var live object.Object
 	var err error
-	maybe := claimed || !l.engine.Live.Entry(l.subject.Identity, r, key).IsZero()
-	if maybe {
+	entry := l.engine.Live.Entry(l.subject.Identity, r, key)
+	held := l.engine.Live.Held(l.subject.Identity, r, key)
+	switch {
+	case !held.IsZero() && held.ResourceVersion() == entry.ResourceVersion:
+		live = held
+	case claimed || !entry.IsZero():
 		if live, err = l.session.Live(ctx, r, key.Namespace, key.Name); err != nil {
 			return l.refused(plan.Sighting{}, want, err)
 		}
 	}
 	s := l.sight(key, live)
-	if !live.IsZero() {
+	if !live.IsZero() && held.IsZero() {
 		l.engine.Live.Put(l.subject.Identity, r, live)
 	}
 	if !live.IsZero() && l.suspects(claim, live) {

@@ -30,8 +30,9 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	if s.Bundle != "" && s.Bundle == m.record.BundleID() {
+	if s.Bundle != "" && s.Bundle == m.record.BundleID() && m.record.Claims.Begun() {
 		e.known(m, m.record.Claims.Done())
+		m.stored = m.record.Claims
 	}
 	var out Outcome
 	if err := e.stage("place", func() error { return e.place(ctx, m, s) }); err != nil {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/object"
-	"github.com/fairlead-cd/fairlead/internal/observed"
 )
 
 // reflect looks at one namespace until the watch ends or the kind is gone.
@@ -83,7 +82,7 @@ type sink struct {
 func (s sink) Add(obj any) error {
 	o, ok := objectOf(obj)
 	if ok {
-		s.w.put(o.Key(), observed.Of(o, s.w.store.o.Lens(app.OwnerOf(o))), true)
+		s.w.put(o, true)
 	}
 	return nil
 }

@@ -103,14 +103,24 @@ func (s *Store) Autoscaled(autoscalers Kind, key object.Key) bool {
 
 // Put remembers the answer to an own write before its event arrives, and returns the entry.
 func (s *Store) Put(k Kind, o object.Object) observed.Entry {
-	e := observed.Of(o, s.o.Lens(app.OwnerOf(o)))
 	s.mu.Lock()
 	w := s.watches[k]
 	s.mu.Unlock()
-	if w != nil {
-		w.put(o.Key(), e, false)
+	if w == nil {
+		return observed.Of(o, s.o.Lens(app.OwnerOf(o)))
 	}
-	return e
+	return w.put(o, false)
+}
+
+// Held returns an object that somebody else changed, as it was seen last, so that it need not be read; zero if it is not kept.
+func (s *Store) Held(k Kind, key object.Key) object.Object {
+	s.mu.Lock()
+	w := s.watches[k]
+	s.mu.Unlock()
+	if w == nil {
+		return object.Object{}
+	}
+	return w.held(key)
 }
 
 // Retain ends every watch that used does not want any more.

@@ -28,11 +28,12 @@ type watch struct {
 
 	mu      sync.Mutex
 	entries map[object.Key]observed.Entry
-	scopes  map[string]*scope // by namespace; "" is the whole cluster
-	wide    bool              // the whole cluster is watched
-	decided bool              // wide is known
-	err     error             // why nothing can be watched at all
-	asked   []string          // namespaces that were asked for before wide was known
+	odd     map[object.Key]object.Object // those that somebody else changed what was applied of, until they are applied again
+	scopes  map[string]*scope            // by namespace; "" is the whole cluster
+	wide    bool                         // the whole cluster is watched
+	decided bool                         // wide is known
+	err     error                        // why nothing can be watched at all
+	asked   []string                     // namespaces that were asked for before wide was known
 }
 
 // scope is one reflector: a namespace, or the whole cluster.
@@ -43,7 +44,7 @@ type scope struct {
 
 func newWatch(s *Store, k Kind) *watch {
 	ctx, cancel := context.WithCancel(s.ctx)
-	return &watch{store: s, kind: k, ctx: ctx, cancel: cancel, entries: map[object.Key]observed.Entry{}, scopes: map[string]*scope{}}
+	return &watch{store: s, kind: k, ctx: ctx, cancel: cancel, entries: map[object.Key]observed.Entry{}, odd: map[object.Key]object.Object{}, scopes: map[string]*scope{}}
 }
 
 func (w *watch) stop() { w.cancel() }
@@ -168,20 +169,36 @@ func (w *watch) entry(key object.Key) observed.Entry {
 	return w.entries[key]
 }
 
+// keptOdd bounds how many whole objects are kept: who asks for one that is not can read it from the server.
+const keptOdd = 200
+
 // put remembers an entry unless a newer one of the same object is there, and reports the change if it came by itself, or took the object from another app:
-// that one would never hear of it, since the event that follows brings nothing new.
-func (w *watch) put(key object.Key, e observed.Entry, report bool) {
+// that one would never hear of it, since the event that follows brings nothing new. The object itself is kept as long as it may have to be repaired.
+func (w *watch) put(o object.Object, report bool) observed.Entry {
+	key, e := o.Key(), observed.Of(o, w.store.o.Lens(app.OwnerOf(o)))
 	w.mu.Lock()
 	before, known := w.entries[key]
 	if known && observed.Older(e.ResourceVersion, before.ResourceVersion) {
 		w.mu.Unlock()
-		return
+		return e
 	}
 	w.entries[key] = e
+	delete(w.odd, key)
+	if report && !before.IsZero() && (before.Print != e.Print || e.Added) && len(w.odd) < keptOdd {
+		w.odd[key] = o
+	}
 	w.mu.Unlock()
 	if taken := !before.IsZero() && before.Owner != e.Owner; before != e && (report || taken) {
 		w.store.o.OnChange(Change{Kind: w.kind, Key: key, Owner: e.Owner, Before: before, After: e})
 	}
+	return e
+}
+
+// held returns the object itself, as it was seen last; zero if it is not kept.
+func (w *watch) held(key object.Key) object.Object {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.odd[key]
 }
 
 // drop forgets an object that left the watch: it was deleted, or lost its owner mark.
@@ -192,6 +209,7 @@ func (w *watch) drop(key object.Key, resourceVersion string) {
 		w.mu.Unlock()
 		return
 	}
+	delete(w.odd, key)
 	after := before.Gone()
 	if w.entries[key] = after; after.Ended == "" {
 		delete(w.entries, key)
@@ -206,7 +224,7 @@ func (w *watch) replace(namespace string, sc *scope, items []*unstructured.Unstr
 	for _, item := range items {
 		o := object.New(item.Object)
 		present[o.Key()] = true
-		w.put(o.Key(), observed.Of(o, w.store.o.Lens(app.OwnerOf(o))), true)
+		w.put(o, true)
 	}
 	w.mu.Lock()
 	var left []object.Key

@@ -1,0 +1,203 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/report"
+)
+
+// standing is how an app stands, and what its App object says of that. The one is known at once; the other is written when there is nothing more urgent to
+// do, once for all that changed meanwhile.
+type standing struct {
+	status    v1alpha1.AppStatus
+	written   v1alpha1.AppStatus
+	unwritten bool
+	begun     bool          // status is what the App object said when the process started, or newer
+	seen      bool          // the cache has had the App object
+	made      *v1alpha1.App // it was made here, and the cache may not have it yet
+
+	writing sync.Mutex // held while the App object is made, written or deleted
+}
+
+// conclude notes how an app stands after a look, and lets it be written.
+func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App, f report.Finding) {
+	m.mu.Lock()
+	m.dirty = m.pending // what was found since this pass began is still to be looked at
+	f.Was, f.Generation, f.Now = m.status, max(obj.Generation, 1), c.now()
+	f.Wanted = m.wanted
+	f.Inputs = m.status.Inputs
+	if m.rendered || m.broken != nil && m.place.repository != "" {
+		f.Inputs = m.inputs.Digest()
+	}
+	m.mu.Unlock()
+	next := report.App(f)
+	nothing := f.Removed && obj.UID == "" && len(c.engine.Claims(m.name)) == 0 // it goes as it came
+	m.mu.Lock()
+	m.status = *next.DeepCopy()
+	m.unwritten = !nothing && !equality.Semantic.DeepEqual(next, m.written)
+	write := m.unwritten
+	m.mu.Unlock()
+	c.metrics.app(m.name, f.Was, next)
+	if next.Phase != f.Was.Phase || next.Reason != f.Was.Reason {
+		c.log.InfoContext(ctx, "app status", "app", m.name.String(), "phase", string(next.Phase), "health", next.Health, "reason", next.Reason)
+	}
+	if write {
+		c.statusQueue.after(m.name.Namespace, m.name.Object(), passing(next))
+	}
+}
+
+// passing is how long a status may wait to be written: everything is applied, and most objects are healthy a moment later.
+func passing(st v1alpha1.AppStatus) time.Duration {
+	if st.Phase == v1alpha1.PhaseSynced && st.Health == string(health.Progressing) {
+		return statusDelay
+	}
+	return 0
+}
+
+// reconcileStatus writes how an app stands to its App object, which it makes if it has to.
+func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	c.mu.Lock()
+	m := c.apps[app.Owner{Namespace: req.Namespace, Name: req.Name}]
+	c.mu.Unlock()
+	if m == nil {
+		return reconcile.Result{}, nil
+	}
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	was, next, write := m.toWrite()
+	if !write {
+		return reconcile.Result{}, nil
+	}
+	obj, made, err := c.theApp(ctx, m)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if made {
+		was = *obj.Status.DeepCopy()
+	}
+	err = c.patchStatus(ctx, obj, was, next, was.Phase == "")
+	if apierrors.IsNotFound(err) { // somebody deleted it just now
+		m.lost()
+		return reconcile.Result{}, fmt.Errorf("write status of App %s: %w", m.name, err)
+	}
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	m.wrote(next)
+	c.say(obj, was, next)
+	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
+	return reconcile.Result{}, nil
+}
+
+// say writes the Events that go with a status.
+func (c *controller) say(obj *v1alpha1.App, was, next v1alpha1.AppStatus) {
+	if bad := next.Phase == v1alpha1.PhaseFailed || next.Phase == v1alpha1.PhaseHeld; bad && next.Reason != was.Reason {
+		c.warn(obj, string(next.Phase), "Sync", next.Reason)
+	}
+	if next.Applied.Revision != was.Applied.Revision {
+		c.note(obj, "Applied", "Sync", fmt.Sprintf("applied %s by %s: %s", next.Applied.Revision, next.Applied.Author, next.Applied.Subject))
+	}
+}
+
+// theApp returns the App object of a member, and whether it was made just now.
+func (c *controller) theApp(ctx context.Context, m *member) (*v1alpha1.App, bool, error) {
+	obj := &v1alpha1.App{}
+	key := client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}
+	err := c.client.Get(ctx, key, obj)
+	if !apierrors.IsNotFound(err) {
+		return obj, false, err
+	}
+	if obj = m.unseen(); obj.UID != "" {
+		return obj, false, nil
+	}
+	err = c.client.Create(ctx, obj)
+	if apierrors.IsAlreadyExists(err) {
+		err = c.reader.Get(ctx, key, obj)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("create App %s: %w", m.name, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.made = obj.DeepCopy()
+	return obj, true, nil
+}
+
+// unseen is the App object of a member that the cache does not have. It has a uid if it was made just now, and else none: it was never made, or somebody
+// deleted it.
+func (m *member) unseen() *v1alpha1.App {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.made != nil {
+		return m.made.DeepCopy()
+	}
+	if m.seen {
+		m.written, m.seen = v1alpha1.AppStatus{}, false
+	}
+	m.begun = true
+	obj := &v1alpha1.App{
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.name.Namespace, Name: m.name.Object()},
+		Spec:       v1alpha1.AppSpec{Environment: m.name.Environment, Name: m.name.App, Repository: m.place.repository, Path: m.place.dir},
+	}
+	if m.env != nil {
+		obj.OwnerReferences = ownedBy(m.env)
+	}
+	return obj
+}
+
+// met takes in the App object as the cache has it.
+func (m *member) met(obj *v1alpha1.App) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.begun {
+		m.status, m.written = *obj.Status.DeepCopy(), *obj.Status.DeepCopy()
+	}
+	m.begun, m.seen, m.made = true, true, nil
+}
+
+// lost notes that the App object is gone.
+func (m *member) lost() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.written, m.seen, m.made = v1alpha1.AppStatus{}, false, nil
+}
+
+// toWrite returns what the App object says, what it is to say, and whether that has to be written.
+func (m *member) toWrite() (was, next v1alpha1.AppStatus, write bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.written, m.status, m.unwritten && !m.retired
+}
+
+func (m *member) wrote(st v1alpha1.AppStatus) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.written = *st.DeepCopy()
+	m.unwritten = !equality.Semantic.DeepEqual(m.written, m.status)
+}
+
+// isBegun reports whether it is known how the app stands, be it from its App object.
+func (m *member) isBegun() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.begun
+}
+
+// stands returns how the app stands.
+func (m *member) stands() v1alpha1.AppStatus {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.status
+}
