@@ -50,7 +50,7 @@ func builtins() []builtin {
 		},
 		{
 			kind: kind{
-				gvk: core.WithKind("Service"), plural: "services", short: []string{"svc"}, namespaced: true, unconditional: true, status: []string{"spec"},
+				gvk: core.WithKind("Service"), plural: "services", short: []string{"svc"}, namespaced: true, unconditional: true, upserts: true, status: []string{"spec"},
 				name: validation.NameIsDNSLabel, prepare: prepareService, check: checkService,
 			},
 			fresh: func() runtime.Object { return &corev1.Service{} }, defaults: as(defaultService),
@@ -60,7 +60,7 @@ func builtins() []builtin {
 			fresh: func() runtime.Object { return &corev1.ServiceAccount{} },
 		},
 		{
-			kind:  kind{gvk: core.WithKind("Event"), plural: "events", short: []string{"ev"}, namespaced: true, unconditional: true},
+			kind:  kind{gvk: core.WithKind("Event"), plural: "events", short: []string{"ev"}, namespaced: true, unconditional: true, upserts: true},
 			fresh: func() runtime.Object { return &corev1.Event{} },
 		},
 		{
@@ -85,7 +85,7 @@ func builtins() []builtin {
 			fresh: func() runtime.Object { return &autoscalingv2.HorizontalPodAutoscaler{} }, defaults: as(defaultAutoscaler),
 		},
 		{
-			kind:  kind{gvk: coordinationv1.SchemeGroupVersion.WithKind("Lease"), plural: "leases", namespaced: true},
+			kind:  kind{gvk: coordinationv1.SchemeGroupVersion.WithKind("Lease"), plural: "leases", namespaced: true, upserts: true},
 			fresh: func() runtime.Object { return &coordinationv1.Lease{} },
 		},
 		{

@@ -66,6 +66,11 @@ func customKind(def *apiextensionsv1.CustomResourceDefinition, v *apiextensionsv
 	k.decode = func(content map[string]any) (map[string]any, []string, error) {
 		return decodeCustom(k.gvk, shape, content)
 	}
+	k.merged = func(content map[string]any) map[string]any {
+		out := runtime.DeepCopyJSON(content)
+		fill(out, shape)
+		return out
+	}
 	valid := newValidator(shape)
 	k.check = func(next, old *state) field.ErrorList {
 		errs := valid.check(next.Object)

@@ -1,9 +1,13 @@
 package kube_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -11,7 +15,9 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fingerprint"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
+	"github.com/fairlead-cd/fairlead/internal/live"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/observed"
 	"github.com/fairlead-cd/fairlead/internal/plan"
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
 )
@@ -109,4 +115,49 @@ func TestLedger(t *testing.T) {
 	if err := l.Delete(t.Context(), got); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestLive watches the simulated server with Fairlead's own watches: their reflectors list and watch as they do anywhere, in a bubble of time.
+func TestLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kube.New(kube.Options{Now: time.Now})
+		c := s.Client("", "fairlead")
+		ctx, cancel := context.WithCancel(t.Context())
+		store := live.NewStore(ctx, live.Options{
+			Client:   func(app.Identity) (dynamic.Interface, error) { return c, nil },
+			Lens:     func(app.Owner) observed.Lens { return observed.Lens{} },
+			OnChange: func(live.Change) {},
+			OnWatch:  func(live.Kind, error) {},
+		})
+		defer func() {
+			cancel()
+			store.Wait()
+		}()
+		kind := live.Kind{Identity: app.Identity{Namespace: "default", ServiceAccount: "deployer"}, Resource: object.Resource{
+			GVK: object.GVK{Version: "v1", Kind: "ConfigMap"}, Plural: "configmaps", Namespaced: true,
+		}}
+		store.Track(kind, "default")
+		synctest.Wait()
+		if st := store.Track(kind, "default"); !st.Synced || st.Err != nil {
+			t.Fatalf("the watch is %+v", st)
+		}
+		marked := configMap("flags")
+		marked.SetLabels(map[string]string{app.LabelApp: "prod-web", app.LabelNamespace: "default"})
+		out, err := at(s).Create(ctx, marked, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		key := object.Key{Kind: "ConfigMap", Namespace: "default", Name: "flags"}
+		if e := store.Entry(kind, key); e.ResourceVersion != out.GetResourceVersion() {
+			t.Errorf("the entry is %+v, want the version %s", e, out.GetResourceVersion())
+		}
+		if err := at(s).Delete(ctx, "flags", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if e := store.Entry(kind, key); !e.IsZero() {
+			t.Errorf("after the deletion there is %+v", e)
+		}
+	})
 }

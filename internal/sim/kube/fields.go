@@ -1,7 +1,9 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +57,11 @@ type converter struct {
 func (c converter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
 	s, ok := obj.(*state)
 	if !ok {
-		return c.types.ObjectToTyped(obj, opts...)
+		v, err := c.types.ObjectToTyped(obj, opts...)
+		if u, ok := obj.(*unstructured.Unstructured); ok && err != nil {
+			err = c.blame(u, err, opts...)
+		}
+		return v, err
 	}
 	if known := s.typed.Load(); known != nil {
 		return known, nil
@@ -65,6 +71,35 @@ func (c converter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOpt
 		s.typed.Store(v)
 	}
 	return v, err
+}
+
+// blame finds one fault of several in an object, always the same: the check walks through maps as they come.
+func (c converter) blame(u *unstructured.Unstructured, found error, opts ...typed.ValidationOptions) error {
+	only := map[string]any{"apiVersion": u.Object["apiVersion"], "kind": u.Object["kind"]}
+	at, whole := only, u.Object
+	for whole != nil {
+		var deeper map[string]any
+		for _, name := range slices.Sorted(maps.Keys(whole)) {
+			if name == "apiVersion" || name == "kind" {
+				continue
+			}
+			at[name] = whole[name]
+			_, err := c.types.ObjectToTyped(&unstructured.Unstructured{Object: only}, opts...)
+			if err != nil {
+				found = err
+				if below, ok := whole[name].(map[string]any); ok {
+					deeper = map[string]any{}
+					at[name], at, whole = deeper, deeper, below
+				}
+				break
+			}
+			delete(at, name)
+		}
+		if deeper == nil {
+			return found
+		}
+	}
+	return found
 }
 
 // TypedToObject implements managedfields.TypeConverter.
@@ -88,7 +123,11 @@ func (c converter) ConvertToVersion(in runtime.Object, to runtime.GroupVersioner
 	if !ok || gv.Group != c.kind.gvk.Group || gv != c.kind.gvk.GroupVersion() && !slices.Contains(c.kind.versions, gv.Version) {
 		return nil, runtime.NewNotRegisteredErrForTarget("the simulated API server", nil, to)
 	}
-	if s.raw {
+	switch {
+	case s.raw && c.kind.merged != nil:
+		s = newState(c.kind.merged(s.Object), s.managed)
+		s.coarse = true
+	case s.raw:
 		content, _, err := c.kind.decode(s.Object)
 		if err != nil {
 			return nil, fmt.Errorf("unable to convert unstructured object to %v: %w", c.kind.gvk, err)
@@ -118,19 +157,33 @@ func (converter) Default(runtime.Object) {}
 func (c converter) New(schema.GroupVersionKind) (runtime.Object, error) { return c.kind.empty, nil }
 
 // update notes in the managedFields of next what manager changes by writing it over live.
-func (k *kind) update(sub string, live, next *state, manager string, now time.Time) *state {
-	times := timesOf(live, next)
+func (k *kind) update(sub string, live, next *state, manager string, at time.Time) *state {
+	var before []*metav1.Time
+	for _, e := range slices.Concat(live.managed, next.managed) {
+		before = append(before, e.Time)
+	}
+	out := k.manage(sub, live, next, manager)
+	out.managed = slices.Clone(out.managed)
+	for i, e := range out.managed {
+		if e.Time != nil && !slices.Contains(before, e.Time) { // it is from the machine's clock
+			out.managed[i].Time = &metav1.Time{Time: at}
+		}
+	}
+	out.sort()
+	return out
+}
+
+// manage is update with times of the machine's clock.
+func (k *kind) manage(sub string, live, next *state, manager string) *state {
 	out, ok := k.keepers[sub].UpdateNoErrors(live, next, manager).(*state)
 	if !ok {
 		panic("a field manager made another object of a state")
 	}
-	out.stamp(times, now)
 	return out
 }
 
-// apply merges what manager wants into live.
-func (k *kind) apply(sub string, live *state, want *unstructured.Unstructured, manager string, force bool, now time.Time) (*state, error) {
-	times := timesOf(live)
+// apply merges what manager wants into live, with times of the machine's clock.
+func (k *kind) apply(sub string, live *state, want *unstructured.Unstructured, manager string, force bool) (*state, error) {
 	out, err := k.keepers[sub].Apply(live, want, manager, force)
 	if err != nil {
 		return nil, err
@@ -139,44 +192,16 @@ func (k *kind) apply(sub string, live *state, want *unstructured.Unstructured, m
 	if !ok {
 		panic("a field manager made another object of a state")
 	}
-	if s == live {
-		s = live.copied()
-	}
-	s.stamp(times, now)
 	return s, nil
 }
 
-func timesOf(states ...*state) []*metav1.Time {
-	var times []*metav1.Time
-	for _, s := range states {
-		for _, e := range s.managed {
-			times = append(times, e.Time)
-		}
-	}
-	return times
-}
-
-// stamp replaces the times that a field manager took from the machine's clock, which are those that were not there before, and sorts as it does.
-func (s *state) stamp(before []*metav1.Time, now time.Time) {
-	s.managed = slices.Clone(s.managed)
-	for i, e := range s.managed {
-		if e.Time != nil && !slices.Contains(before, e.Time) {
-			s.managed[i].Time = &metav1.Time{Time: now.UTC().Truncate(time.Second)}
-		}
-	}
+// sort puts the managedFields into the order that the API server has them in.
+func (s *state) sort() {
 	slices.SortFunc(s.managed, func(a, b metav1.ManagedFieldsEntry) int {
-		if c := strings.Compare(string(a.Operation), string(b.Operation)); c != 0 {
-			return c
-		}
-		if x, y := seconds(a.Time), seconds(b.Time); x != y {
-			return int(x - y)
-		}
-		for _, p := range [][2]string{{a.Manager, b.Manager}, {a.APIVersion, b.APIVersion}, {a.Subresource, b.Subresource}} {
-			if c := strings.Compare(p[0], p[1]); c != 0 {
-				return c
-			}
-		}
-		return 0
+		return cmp.Or(
+			cmp.Compare(a.Operation, b.Operation), cmp.Compare(seconds(a.Time), seconds(b.Time)),
+			cmp.Compare(a.Manager, b.Manager), cmp.Compare(a.APIVersion, b.APIVersion), cmp.Compare(a.Subresource, b.Subresource),
+		)
 	})
 }
 

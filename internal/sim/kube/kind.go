@@ -30,6 +30,7 @@ type kind struct {
 	generation       bool     // metadata.generation counts the changes of spec
 	annotated        bool     // and those of the annotations
 	unconditional    bool     // an update without a resourceVersion is accepted
+	upserts          bool     // an update of what does not exist creates it
 	orphans          bool     // a deletion that does not say what becomes of dependents leaves them
 	name             validation.ValidateNameFunc
 
@@ -41,8 +42,10 @@ type kind struct {
 
 	// decode makes content what the server would have read: what it does not know left out, and named, what is missing filled in. It does not change its argument.
 	decode func(map[string]any) (content map[string]any, unknown []string, err error)
+	// merged makes the result of an apply what the server makes of it before it is checked; nil: it decodes it. It does not change its argument.
+	merged func(map[string]any) map[string]any
 	// prepare completes what is about to be stored over old, which is nil at creation. May be nil.
-	prepare func(s *Server, next, old *state)
+	prepare func(s *Server, next, old *state, dry bool)
 	// check says what is wrong with what is about to be stored over old, which is nil at creation. May be nil.
 	check func(next, old *state) field.ErrorList
 }
@@ -126,12 +129,15 @@ func unserved() error {
 
 // wording is how the decoder of JSON, which API servers use, words what another decoder found.
 func (k *kind) wording(in map[string]any, found error) error {
+	what, into := any(in), any(&metav1.ObjectMeta{})
 	if k.object == nil {
-		return found
+		what = in["metadata"]
+	} else {
+		into = k.object()
 	}
-	data, err := json.Marshal(in)
+	data, err := json.Marshal(what)
 	if err == nil {
-		err = kjson.UnmarshalCaseSensitivePreserveInts(data, k.object())
+		err = kjson.UnmarshalCaseSensitivePreserveInts(data, into)
 	}
 	return cmp.Or(err, found)
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +20,6 @@ import (
 
 // apply is a server-side apply.
 func (s *Server) apply(t target, patch []byte, w writing, force bool) (*state, error) {
-	want, err := wanted(patch, w)
-	if err != nil {
-		return nil, err
-	}
 	live := s.live(t.key())
 	from := live
 	if live == nil {
@@ -31,7 +28,7 @@ func (s *Server) apply(t target, patch []byte, w writing, force bool) (*state, e
 		}
 		from = t.kind.empty
 	}
-	next, err := t.kind.apply(t.sub, from, want, w.manager, force, s.now())
+	next, err := s.memo.apply(t.kind, t.sub, from, patch, w, force, s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +90,7 @@ func (s *Server) patch(t target, kind types.PatchType, patch []byte, w writing) 
 	if live == nil {
 		return nil, apierrors.NewNotFound(t.kind.group(), t.name.name)
 	}
-	before, err := json.Marshal(live.answer(t.kind.apiVersion()).Object)
+	before, err := json.Marshal(live.subject(t.kind, kind, patch))
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +104,7 @@ func (s *Server) patch(t target, kind types.PatchType, patch []byte, w writing) 
 	}
 	managed, rest, err := split(in)
 	if err != nil {
-		return nil, invalidPatch(after, err.Error())
+		return nil, invalidPatch(after, t.kind.wording(in, err).Error())
 	}
 	decoded, more, err := t.kind.decode(rest)
 	if err != nil {
@@ -120,11 +117,21 @@ func (s *Server) patch(t target, kind types.PatchType, patch []byte, w writing) 
 		}
 		return nil, invalidPatch(after, words.Error())
 	}
-	next := t.kind.update(t.sub, live, newState(decoded, managed), w.manager, s.now())
+	next := s.memo.update(t.kind, t.sub, live, newState(decoded, managed), w.manager, s.now())
 	if err := t.named(next); err != nil {
 		return nil, err
 	}
 	return s.store(t, live, next, w.dry)
+}
+
+// subject is the content to which a patch is applied: all of it, but for managedFields that the patch does not mention, which stay as they are.
+func (s *state) subject(k *kind, p types.PatchType, patch []byte) map[string]any {
+	if p == types.JSONPatchType || bytes.Contains(patch, []byte("managedFields")) {
+		return s.answer(k.apiVersion()).Object
+	}
+	content := shallow(s.Object)
+	content["apiVersion"] = k.apiVersion()
+	return content
 }
 
 func invalidPatch(after []byte, words string) error {

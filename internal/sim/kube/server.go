@@ -41,6 +41,7 @@ type Server struct {
 	requests  int            // so far
 	idle      bool           // the last Step found nothing to do, and nothing was written since
 	streams   []*stream
+	memo      *memo
 }
 
 // name is an object within its resource.
@@ -73,7 +74,7 @@ const first = 1
 func New(o Options) *Server {
 	s := &Server{
 		o: o, kinds: map[schema.GroupVersionResource]*kind{}, objects: map[schema.GroupResource]map[name]*version{}, uids: map[string]key{},
-		revision: first, compacted: first,
+		revision: first, compacted: first, memo: newMemo(),
 	}
 	all, err := builtinKinds()
 	if err != nil {
@@ -102,7 +103,7 @@ func (s *Server) Fork(o Options) *Server {
 	defer s.mu.Unlock()
 	f := &Server{
 		o: o, kinds: maps.Clone(s.kinds), objects: make(map[schema.GroupResource]map[name]*version, len(s.objects)), uids: maps.Clone(s.uids),
-		log: slices.Clip(s.log), revision: s.revision, compacted: s.compacted, created: s.created, addresses: s.addresses, idle: s.idle,
+		log: slices.Clip(s.log), revision: s.revision, compacted: s.compacted, created: s.created, addresses: s.addresses, idle: s.idle, memo: s.memo,
 	}
 	for r, objects := range s.objects {
 		f.objects[r] = maps.Clone(objects)
@@ -157,6 +158,10 @@ func (s *Server) commit(k key, old, next *state) {
 	rv := strconv.FormatInt(s.revision, 10)
 	if next != nil {
 		next.edit("metadata")["resourceVersion"] = rv
+		if next.stored != nil {
+			kept := newState(next.stored, nil)
+			kept.edit("metadata")["resourceVersion"] = rv
+		}
 		next.typed.Store(nil)
 		s.uids[string(next.GetUID())] = k
 	} else {

@@ -18,12 +18,15 @@ type state struct {
 	unstructured.Unstructured // without metadata.managedFields
 	managed                   []metav1.ManagedFieldsEntry
 
-	unsettled bool // what is stored lacks defaults that every reader sees: the next write stores them, even one that changes nothing
+	// stored is what is kept of it, where that lacks what every reader sees: the next write is compared with it. Else nil.
+	stored map[string]any
 
-	raw bool // just merged: not yet as the server would have decoded it
+	raw    bool // just merged: not yet as the server would have decoded it
+	coarse bool // merged by an apply, which leaves what decoding would have cleaned
 
 	typed  atomic.Pointer[typed.TypedValue]
 	fields atomic.Pointer[[]any]
+	sum    atomic.Pointer[digest]
 }
 
 func newState(content map[string]any, managed []metav1.ManagedFieldsEntry) *state {
@@ -109,9 +112,13 @@ func (s *state) managedFields() []any {
 	return fields
 }
 
-// same reports whether two states are equal, managedFields and their times included.
-func (s *state) same(other *state) bool {
-	return equal(s.Object, other.Object) && slices.EqualFunc(s.managed, other.managed, func(a, b metav1.ManagedFieldsEntry) bool {
+// same reports whether a new state is just what is kept of another, managedFields and their times included.
+func (s *state) same(live *state) bool {
+	kept := live.Object
+	if live.stored != nil {
+		kept = live.stored
+	}
+	return equal(s.Object, kept) && slices.EqualFunc(s.managed, live.managed, func(a, b metav1.ManagedFieldsEntry) bool {
 		return a.Time.Equal(b.Time) && sameEntry(a, b)
 	})
 }

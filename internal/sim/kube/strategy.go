@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strconv"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-func prepareNamespace(_ *Server, next, old *state) {
+func prepareNamespace(_ *Server, next, old *state, _ bool) {
 	if old == nil {
 		next.edit("spec")["finalizers"] = []any{string(corev1.FinalizerKubernetes)}
 		next.Object["status"] = map[string]any{"phase": string(corev1.NamespaceActive)}
@@ -24,7 +25,7 @@ func prepareNamespace(_ *Server, next, old *state) {
 }
 
 // prepareService gives a Service its address, and keeps the one it has.
-func prepareService(s *Server, next, old *state) {
+func prepareService(s *Server, next, old *state, dry bool) {
 	spec := next.edit("spec")
 	if t := spec["type"]; t == string(corev1.ServiceTypeExternalName) {
 		return
@@ -38,8 +39,7 @@ func prepareService(s *Server, next, old *state) {
 	}
 	ip, _ := spec["clusterIP"].(string)
 	if ip == "" {
-		s.addresses++
-		ip = "10.0." + strconv.Itoa(s.addresses>>8&255) + "." + strconv.Itoa(s.addresses&255)
+		ip = s.address(dry)
 		spec["clusterIP"] = ip
 	}
 	if all, _ := spec["clusterIPs"].([]any); len(all) == 0 || all[0] != ip {
@@ -53,8 +53,17 @@ func prepareService(s *Server, next, old *state) {
 	}
 }
 
+// address is one that no Service has; that of a dry run is always the same.
+func (s *Server) address(dry bool) string {
+	if dry {
+		return "10.0.0.0"
+	}
+	s.addresses++
+	return "10.0." + strconv.Itoa(s.addresses>>8&255) + "." + strconv.Itoa(s.addresses&255)
+}
+
 // prepareJob makes the Job select the Pods that carry its own uid.
-func prepareJob(_ *Server, next, old *state) {
+func prepareJob(_ *Server, next, old *state, _ bool) {
 	if old != nil || next.at("spec", "manualSelector") == true {
 		return
 	}
@@ -73,7 +82,7 @@ func prepareJob(_ *Server, next, old *state) {
 }
 
 // prepareDefinition notes the version that is stored, which is all of the status that is not a controller's.
-func prepareDefinition(_ *Server, next, old *state) {
+func prepareDefinition(_ *Server, next, old *state, _ bool) {
 	if old != nil {
 		return
 	}
@@ -150,11 +159,10 @@ func checkKeys(next *state, fields ...string) field.ErrorList {
 }
 
 func checkService(next, old *state) field.ErrorList {
-	var errs field.ErrorList
-	if ports, _ := next.at("spec", "ports").([]any); len(ports) == 0 && next.at("spec", "clusterIP") != corev1.ClusterIPNone {
-		if next.at("spec", "type") != string(corev1.ServiceTypeExternalName) {
-			errs = append(errs, field.Required(field.NewPath("spec", "ports"), ""))
-		}
+	at := field.NewPath("spec")
+	errs := checkPorts(next, at.Child("ports"))
+	if v := next.at("spec", "sessionAffinity"); v != string(corev1.ServiceAffinityNone) && v != string(corev1.ServiceAffinityClientIP) {
+		errs = append(errs, field.NotSupported(at.Child("sessionAffinity"), text(v), []string{"ClientIP", "None"}))
 	}
 	if old == nil {
 		return errs
@@ -162,7 +170,31 @@ func checkService(next, old *state) field.ErrorList {
 	was, _ := old.at("spec", "clusterIPs").([]any)
 	is, _ := next.at("spec", "clusterIPs").([]any)
 	if len(was) > 0 && len(is) > 0 && was[0] != is[0] {
-		errs = append(errs, field.Invalid(field.NewPath("spec", "clusterIPs").Index(0), is, "may not change once set"))
+		errs = append(errs, field.Invalid(at.Child("clusterIPs").Index(0), is, "may not change once set"))
+	}
+	return errs
+}
+
+func checkPorts(next *state, at *field.Path) field.ErrorList {
+	ports, _ := next.at("spec", "ports").([]any)
+	if len(ports) == 0 && next.at("spec", "clusterIP") != corev1.ClusterIPNone && next.at("spec", "type") != string(corev1.ServiceTypeExternalName) {
+		return field.ErrorList{field.Required(at, "")}
+	}
+	var errs field.ErrorList
+	named, used := map[string]bool{}, map[[2]any]bool{}
+	for i, p := range ports {
+		m, _ := p.(map[string]any)
+		at, name, port := at.Index(i), text(m["name"]), [2]any{m["protocol"], m["port"]}
+		switch {
+		case name == "" && len(ports) > 1:
+			errs = append(errs, field.Required(at.Child("name"), ""))
+		case named[name]:
+			errs = append(errs, field.Duplicate(at.Child("name"), name))
+		}
+		if used[port] {
+			errs = append(errs, field.Duplicate(at, m))
+		}
+		named[name], used[port] = true, true
 	}
 	return errs
 }
@@ -184,6 +216,9 @@ func checkDeployment(next, old *state) field.ErrorList {
 	}
 	if n, _ := next.at("spec", "replicas").(int64); n < 0 {
 		errs = append(errs, field.Invalid(at.Child("replicas"), n, "must be greater than or equal to 0"))
+	}
+	if next.at("spec", "strategy", "type") == string(appsv1.RecreateDeploymentStrategyType) && next.at("spec", "strategy", "rollingUpdate") != nil {
+		errs = append(errs, field.Forbidden(at.Child("strategy", "rollingUpdate"), "may not be specified when strategy `type` is 'Recreate'"))
 	}
 	if old != nil {
 		errs = append(errs, fixed(next, old, "spec", "selector")...)

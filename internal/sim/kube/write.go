@@ -3,7 +3,6 @@ package kube
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -85,7 +84,7 @@ func (s *Server) create(t target, in map[string]any, w writing) (*state, error) 
 	if err := t.place(next); err != nil {
 		return nil, err
 	}
-	next = t.kind.update("", t.kind.empty, next, w.manager, s.now())
+	next = s.memo.update(t.kind, "", t.kind.empty, next, w.manager, s.now())
 	return s.insert(t.kind, next, w.dry)
 }
 
@@ -122,7 +121,7 @@ func (s *Server) insert(k *kind, next *state, dry bool) (*state, error) {
 		next.clear("status", k.empty)
 	}
 	if k.prepare != nil {
-		k.prepare(s, next, nil)
+		k.prepare(s, next, nil, dry)
 	}
 	if err := k.validate(next, nil); err != nil {
 		return nil, err
@@ -138,18 +137,28 @@ func (s *Server) insert(k *kind, next *state, dry bool) (*state, error) {
 	if next.GetResourceVersion() != "" {
 		return nil, errors.New("resourceVersion should not be set on objects to be created")
 	}
-	if k.again {
-		read, _, err := k.decode(next.Object)
-		if err != nil {
-			return nil, err
-		}
-		next.unsettled = !equal(read, next.Object)
-		next.Object = read
+	if err := k.settle(next); err != nil {
+		return nil, err
 	}
 	if !dry {
 		s.commit(at, nil, next)
 	}
 	return next, nil
+}
+
+// settle makes of what is about to be stored what readers will see of it.
+func (k *kind) settle(next *state) error {
+	if !k.again && !next.coarse {
+		return nil
+	}
+	read, _, err := k.decode(next.Object)
+	if err != nil {
+		return err
+	}
+	if !equal(read, next.Object) {
+		next.stored, next.Object = next.Object, read
+	}
+	return nil
 }
 
 // clear makes a field what it is in a state without content.
@@ -191,13 +200,19 @@ func (s *Server) replace(t target, in map[string]any, w writing) (*state, error)
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", got, t.name.name))
 	}
 	live := s.live(t.key())
-	if live == nil {
+	if live == nil && t.kind.upserts && t.sub == "" && next.GetUID() == "" {
+		return s.insert(t.kind, s.memo.update(t.kind, "", t.kind.empty, next, w.manager, s.now()), w.dry)
+	}
+	if live == nil && !t.kind.upserts {
 		return nil, apierrors.NewNotFound(t.kind.group(), t.name.name)
 	}
-	if uid := next.GetUID(); uid != "" && uid != live.GetUID() {
-		return nil, t.conflict("StorageError: invalid object, Code: 4, Key: "+t.path()+", ResourceVersion: 0, AdditionalErrorMsg: ", "UID", uid, live.GetUID())
+	if live == nil {
+		live = t.kind.empty
 	}
-	return s.store(t, live, t.kind.update(t.sub, live, next, w.manager, s.now()), w.dry)
+	if uid := next.GetUID(); uid != "" && uid != live.GetUID() {
+		return nil, t.conflict("StorageError: invalid object, Code: 4, Key: "+"/registry/"+t.kind.plural+"/"+t.name.namespace+"/"+t.name.name+", ResourceVersion: 0, AdditionalErrorMsg: ", "UID", uid, live.GetUID())
+	}
+	return s.store(t, live, s.memo.update(t.kind, t.sub, live, next, w.manager, s.now()), w.dry)
 }
 
 // conflict words a precondition that does not hold.
@@ -206,21 +221,13 @@ func (t target) conflict(prefix, what string, want, is types.UID) error {
 		prefix, what, want, what, is))
 }
 
-// path is where the server keeps an object.
-func (t target) path() string {
-	if t.kind.custom {
-		return "/" + path.Join("registry", t.kind.gvk.Group, t.kind.plural, t.name.namespace, t.name.name)
-	}
-	return "/" + path.Join("registry", t.kind.plural, t.name.namespace, t.name.name)
-}
-
 // store stores next over live, the fields of which are managed already. It returns what is live then, which is live itself if nothing changed.
 func (s *Server) store(t target, live, next *state, dry bool) (*state, error) {
 	k := t.kind
 	if err := t.versioned(live, next); err != nil {
 		return nil, err
 	}
-	s.carry(t, live, next)
+	s.carry(t, live, next, dry)
 	if err := k.validate(next, live); err != nil {
 		return nil, err
 	}
@@ -231,8 +238,11 @@ func (s *Server) store(t target, live, next *state, dry bool) (*state, error) {
 		}
 		return next, nil
 	}
-	if next.same(live) && !live.unsettled {
+	if next.same(live) {
 		return live, nil
+	}
+	if err := k.settle(next); err != nil {
+		return nil, err
 	}
 	if !dry {
 		s.commit(t.key(), live, next)
@@ -263,7 +273,7 @@ func (t target) versioned(live, next *state) error {
 }
 
 // carry keeps of live what the request may not change.
-func (s *Server) carry(t target, live, next *state) {
+func (s *Server) carry(t target, live, next *state, dry bool) {
 	k := t.kind
 	if t.sub == "status" && k.custom {
 		kept := live.copied()
@@ -287,7 +297,7 @@ func (s *Server) carry(t target, live, next *state) {
 			put(next.Object, "status", live.Object["status"])
 		}
 		if k.prepare != nil {
-			k.prepare(s, next, live)
+			k.prepare(s, next, live, dry)
 		}
 		if k.changed(next, live) {
 			generation, _ := was["generation"].(int64)

@@ -8,4 +8,6 @@
 //
 // The tests of this package run the cases on a real control plane: those in testdata/bare on an API server alone, those in testdata/controllers on one with
 // all its controllers. There, and only there, -update rewrites the answers: a change of them is a change of Kubernetes.
+// TestRandom sends random requests to a real server and the simulated one, and makes a case that they answer differently as short as it can: -seeds says how
+// many, -seed where to begin. What it found belongs into a case of its own.
 package kubetest

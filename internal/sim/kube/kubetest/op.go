@@ -103,3 +103,20 @@ func (o Op) body(replace func(string) string) ([]byte, error) {
 	data, err := json.Marshal(o.Body)
 	return []byte(replace(string(data))), err
 }
+
+// Format writes requests as a case has them.
+func Format(ops []Op) string {
+	var b strings.Builder
+	for i, op := range ops {
+		data, err := json.Marshal(op)
+		if err != nil {
+			panic(err)
+		}
+		if i > 0 {
+			b.WriteString("---\n")
+		}
+		b.Write(data)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

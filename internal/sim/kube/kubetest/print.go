@@ -137,14 +137,17 @@ func (n *namer) refusal(st metav1.Status) string {
 var (
 	version = regexp.MustCompile(`(ResourceVersion[^0-9]*?|resource version:? |StorageError: [^,]*, )(\d+)`)
 	// repeated is an object, or a part of one, that a message repeats: a Go value on one server, JSON on the other.
-	repeated = regexp.MustCompile(`(Invalid value: )(\S*[{\[].*)(: [a-z])`)
+	repeated = regexp.MustCompile(`(Invalid value: )(\S*[{\[].*|null)(: )`)
 	// several are errors that a server finds in the order of a map: the causes have them sorted.
 	several = regexp.MustCompile(`( is invalid: \[).*\]`)
+	// kept is where a server keeps an object.
+	kept = regexp.MustCompile(`Key: [^,]*`)
 	// typed is an object named by a field manager.
 	typed = regexp.MustCompile(`(object \()[^)]*(\))`)
 )
 
 func (n *namer) message(text string) string {
+	text = kept.ReplaceAllString(text, "Key: …")
 	text = several.ReplaceAllString(text, "${1}…]")
 	text = repeated.ReplaceAllString(strings.Join(strings.Fields(n.words(text)), " "), "${1}…${3}")
 	return version.ReplaceAllString(typed.ReplaceAllString(text, "${1}…${2}"), "${1}N")

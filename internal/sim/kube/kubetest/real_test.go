@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/fairlead-cd/fairlead/internal/sim/kube/kubetest"
@@ -20,7 +21,7 @@ func plane(t *testing.T, o testkit.Options) kubetest.Server {
 		t.Fatal(err)
 	}
 	config.QPS = -1
-	config.UserAgent = "kubetest"
+	config.UserAgent, config.WarningHandler = "kubetest", rest.NoWarnings{}
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package kubetest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/json"
 )
 
 // Server is an API server that is held to the contract.
@@ -171,7 +171,7 @@ func (x *script) one(ctx context.Context, c dynamic.ResourceInterface, at object
 		return c.Patch(ctx, at.name, types.JSONPatchType, body, patch, sub...)
 	}
 	u := &unstructured.Unstructured{}
-	if err := json.Unmarshal(body, &u.Object); err != nil {
+	if err := json.UnmarshalCaseSensitivePreserveInts(body, &u.Object); err != nil {
 		return nil, err
 	}
 	if op.Onto && x.seen[at.name] != nil {
@@ -277,6 +277,9 @@ func (x *script) take(count int) (any, error) {
 		case e, open := <-x.events:
 			if !open {
 				return append(out, "end"), nil
+			}
+			if u, ok := e.Object.(*unstructured.Unstructured); ok && e.Type == apiwatch.Bookmark && len(u.GetAnnotations()) == 0 {
+				continue // a server sends one when it likes
 			}
 			out = append(out, x.event(e))
 		case <-late:
