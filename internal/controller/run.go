@@ -159,6 +159,9 @@ func newController(ctx context.Context, cfg Config, mgr manager.Manager, m *metr
 	return c, nil
 }
 
+// readers is how many repositories are asked at once: a Git server that hangs keeps one of them until its time is up, and must not keep the others waiting.
+const readers = 100
+
 // register sets up the reconcilers.
 func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Config) error {
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
@@ -177,7 +180,7 @@ func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Conf
 		For(&v1alpha1.Repository{}, withPredicate(changed)).
 		Watches(&v1alpha1.Environment{}, follow, withWatchPredicate(changed)).
 		WatchesRawSource(source.Func(c.repoQueue.start)).
-		WithOptions(options(8))
+		WithOptions(options(readers))
 	envs := ctrl.NewControllerManagedBy(mgr).Named("environment").
 		For(&v1alpha1.Environment{}, withPredicate(changed)).
 		WatchesRawSource(source.Func(c.envQueue.start)).
