@@ -71,11 +71,15 @@ func customKind(def *apiextensionsv1.CustomResourceDefinition, v *apiextensionsv
 		fill(out, shape)
 		return out
 	}
-	valid := newValidator(shape)
+	valid, ruled := newValidator(shape), hasRules(shape)
 	k.check = func(next, old *state) field.ErrorList {
 		errs := valid.check(next.Object)
 		if old == nil || len(listtype.ValidateListSetsAndMaps(nil, shape, old.Object)) == 0 {
 			errs = append(errs, listtype.ValidateListSetsAndMaps(nil, shape, next.Object)...)
+		}
+		if ruled && slices.ContainsFunc(errs, blocks) {
+			errs = append(errs, field.Invalid(nil, nil,
+				"some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"))
 		}
 		return errs
 	}

@@ -90,32 +90,24 @@ func (s *Server) patch(t target, kind types.PatchType, patch []byte, w writing) 
 	if live == nil {
 		return nil, apierrors.NewNotFound(t.kind.group(), t.name.name)
 	}
-	before, err := json.Marshal(live.subject(t.kind, kind, patch))
-	if err != nil {
-		return nil, err
-	}
-	after, unknown, err := patched(kind, before, patch, w)
-	if err != nil {
-		return nil, err
-	}
-	in, err := decodeJSON(after)
+	in, unknown, err := patched(kind, live.subject(t.kind, kind, patch), patch, w)
 	if err != nil {
 		return nil, err
 	}
 	managed, rest, err := split(in)
 	if err != nil {
-		return nil, invalidPatch(after, t.kind.wording(in, err).Error())
+		return nil, invalidPatch(in, t.kind.wording(in, err).Error())
 	}
 	decoded, more, err := t.kind.decode(rest)
 	if err != nil {
-		return nil, invalidPatch(after, t.kind.wording(rest, err).Error())
+		return nil, invalidPatch(in, t.kind.wording(rest, err).Error())
 	}
 	if len(unknown)+len(more) > 0 && w.strict() {
 		words := errors.Join(unknown...)
 		if len(more) > 0 {
 			words = errors.New(unknownFields(more))
 		}
-		return nil, invalidPatch(after, words.Error())
+		return nil, invalidPatch(in, words.Error())
 	}
 	next := s.memo.update(t.kind, t.sub, live, newState(decoded, managed), w.manager, s.now())
 	if err := t.named(next); err != nil {
@@ -134,12 +126,16 @@ func (s *state) subject(k *kind, p types.PatchType, patch []byte) map[string]any
 	return content
 }
 
-func invalidPatch(after []byte, words string) error {
-	return apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(after), words)})
+func invalidPatch(after map[string]any, words string) error {
+	data, err := json.Marshal(after)
+	if err != nil {
+		return err
+	}
+	return apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(data), words)})
 }
 
-// patched applies a patch to an object. Strict are the faults that only strict validation refuses.
-func patched(kind types.PatchType, object, patch []byte, w writing) (out []byte, strict []error, err error) {
+// patched applies a patch to content, which is not changed. Strict are the faults that only strict validation refuses.
+func patched(kind types.PatchType, content map[string]any, patch []byte, w writing) (out map[string]any, strict []error, err error) {
 	switch kind {
 	case types.JSONPatchType:
 		var operations []struct{ Op, Path, From, Value any }
@@ -152,26 +148,71 @@ func patched(kind types.PatchType, object, patch []byte, w writing) (out []byte,
 		if err != nil {
 			return nil, nil, apierrors.NewBadRequest(err.Error())
 		}
-		if out, err = p.Apply(object); err != nil {
+		data, err := json.Marshal(content)
+		if err != nil {
+			return nil, nil, err
+		}
+		if data, err = p.Apply(data); err != nil {
 			return nil, nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
 		}
-		return out, nil, nil
+		out, err = decodeJSON(data)
+		return out, nil, err
 	case types.MergePatchType:
-		if w.validation != metav1.FieldValidationIgnore {
-			var m map[string]any
-			if strict, err = kjson.UnmarshalStrict(patch, &m); err != nil {
-				return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
-			}
+		var m map[string]any
+		strict, err = kjson.UnmarshalStrict(patch, &m)
+		switch {
+		case err == nil:
+			return merge(content, m), strict, nil
+		case w.validation == metav1.FieldValidationIgnore:
+			return nil, nil, apierrors.NewBadRequest(jsonpatch.ErrBadJSONPatch.Error())
 		}
-		out, err = jsonpatch.MergePatch(object, patch)
-		if errors.Is(err, jsonpatch.ErrBadJSONPatch) {
-			err = apierrors.NewBadRequest(err.Error())
-		}
-		return out, strict, err
+		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	default:
 	}
 	return nil, nil, Error(http.StatusUnsupportedMediaType, metav1.StatusReasonUnsupportedMediaType,
 		fmt.Sprintf("the simulated API server does not know patches of type %s", kind))
+}
+
+// merge lays a merge patch over content as the library does that API servers use: it knows that an array is not merged, and still takes the nulls out of one
+// that is new.
+func merge(content, patch map[string]any) map[string]any {
+	out := shallow(content)
+	for k, v := range patch {
+		onto, isMap := out[k].(map[string]any)
+		below, wantsMap := v.(map[string]any)
+		switch {
+		case v == nil:
+			delete(out, k)
+		case isMap && wantsMap:
+			out[k] = merge(onto, below)
+		case isMap:
+			out[k] = v
+		default:
+			out[k] = withoutNulls(v)
+		}
+	}
+	return out
+}
+
+// withoutNulls takes the fields out of a value that are null.
+func withoutNulls(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, x := range v {
+			if x != nil {
+				out[k] = withoutNulls(x)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, x := range v {
+			out = append(out, withoutNulls(x))
+		}
+		return out
+	}
+	return v
 }
 
 // decodeJSON reads an object as API servers do: whole numbers stay whole.

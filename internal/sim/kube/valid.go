@@ -34,6 +34,30 @@ func (v validator) check(content map[string]any) field.ErrorList {
 	return errs
 }
 
+// hasRules reports whether a schema has rules in CEL.
+func hasRules(s *structural.Structural) bool {
+	if s == nil || len(s.XValidations) > 0 {
+		return s != nil
+	}
+	for name := range s.Properties {
+		p := s.Properties[name]
+		if hasRules(&p) {
+			return true
+		}
+	}
+	return hasRules(s.Items) || s.AdditionalProperties != nil && hasRules(s.AdditionalProperties.Structural)
+}
+
+// blocks reports whether after an error no rule is looked at.
+func blocks(e *field.Error) bool {
+	switch e.Type {
+	case field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTooLong, field.ErrorTypeTooMany, field.ErrorTypeTypeInvalid:
+		return true
+	default:
+		return false
+	}
+}
+
 // fieldError words what the validator found as the API server does.
 func fieldError(e *openapierrors.Validation) *field.Error {
 	var at *field.Path
