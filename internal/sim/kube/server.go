@@ -15,7 +15,8 @@ import (
 
 // Options say what a server needs of the world. The zero value is complete but for Now.
 type Options struct {
-	// Now is the server's clock. It is asked once or more for each write.
+	// Now is the server's clock. It is asked once or more for each write. It must not be ahead of the machine's, which the field managers ask: of more than
+	// ten managers that update an object, they merge those that did it longest ago.
 	Now func() time.Time
 	// Intercept is asked about every request before it is looked at. It may itself use the server, as somebody who is faster. Nil lets all be as it should.
 	Intercept func(Request) Verdict
