@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 
 	kjson "sigs.k8s.io/json"
 
@@ -72,12 +73,20 @@ func decodeBundle(data []byte) ([]object.Object, error) {
 	return objs, nil
 }
 
+// compressors are kept: making one takes more memory than anything that is packed.
+var compressors = sync.Pool{New: func() any {
+	z, err := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // Invariant: the level is one that there is.
+	}
+	return z
+}}
+
 func pack(v any) ([]byte, error) {
 	var buf bytes.Buffer
-	z, err := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
+	z, _ := compressors.Get().(*gzip.Writer)
+	defer compressors.Put(z)
+	z.Reset(&buf)
 	if err := json.NewEncoder(z).Encode(v); err != nil {
 		return nil, err
 	}
