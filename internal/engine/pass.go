@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -78,7 +79,11 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	out.Health = l.health()
 	out.Starting, out.Blind = l.starting, l.blind()
 	steps := p.Next()
+	known := m.record.Version
 	err := e.record(ctx, m, s, p, steps)
+	if err == nil && m.record.Version == known && slices.ContainsFunc(steps, remakes) {
+		err = e.confirm(ctx, m)
+	}
 	out.Claimed = len(m.record.Claims) // a plan drops claims too: those that were handed over
 	if err != nil {
 		return false, errors.Join(looked, err)
@@ -130,6 +135,20 @@ func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, 
 		}
 	}
 	return e.save(ctx, m, next)
+}
+
+// remakes reports whether a step makes an object anew that seems to have been deleted by hand.
+func remakes(s plan.Step) bool { return s.Do == plan.Repair && s.Live.IsZero() }
+
+// confirm makes sure that the record is still the one that is known, before an object is made anew for which nothing had to be recorded. Another process may
+// have the app by now, and have deleted the object and its claim: it would be nobody's for ever.
+func (e *Engine) confirm(ctx context.Context, m *memory) error {
+	is, err := e.Ledger.Load(ctx, m.record.App)
+	if err == nil && is.Version != m.record.Version {
+		m.loaded = false
+		err = fault.Newf(fault.Conflict, "the record of app %s was written by somebody else", m.record.App)
+	}
+	return err
 }
 
 // save stores claims, and a bundle if one is given, unless they are stored already. Without a bundle the stored one is kept.
