@@ -75,7 +75,8 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if st.read == "" {
 		return reconcile.Result{}, nil // nothing is known yet that would be worth saying
 	}
-	if c.isStarting(e) && c.now().Sub(st.since) < startingFor {
+	starting := c.isStarting(e) || c.isBusy(e) && st.commit == st.status.Commit // a start is not a change
+	if starting && c.now().Sub(st.since) < startingFor {
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // what an earlier process said is nearer to the truth than what is known so far
 	}
 	return reconcile.Result{}, c.environmentStatus(ctx, e, &env, st)
