@@ -131,7 +131,9 @@ func (c *controller) theApp(ctx context.Context, m *member) (*v1alpha1.App, bool
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.made = obj.DeepCopy()
+	if !m.seen { // the cache may have been faster than the answer
+		m.made = obj.DeepCopy()
+	}
 	return obj, true, nil
 }
 
