@@ -85,6 +85,16 @@ func (w *wakeup) start(_ context.Context, q queue) error {
 	return nil
 }
 
+// depth is how many wait now.
+func (w *wakeup) depth() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.q == nil {
+		return len(w.early)
+	}
+	return w.q.Len()
+}
+
 func (w *wakeup) add(namespace, name string) { w.after(namespace, name, 0) }
 
 func (w *wakeup) after(namespace, name string, d time.Duration) {

@@ -24,6 +24,7 @@ type standing struct {
 	status    v1alpha1.AppStatus
 	written   v1alpha1.AppStatus
 	unwritten bool
+	since     time.Time     // since when it is unwritten
 	begun     bool          // status is what the App object said when the process started, or newer
 	seen      bool          // the cache has had the App object
 	made      *v1alpha1.App // it was made here, and the cache may not have it yet
@@ -46,8 +47,11 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 	nothing := f.Removed && obj.UID == "" && len(c.engine.Claims(m.name)) == 0 // it goes as it came
 	m.mu.Lock()
 	m.status = *next.DeepCopy()
-	m.unwritten = !nothing && !equality.Semantic.DeepEqual(next, m.written)
-	write := m.unwritten
+	write := !nothing && !equality.Semantic.DeepEqual(next, m.written)
+	if write && !m.unwritten {
+		m.since = f.Now
+	}
+	m.unwritten = write
 	m.mu.Unlock()
 	c.metrics.app(m.name, f.Was, next)
 	if next.Phase != f.Was.Phase || next.Reason != f.Was.Reason {
@@ -66,6 +70,17 @@ func passing(st v1alpha1.AppStatus) time.Duration {
 	return 0
 }
 
+// While more than fewApps wait to be looked at, that all is well with another one may wait too, for as long as workAtMost: a write costs the API server the
+// same whatever it is for. That something is wrong is written at once.
+const (
+	fewApps    = 4
+	workAtMost = 15 * time.Second
+)
+
+func waitsForWork(st v1alpha1.AppStatus) bool {
+	return st.Phase == v1alpha1.PhaseSynced && (st.Health == string(health.Healthy) || st.Health == string(health.Progressing))
+}
+
 // reconcileStatus writes how an app stands to its App object, which it makes if it has to.
 func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	c.mu.Lock()
@@ -76,9 +91,12 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 	}
 	m.writing.Lock()
 	defer m.writing.Unlock()
-	was, next, write := m.toWrite()
-	if !write {
+	was, next, since := m.toWrite()
+	if since.IsZero() {
 		return reconcile.Result{}, nil
+	}
+	if waitsForWork(next) && c.appQueue.depth() > fewApps && c.now().Sub(since) < workAtMost {
+		return reconcile.Result{RequeueAfter: statusDelay}, nil
 	}
 	obj, made, err := c.theApp(ctx, m)
 	if err != nil {
@@ -95,7 +113,7 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	m.wrote(next)
+	m.wrote(next, c.now())
 	c.say(obj, was, next)
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
 	return reconcile.Result{}, nil
@@ -176,18 +194,21 @@ func (m *member) lost() {
 	m.written, m.seen, m.made = v1alpha1.AppStatus{}, false, nil
 }
 
-// toWrite returns what the App object says, what it is to say, and whether that has to be written.
-func (m *member) toWrite() (was, next v1alpha1.AppStatus, write bool) {
+// toWrite returns what the App object says, what it is to say, and since when; a zero time if it says that already.
+func (m *member) toWrite() (was, next v1alpha1.AppStatus, since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.written, m.status, m.unwritten && !m.retired
+	if m.unwritten && !m.retired {
+		since = m.since
+	}
+	return m.written, m.status, since
 }
 
-func (m *member) wrote(st v1alpha1.AppStatus) {
+func (m *member) wrote(st v1alpha1.AppStatus, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.written = *st.DeepCopy()
-	m.unwritten = !equality.Semantic.DeepEqual(m.written, m.status)
+	m.unwritten, m.since = !equality.Semantic.DeepEqual(m.written, m.status), now
 }
 
 // isBegun reports whether it is known how the app stands, be it from its App object.
