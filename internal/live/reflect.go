@@ -8,28 +8,28 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
-
-	"github.com/fairlead-cd/fairlead/internal/app"
-	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
+// reflectors drive a store with client-go's reflectors.
+type reflectors struct{ s *Store }
+
+// Go implements Driver.
+func (r reflectors) Go(_ Kind, f func()) { r.s.done.Go(f) }
+
+// Look implements Driver.
+func (r reflectors) Look(v *View) { r.s.done.Go(v.reflect) }
+
 // reflect looks at one namespace until the watch ends or the kind is gone.
-func (w *watch) reflect(namespace string, sc *scope) {
-	client, err := w.store.o.Client(w.kind.Identity)
+func (v *View) reflect() {
+	res, selector, err := v.Objects()
 	if err != nil {
-		w.trouble(namespace, sc, err)
+		v.Trouble(err)
 		return
 	}
-	r := w.kind.Resource
-	res := client.Resource(schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Plural}).Namespace(namespace)
-	selector := app.LabelApp + "," + app.LabelNamespace + "=" + w.kind.Identity.Namespace
-	if w.kind.All {
-		selector = ""
-	}
-	ctx := w.ctx
+	r := v.watch.kind.Resource
+	ctx := v.watch.ctx
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = selector
@@ -40,8 +40,8 @@ func (w *watch) reflect(namespace string, sc *scope) {
 			return res.Watch(ctx, o)
 		},
 	}
-	reflector := cache.NewReflectorWithOptions(lw, &unstructured.Unstructured{}, sink{w, namespace, sc}, cache.ReflectorOptions{
-		Name:            w.kind.Identity.User() + " " + r.Plural,
+	reflector := cache.NewReflectorWithOptions(lw, &unstructured.Unstructured{}, sink{v}, cache.ReflectorOptions{
+		Name:            v.watch.kind.Identity.User() + " " + r.Plural,
 		TypeDescription: r.Kind,
 		MinWatchTimeout: watchTimeout,
 	})
@@ -50,7 +50,7 @@ func (w *watch) reflect(namespace string, sc *scope) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := reflector.ListAndWatchWithContext(ctx)
-		if err != nil && w.trouble(namespace, sc, err) {
+		if err != nil && v.Trouble(err) {
 			return
 		}
 		if time.Since(began) > lastRetry {
@@ -73,16 +73,11 @@ const (
 )
 
 // sink is the reflector's store: it keeps entries instead of objects.
-type sink struct {
-	w         *watch
-	namespace string
-	scope     *scope
-}
+type sink struct{ *View }
 
 func (s sink) Add(obj any) error {
-	o, ok := objectOf(obj)
-	if ok {
-		s.w.put(o, true)
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		s.Put(u)
 	}
 	return nil
 }
@@ -90,8 +85,8 @@ func (s sink) Add(obj any) error {
 func (s sink) Update(obj any) error { return s.Add(obj) }
 
 func (s sink) Delete(obj any) error {
-	if o, ok := objectOf(obj); ok {
-		s.w.drop(o.Key(), o.ResourceVersion())
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		s.Drop(u)
 	}
 	return nil
 }
@@ -103,16 +98,8 @@ func (s sink) Replace(list []any, resourceVersion string) error {
 			items = append(items, u)
 		}
 	}
-	s.w.replace(s.namespace, s.scope, items, resourceVersion)
+	s.View.Replace(items, resourceVersion)
 	return nil
 }
 
 func (s sink) Resync() error { return nil }
-
-func objectOf(obj any) (object.Object, bool) {
-	u, ok := obj.(*unstructured.Unstructured)
-	if !ok {
-		return object.Object{}, false
-	}
-	return object.New(u.Object), true
-}

@@ -39,6 +39,16 @@ type Options struct {
 	// OnWatch is told when a watch is ready, fails or ends, so that who waits for it can look again. It must not block.
 	// The error is why it does not run; nil if it does.
 	OnWatch func(Kind, error)
+	// Driver looks; nil is client-go's reflector, in a goroutine for each namespace.
+	Driver Driver
+}
+
+// Driver does the looking of a store. Its methods return at once; what they begin ends with the store's context.
+type Driver interface {
+	// Go runs f, which asks how far the identity of a kind may look.
+	Go(k Kind, f func())
+	// Look lists and watches what a view is of, and tells the view, until Trouble says that there is nothing to look at.
+	Look(v *View)
 }
 
 // Store is what is remembered of all claimed objects of one cluster. It is safe for concurrent use.
@@ -53,7 +63,11 @@ type Store struct {
 
 // NewStore returns an empty store whose watches end with ctx.
 func NewStore(ctx context.Context, o Options) *Store {
-	return &Store{ctx: ctx, o: o, watches: map[Kind]*watch{}}
+	s := &Store{ctx: ctx, o: o, watches: map[Kind]*watch{}}
+	if o.Driver == nil {
+		s.o.Driver = reflectors{s}
+	}
+	return s
 }
 
 // Wait returns when every watch has ended, after the store's context was cancelled.
@@ -66,7 +80,7 @@ func (s *Store) Track(k Kind, namespaces ...string) Status {
 	if w == nil {
 		w = newWatch(s, k)
 		s.watches[k] = w
-		s.done.Go(w.run)
+		s.o.Driver.Go(k, w.run)
 	}
 	s.mu.Unlock()
 	return w.want(namespaces)

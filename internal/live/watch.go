@@ -36,7 +36,7 @@ type watch struct {
 	asked   []string                     // namespaces that were asked for before wide was known
 }
 
-// scope is one reflector: a namespace, or the whole cluster.
+// scope is what one driver looks at: a namespace, or the whole cluster.
 type scope struct {
 	synced, gone bool
 	err          error
@@ -140,14 +140,14 @@ func (w *watch) want(namespaces []string) Status {
 	return st
 }
 
-// look starts a reflector for one namespace unless it runs. The lock is held.
+// look begins to look at one namespace unless that has begun. The lock is held.
 func (w *watch) look(namespace string) *scope {
 	if sc := w.scopes[namespace]; sc != nil {
 		return sc
 	}
 	sc := &scope{}
 	w.scopes[namespace] = sc
-	w.store.done.Go(func() { w.reflect(namespace, sc) })
+	w.store.o.Driver.Look(&View{w, namespace, sc})
 	return sc
 }
 
