@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -34,8 +31,6 @@ const (
 	AnnotationApprove = "fairlead.dev/approve"
 )
 
-type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
 // controller is what the reconcilers share.
 type controller struct {
 	client  client.Client // reads from the cache
@@ -49,8 +44,8 @@ type controller struct {
 	metrics *metrics
 	log     *slog.Logger
 	now     func() time.Time
-	dataDir string
-	proxy   func(*http.Request) (*url.URL, error)
+	random  func() float64
+	disk    Mirrors
 
 	repoQueue, envQueue, appQueue, statusQueue *wakeup
 
@@ -70,11 +65,11 @@ type controller struct {
 // app that was just found has none yet.
 type wakeup struct {
 	mu    sync.Mutex
-	q     queue
+	q     Queue
 	early []reconcile.Request
 }
 
-func (w *wakeup) start(_ context.Context, q queue) error {
+func (w *wakeup) start(q Queue) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.q = q
@@ -82,7 +77,6 @@ func (w *wakeup) start(_ context.Context, q queue) error {
 		q.Add(r)
 	}
 	w.early = nil
-	return nil
 }
 
 // depth is how many wait now.

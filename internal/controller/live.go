@@ -1,10 +1,6 @@
 package controller
 
 import (
-	"context"
-
-	"k8s.io/client-go/dynamic"
-
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/live"
@@ -41,21 +37,6 @@ func (w watched) Autoscaled(id app.Identity, key object.Key) bool {
 	k := live.Kind{Identity: id, Resource: autoscalers, All: true}
 	w.store.Track(k, key.Namespace)
 	return w.store.Autoscaled(k, key)
-}
-
-func (c *controller) newStore(ctx context.Context) *live.Store {
-	return live.NewStore(ctx, live.Options{
-		Client: func(id app.Identity) (dynamic.Interface, error) {
-			s, err := c.cluster.As(id)
-			if err != nil {
-				return nil, err
-			}
-			return s.Client(), nil
-		},
-		Lens:     c.lens,
-		OnChange: c.liveChanged,
-		OnWatch:  c.watchChanged,
-	})
 }
 
 // lens says how the objects of an app are looked at.

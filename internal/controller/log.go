@@ -23,8 +23,6 @@ func (q quietHandler) WithAttrs(a []slog.Attr) slog.Handler {
 
 func (q quietHandler) WithGroup(g string) slog.Handler { return quietHandler{q.Handler.WithGroup(g)} }
 
-func withPredicate(p predicate.Predicate) builder.ForOption { return builder.WithPredicates(p) }
-
 func withWatchPredicate(p predicate.Predicate) builder.WatchesOption {
 	return builder.WithPredicates(p)
 }

@@ -16,11 +16,48 @@ import (
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/git"
+	"github.com/fairlead-cd/fairlead/internal/source"
 )
+
+// Mirror is what is asked of a Git repository; see [git.Mirror].
+type Mirror interface {
+	Resolve(ctx context.Context, auth git.Auth, refs []source.Ref) ([]git.Resolution, error)
+	Fetch(ctx context.Context, auth git.Auth, want []source.Resolved) ([]git.Resolution, error)
+	Snapshot(ctx context.Context, commit source.Commit) (source.Snapshot, error)
+	Forced(ctx context.Context, old, now source.Commit) (bool, error)
+	Close() error
+}
+
+// Mirrors opens the mirror of a URL under a key that names it and the credentials it is read with, and removes one that is closed.
+type Mirrors interface {
+	Open(key, url string) (Mirror, error)
+	Remove(key string) error
+}
+
+// disk keeps mirrors in a directory.
+type disk struct {
+	dir     string
+	options git.Options
+}
+
+// Open implements Mirrors.
+func (d disk) Open(key, url string) (Mirror, error) {
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	m, err := git.Open(filepath.Join(d.dir, key), url, d.options)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Remove implements Mirrors.
+func (d disk) Remove(key string) error { return os.RemoveAll(filepath.Join(d.dir, key)) }
 
 // mirror is a Git mirror and how many Repositories use it.
 type mirror struct {
-	*git.Mirror
+	Mirror
 	key   string
 	users int
 }
@@ -43,11 +80,7 @@ func (c *controller) openMirror(url string, a git.Auth) (*mirror, error) {
 		m.users++
 		return m, nil
 	}
-	dir := filepath.Join(c.dataDir, "mirrors", key)
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
-	}
-	g, err := git.Open(dir, url, git.Options{Proxy: c.proxy, OnRequest: c.metrics.gitRequest})
+	g, err := c.disk.Open(key, url)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +101,7 @@ func (c *controller) closeMirror(m *mirror) {
 		c.log.Warn("close mirror", "error", err)
 		return
 	}
-	if err := os.RemoveAll(filepath.Join(c.dataDir, "mirrors", m.key)); err != nil {
+	if err := c.disk.Remove(m.key); err != nil {
 		c.log.Warn("remove mirror", "error", err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -115,7 +114,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	c.heard(req.NamespacedName)
 	c.wakeLate(followers)
 	if err != nil {
-		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", time.Until(r.next).Round(time.Second))
+		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", r.next.Sub(c.now()).Round(time.Second))
 	}
 	if err := c.repositoryStatus(ctx, &repo, r, refs, "Failed", err); err != nil {
 		return reconcile.Result{}, err
@@ -372,11 +371,11 @@ func (c *controller) schedule(r *repository, repo *v1alpha1.Repository, err erro
 	r.notBefore = time.Time{}
 	if err == nil {
 		r.failures = 0
-		r.next = now.Add(jitter(interval, 0.05))
+		r.next = now.Add(c.jitter(interval, 0.05))
 		return
 	}
 	r.failures++
-	wait := jitter(min(time.Second<<min(r.failures-1, 10), max(interval, 5*time.Minute)), 0.2)
+	wait := c.jitter(min(time.Second<<min(r.failures-1, 10), max(interval, 5*time.Minute)), 0.2)
 	if after := fault.After(err); after > 0 {
 		r.notBefore = now.Add(after)
 		wait = max(wait, after)
@@ -385,8 +384,8 @@ func (c *controller) schedule(r *repository, repo *v1alpha1.Repository, err erro
 }
 
 // jitter spreads d by up to a part of it, so that many repositories of one server are not asked at once.
-func jitter(d time.Duration, part float64) time.Duration {
-	return d + time.Duration(float64(d)*part*rand.Float64())
+func (c *controller) jitter(d time.Duration, part float64) time.Duration {
+	return d + time.Duration(float64(d)*part*c.random())
 }
 
 func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, failed string, err error) error {

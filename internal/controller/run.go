@@ -17,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	typed "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
@@ -30,16 +29,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
-	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/cluster"
-	"github.com/fairlead-cd/fairlead/internal/engine"
-	"github.com/fairlead-cd/fairlead/internal/fleet"
-	"github.com/fairlead-cd/fairlead/internal/ledger"
+	"github.com/fairlead-cd/fairlead/internal/git"
 	"github.com/fairlead-cd/fairlead/internal/pace"
 )
 
@@ -96,10 +91,11 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("prepare controller: %w", err)
 	}
-	c, err := newController(ctx, cfg, mgr, m)
+	parts, err := partsOf(cfg, mgr, m)
 	if err != nil {
 		return err
 	}
+	c := build(ctx, parts, m)
 	if err := c.register(ctx, mgr, cfg); err != nil {
 		return fmt.Errorf("prepare controller: %w", err)
 	}
@@ -132,74 +128,40 @@ func prepare(ctx context.Context, kube typed.CoreV1Interface, namespace string) 
 	return nil
 }
 
-func newController(ctx context.Context, cfg Config, mgr manager.Manager, m *metrics) (*controller, error) {
+// partsOf makes a controller's parts of an API server and a data directory.
+func partsOf(cfg Config, mgr manager.Manager, m *metrics) (Parts, error) {
 	kube, err := typed.NewForConfig(mgr.GetConfig())
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return Parts{}, fmt.Errorf("connect: %w", err)
 	}
-	c := &controller{
-		client: mgr.GetClient(), reader: mgr.GetAPIReader(), events: mgr.GetEventRecorder("fairlead"),
-		metrics: m, log: cfg.Log, now: time.Now, dataDir: filepath.Clean(cfg.DataDir), proxy: cfg.Proxy,
-		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{},
-		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
-		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
-		ledger: ledger.Open(kube.Secrets(cfg.Namespace)),
+	at, err := cluster.Open(mgr.GetConfig())
+	if err != nil {
+		return Parts{}, err
 	}
-	if c.cluster, err = cluster.Open(mgr.GetConfig()); err != nil {
-		return nil, err
-	}
-	c.store = c.newStore(ctx)
-	c.engine = &engine.Engine{
-		Connect: func(id app.Identity) (engine.Session, error) { return c.cluster.As(id) },
-		Kinds:   c.cluster.Kinds, Live: watched{c.store}, Ledger: c.ledger,
-		Now: c.now, Log: cfg.Log, Observe: c.metrics.stage,
-	}
-	c.fleet = fleet.New(c.engine.Claims)
-	c.engine.Neighbours = c.fleet
-	return c, nil
+	return Parts{
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("fairlead"), Cluster: at, Secrets: kube.Secrets(cfg.Namespace),
+		Mirrors: disk{dir: filepath.Join(cfg.DataDir, "mirrors"), options: git.Options{Proxy: cfg.Proxy, OnRequest: m.gitRequest}},
+		Now:     time.Now, Log: cfg.Log,
+	}, nil
 }
 
-// readers is how many repositories are asked at once: a Git server that hangs keeps one of them until its time is up, and must not keep the others waiting.
-const readers = 100
-
-// register sets up the reconcilers.
+// register gives the loops to controller-runtime.
 func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Config) error {
-	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
-	follow := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
-		env, ok := o.(*v1alpha1.Environment)
-		if !ok {
+	for _, l := range c.loops() {
+		if l.Name == "app" {
+			l.Workers = max(cfg.Workers, 1)
+		}
+		b := ctrl.NewControllerManagedBy(mgr).Named(l.Name).WithOptions(options(l.Workers))
+		for _, w := range l.Watches {
+			b = b.Watches(w.Kind, handler.EnqueueRequestsFromMapFunc(w.Requests), withWatchPredicate(Worthwhile))
+		}
+		start := source.Func(func(ctx context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+			l.Start(ctx, q)
 			return nil
+		})
+		if err := b.WatchesRawSource(start).Complete(l.Reconcile); err != nil {
+			return err
 		}
-		var reqs []reconcile.Request
-		for _, s := range env.Spec.Sources {
-			reqs = append(reqs, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}})
-		}
-		return reqs
-	})
-	repos := ctrl.NewControllerManagedBy(mgr).Named("repository").
-		For(&v1alpha1.Repository{}, withPredicate(changed)).
-		Watches(&v1alpha1.Environment{}, follow, withWatchPredicate(changed)).
-		WatchesRawSource(source.Func(c.repoQueue.start)).
-		WithOptions(options(readers))
-	envs := ctrl.NewControllerManagedBy(mgr).Named("environment").
-		For(&v1alpha1.Environment{}, withPredicate(changed)).
-		WatchesRawSource(source.Func(c.envQueue.start)).
-		WithOptions(options(4))
-	apps := ctrl.NewControllerManagedBy(mgr).Named("app").
-		For(&v1alpha1.App{}, withPredicate(changed)).
-		WatchesRawSource(source.Func(c.appQueue.start)).
-		WithOptions(options(max(cfg.Workers, 1)))
-	statuses := ctrl.NewControllerManagedBy(mgr).Named("status").
-		WatchesRawSource(source.Func(c.statusQueue.start)).
-		WithOptions(options(8))
-	err := errors.Join(
-		statuses.Complete(reconcile.Func(c.reconcileStatus)),
-		repos.Complete(reconcile.Func(c.reconcileRepository)),
-		envs.Complete(reconcile.Func(c.reconcileEnvironment)),
-		apps.Complete(reconcile.Func(c.reconcileApp)),
-	)
-	if err != nil {
-		return err
 	}
 	return c.watchKinds(ctx, mgr)
 }
@@ -214,9 +176,9 @@ func options(workers int) ctrlcontroller.Options {
 	}
 }
 
-// discoveryLag is how long after the event of a definition the API server certainly shows what it serves: an app that was woken by the event itself may
+// DiscoveryLag is how long after the event of a definition the API server certainly shows what it serves: an app that was woken by the event itself may
 // have asked too early.
-const discoveryLag = time.Second
+const DiscoveryLag = time.Second
 
 // watchKinds tells the engine when kinds come and go: one watch of the CustomResourceDefinitions' metadata.
 func (c *controller) watchKinds(ctx context.Context, mgr manager.Manager) error {
@@ -226,14 +188,10 @@ func (c *controller) watchKinds(ctx context.Context, mgr manager.Manager) error 
 	if err != nil {
 		return fmt.Errorf("watch CustomResourceDefinitions: %w", err)
 	}
-	look := func() {
-		c.cluster.Kinds.Changed()
-		c.wakeWaiting()
-	}
-	later := time.AfterFunc(discoveryLag, look)
+	later := time.AfterFunc(DiscoveryLag, c.kindsChanged)
 	changed := func() {
-		look()
-		later.Reset(discoveryLag)
+		c.kindsChanged()
+		later.Reset(DiscoveryLag)
 	}
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(_ any, initial bool) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -78,6 +79,8 @@ type Engine struct {
 	Neighbours Neighbours
 	Now        func() time.Time
 	Log        *slog.Logger
+	// Parallel bounds the requests that one pass has under way at once; 0 is 8.
+	Parallel int
 	// Observe is told how long a stage of a pass took and how it ended, for metrics. May be nil.
 	Observe func(stage string, took time.Duration, err error)
 
@@ -212,6 +215,8 @@ func (e *Engine) Claims(n app.Name) app.Claims {
 	}
 	return nil
 }
+
+func (e *Engine) parallel() int { return cmp.Or(e.Parallel, parallel) }
 
 func (e *Engine) remember(n app.Name) *memory {
 	e.mu.Lock()

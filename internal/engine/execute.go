@@ -26,7 +26,7 @@ func (l *look) execute(ctx context.Context, steps []plan.Step, claims app.Claims
 	var mu sync.Mutex
 	for _, tier := range tiers(steps) {
 		var g errgroup.Group
-		g.SetLimit(parallel)
+		g.SetLimit(l.engine.parallel())
 		failed := false
 		for _, step := range tier {
 			g.Go(func() error {

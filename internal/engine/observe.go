@@ -21,7 +21,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/plan"
 )
 
-// parallel bounds the requests that one pass has under way at once.
+// parallel is how many requests one pass has under way at once, if nobody says.
 const parallel = 8
 
 // look is one observation of an app: what is known of each key, and what it took to know it.
@@ -48,7 +48,7 @@ func (e *Engine) observe(ctx context.Context, session Session, m *memory, s Subj
 	keys := l.keys()
 	l.track(ctx, keys)
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
+	g.SetLimit(e.parallel())
 	for _, key := range keys {
 		want := m.placed.objects[key]
 		sighting, settled := l.glance(gctx, key, want)

@@ -1,0 +1,164 @@
+package controller
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	typed "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/cluster"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/ledger"
+	"github.com/fairlead-cd/fairlead/internal/live"
+)
+
+// Parts are what a controller is made of. [Run] makes them of an API server and a data directory; who simulates those makes his own.
+type Parts struct {
+	// Client reads Fairlead's own kinds from a cache, which may lag behind; Reader asks the API server.
+	Client client.Client
+	Reader client.Reader
+	Events events.EventRecorder
+	// Cluster is where the objects of the apps live, Secrets are those of Fairlead's own namespace: the ledger.
+	Cluster *cluster.Cluster
+	Secrets typed.SecretInterface
+	Mirrors Mirrors
+	// Driver looks at live objects; nil does it with client-go, side by side with all else.
+	Driver live.Driver
+	// Parallel is how many requests one pass has under way at once; 0 is as many as are good for a real API server.
+	Parallel int
+	Now      func() time.Time
+	// Random is at least 0 and less than 1; nil draws it from the machine.
+	Random  func() float64
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
+}
+
+// Loops are the reconcilers of one controller, for whoever schedules them. No two requests of equal name may run in one loop at the same time; all else may.
+type Loops struct{ c *controller }
+
+// New returns the loops of a new controller, which knows nothing yet. Its watches of live objects end with ctx.
+func New(ctx context.Context, p Parts) *Loops {
+	return &Loops{build(ctx, p, newMetrics(p.Metrics))}
+}
+
+// All lists the loops.
+func (l *Loops) All() []Loop { return l.c.loops() }
+
+// KindsChanged tells that a CustomResourceDefinition came, changed or went. It is to be told again a [DiscoveryLag] later.
+func (l *Loops) KindsChanged() { l.c.kindsChanged() }
+
+// Queue takes requests. One that waits already is not added again.
+type Queue interface {
+	Add(reconcile.Request)
+	AddAfter(reconcile.Request, time.Duration)
+	// Len is how many wait to be taken now.
+	Len() int
+}
+
+// Loop is one reconciler.
+type Loop struct {
+	Name    string
+	Workers int
+	// Watches are the objects whose events are requests, if [Worthwhile] says so.
+	Watches   []Watched
+	Reconcile reconcile.Func
+	// Start tells the loop's queue, once: who adds to it before is remembered.
+	Start func(context.Context, Queue)
+}
+
+// Watched is a kind, and which requests an event of one of its objects is.
+type Watched struct {
+	Kind     client.Object
+	Requests func(context.Context, client.Object) []reconcile.Request
+}
+
+// Worthwhile keeps the events that are requests: what Fairlead writes itself, status, is not.
+var Worthwhile predicate.Predicate = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+
+// build puts a controller together.
+func build(ctx context.Context, p Parts, m *metrics) *controller {
+	c := &controller{
+		client: p.Client, reader: p.Reader, events: p.Events, cluster: p.Cluster, ledger: ledger.Open(p.Secrets),
+		metrics: m, log: p.Log, now: p.Now, random: p.Random, disk: p.Mirrors,
+		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{},
+		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
+		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
+	}
+	if c.random == nil {
+		c.random = rand.Float64
+	}
+	c.store = live.NewStore(ctx, live.Options{
+		Client: func(id app.Identity) (dynamic.Interface, error) {
+			s, err := c.cluster.As(id)
+			if err != nil {
+				return nil, err
+			}
+			return s.Client(), nil
+		},
+		Lens:     c.lens,
+		OnChange: c.liveChanged,
+		OnWatch:  c.watchChanged,
+		Driver:   p.Driver,
+	})
+	c.engine = &engine.Engine{
+		Connect: func(id app.Identity) (engine.Session, error) { return c.cluster.As(id) },
+		Kinds:   c.cluster.Kinds, Live: watched{c.store}, Ledger: c.ledger, Parallel: p.Parallel,
+		Now: c.now, Log: c.log, Observe: c.metrics.stage,
+	}
+	c.fleet = fleet.New(c.engine.Claims)
+	c.engine.Neighbours = c.fleet
+	return c
+}
+
+// readers is how many repositories are asked at once: a Git server that hangs keeps one of them until its time is up, and must not keep the others waiting.
+const readers = 100
+
+func (c *controller) loops() []Loop {
+	start := func(w *wakeup) func(context.Context, Queue) {
+		return func(_ context.Context, q Queue) { w.start(q) }
+	}
+	return []Loop{
+		{
+			Name: "repository", Workers: readers, Watches: []Watched{{&v1alpha1.Repository{}, itself}, {&v1alpha1.Environment{}, itsRepositories}},
+			Reconcile: c.reconcileRepository, Start: start(c.repoQueue),
+		},
+		{Name: "environment", Workers: 4, Watches: []Watched{{&v1alpha1.Environment{}, itself}}, Reconcile: c.reconcileEnvironment, Start: start(c.envQueue)},
+		{Name: "app", Workers: 1, Watches: []Watched{{&v1alpha1.App{}, itself}}, Reconcile: c.reconcileApp, Start: start(c.appQueue)},
+		{Name: "status", Workers: 8, Reconcile: c.reconcileStatus, Start: start(c.statusQueue)},
+	}
+}
+
+func itself(_ context.Context, o client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(o)}}
+}
+
+// itsRepositories are those that an Environment follows.
+func itsRepositories(_ context.Context, o client.Object) []reconcile.Request {
+	env, ok := o.(*v1alpha1.Environment)
+	if !ok {
+		return nil
+	}
+	var reqs []reconcile.Request
+	for _, s := range env.Spec.Sources {
+		reqs = append(reqs, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}})
+	}
+	return reqs
+}
+
+// kindsChanged lets what the cluster serves be asked anew, and looks again at who waits for a kind.
+func (c *controller) kindsChanged() {
+	c.cluster.Kinds.Changed()
+	c.wakeWaiting()
+}
