@@ -32,3 +32,16 @@ func Values(file string, data []byte) ([]any, error) {
 func ParseNew(file string, data []byte) ([]Object, error) {
 	return parse(&reader{file: file, newBools: true}, data)
 }
+
+// Made is the object of a node that a program made from files, such as Kustomize: read as ParseNew reads it, and not checked again. An error is fault.Invalid.
+func Made(at Origin, n *yaml.Node) (Object, error) {
+	r := &reader{file: at.File, newBools: true}
+	if n = resolved(n); n.Kind != yaml.MappingNode {
+		return Object{}, r.errorf(at.Line, "expected an object, found %s", describe(n))
+	}
+	content, err := r.mapping(n, 0)
+	if err != nil {
+		return Object{}, err
+	}
+	return New(content).WithOrigin(at), nil
+}

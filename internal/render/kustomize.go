@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"path"
 
-	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 
-	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
@@ -37,19 +35,15 @@ func (r *renderer) convert(k *kustomization, built resmap.ResMap) ([]object.Obje
 	out := make([]object.Object, 0, built.Size())
 	size := 0
 	for i, res := range built.Resources() {
-		at := from[i]
-		data, err := res.MarshalJSON()
-		content := map[string]any{}
-		if err == nil {
-			err = utiljson.Unmarshal(data, &content)
-		}
+		// Not by way of Kustomize's JSON: that makes a point in time of a date, which kubectl leaves as it is written.
+		o, err := object.Made(from[i], res.YNode())
 		if err != nil {
-			return nil, fault.Newf(fault.Invalid, "%s: %s", at, oneLine(err))
+			return nil, err
 		}
-		if size += len(data); size > r.files.limits.Bytes {
+		if size += len(o.JSON()); size > r.files.limits.Bytes {
 			return nil, place{file: k.file}.errorf("renders to more than %d MiB: split the app", r.files.limits.Bytes>>20)
 		}
-		out = append(out, object.New(content).WithOrigin(at))
+		out = append(out, o)
 	}
 	return out, nil
 }
