@@ -18,6 +18,9 @@ func (r *renderer) kustomize(dir string) ([]object.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	if objs, done := k.gather(); done {
+		return objs, nil
+	}
 	var built resmap.ResMap
 	err = withSchema(g.ownSchema, func() error {
 		built, err = build(g, k)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+	"pgregory.net/rapid"
 	"sigs.k8s.io/kustomize/api/types"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -100,6 +102,62 @@ func fieldNames(typ reflect.Type) []string {
 		names = append(names, name)
 	}
 	return names
+}
+
+// TestGathered: a kustomization that only lists files gives the same, whether Kustomize is asked or not. A field that does nothing has it asked.
+func TestGathered(t *testing.T) {
+	objects := []string{
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {on: yes, a: \"yes\", b: 'on', c: null, d: ~, e: 010, f: 0o10, g: 1e3, h: 1_000, i: 2020-01-01, j: 0x1F, k: .5, l: -0, m: 12345678901234567890}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: x, labels: {a: b}, annotations: {c: d}}\ndata: {}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: text\ndata:\n  a: |\n    x\n      y\n  b: >-\n    folded\n    text\n  c: \"\\u00e9\\n\"\n  ? key\n  : value\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: anchors}\ndata: &d {a: b}\nmore: *d\n",
+		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: l1}}\n- {apiVersion: v1, kind: Secret, metadata: {name: l2}, stringData: {x: 1.0}}\n",
+		"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: sa, namespace: x}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: rb, namespace: y}\n" +
+			"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}\nsubjects: [{kind: ServiceAccount, name: sa}, {kind: ServiceAccount, name: default}, {kind: User, name: u}]\n" +
+			"---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r, namespace: y}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: crb}\n" +
+			"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}\nsubjects: [{kind: ServiceAccount, name: sa}, {kind: ServiceAccount, name: sa, namespace: z}]\n",
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {serviceAccountName: sa, containers: " +
+			"[{name: c, image: \"x:1\", envFrom: [{configMapRef: {name: a}}], env: [], args: [null, 1, true]}], volumes: [{name: v, configMap: {name: missing}}]}}}\n",
+		"apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\nspec: {empty: {}, list: [], none:, float: 1.0, big: 1e400, inf: .inf, nan: .nan, neg: -1.50}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: generated, annotations: {config.kubernetes.io/local-config: \"true\"}}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tidy, annotations: {}, labels: {}}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: gen-}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hashed, annotations: {kustomize.config.k8s.io/needs-hash: \"true\"}}\n",
+		"# nothing\n",
+		"{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"json\"}, \"data\": {\"a\": \"\\u00e9\"}}\n",
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		files := sourcetest.Files{"base/kustomization.yaml": "resources: [b.yaml]\n", "base/b.yaml": rapid.SampledFrom(objects).Draw(t, "base")}
+		list := ""
+		for i := range rapid.IntRange(1, 4).Draw(t, "files") {
+			list += fmt.Sprintf("- %d.yaml\n", i)
+			for range rapid.IntRange(1, 2).Draw(t, "documents") {
+				files[fmt.Sprintf("app/%d.yaml", i)] += "---\n" + rapid.SampledFrom(objects).Draw(t, "object")
+			}
+		}
+		if rapid.Bool().Draw(t, "with base") {
+			list += "- ../base\n"
+		}
+		asked := maps.Clone(files)
+		files["app/kustomization.yaml"] = "resources:\n" + list
+		asked["app/kustomization.yaml"] = "images: []\nresources:\n" + list
+		got, err := render.Render(render.Request{Tree: sourcetest.New(files), Dir: "app"})
+		want, wantErr := render.Render(render.Request{Tree: sourcetest.New(asked), Dir: "app"})
+		line := regexp.MustCompile(`kustomization.yaml:\d+`)
+		if text := func(err error) string { return line.ReplaceAllString(fmt.Sprint(err), "") }; text(err) != text(wantErr) {
+			t.Fatalf("error %v, Kustomize says %v\n%v", err, wantErr, files)
+		}
+		contents := func(objs []object.Object) (out []map[string]any) { // in which order they are listed means nothing
+			slices.SortFunc(objs, func(a, b object.Object) int { return a.Key().Compare(b.Key()) })
+			for _, o := range objs {
+				out = append(out, o.Content())
+			}
+			return out
+		}
+		if d := cmp.Diff(contents(want.Objects), contents(got.Objects)); d != "" {
+			t.Fatalf("-Kustomize +gathered\n%s", d)
+		}
+	})
 }
 
 // TestConcurrent renders all cases at once, those with a schema of their own among them, and expects of each what it gives alone.
