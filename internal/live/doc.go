@@ -6,5 +6,6 @@
 // It never decides whether something is drift and never writes. It reports every entry that changed, once, to one function.
 //
 // Invariant: an entry is never replaced by an older resourceVersion, so that the answer to an own write, put by [Store.Put], is not undone by a late event.
+// Invariant: an answer that comes late does not bring back an object whose deletion the watch has brought already.
 // Invariant: absence is only said of a kind whose watch has delivered its whole first list.
 package live

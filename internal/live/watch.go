@@ -40,6 +40,7 @@ type watch struct {
 type scope struct {
 	synced, gone bool
 	err          error
+	seen         string // the resourceVersion up to which everything was brought, in order
 }
 
 func newWatch(s *Store, k Kind) *watch {
@@ -178,9 +179,12 @@ func (w *watch) put(o object.Object, report bool) observed.Entry {
 	key, e := o.Key(), observed.Of(o, w.store.o.Lens(app.OwnerOf(o)))
 	w.mu.Lock()
 	before, known := w.entries[key]
-	if known && observed.Older(e.ResourceVersion, before.ResourceVersion) {
+	if known && observed.Older(e.ResourceVersion, before.ResourceVersion) || !report && before.IsZero() && w.brought(key, e.ResourceVersion) {
 		w.mu.Unlock()
 		return e
+	}
+	if report {
+		w.scopeOf(key).see(e.ResourceVersion)
 	}
 	w.entries[key] = e
 	delete(w.odd, key)
@@ -194,6 +198,30 @@ func (w *watch) put(o object.Object, report bool) observed.Entry {
 	return e
 }
 
+// brought reports whether all that happened to an object up to a resourceVersion was brought: if it is not there then, it is gone. The lock is held.
+func (w *watch) brought(key object.Key, resourceVersion string) bool {
+	seen := w.scopeOf(key).seen
+	return seen != "" && !observed.Older(seen, resourceVersion)
+}
+
+// scopeOf returns the scope that an object is in; an empty one if nobody looks there. The lock is held.
+func (w *watch) scopeOf(key object.Key) *scope {
+	namespace := key.Namespace
+	if w.wide {
+		namespace = ""
+	}
+	if sc := w.scopes[namespace]; sc != nil {
+		return sc
+	}
+	return &scope{}
+}
+
+func (s *scope) see(resourceVersion string) {
+	if !observed.Older(resourceVersion, s.seen) {
+		s.seen = resourceVersion
+	}
+}
+
 // held returns the object itself, as it was seen last; zero if it is not kept.
 func (w *watch) held(key object.Key) object.Object {
 	w.mu.Lock()
@@ -204,6 +232,9 @@ func (w *watch) held(key object.Key) object.Object {
 // drop forgets an object that left the watch: it was deleted, or lost its owner mark.
 func (w *watch) drop(key object.Key, resourceVersion string) {
 	w.mu.Lock()
+	if resourceVersion != "" {
+		w.scopeOf(key).see(resourceVersion)
+	}
 	before, known := w.entries[key]
 	if !known || before.IsZero() || resourceVersion != "" && observed.Older(resourceVersion, before.ResourceVersion) {
 		w.mu.Unlock()
@@ -235,7 +266,7 @@ func (w *watch) replace(namespace string, sc *scope, items []*unstructured.Unstr
 		}
 	}
 	was := sc.synced && sc.err == nil
-	sc.synced, sc.err = true, nil
+	sc.synced, sc.err, sc.seen = true, nil, resourceVersion // which may be lower than before: a backup was restored
 	w.mu.Unlock()
 	for _, key := range left {
 		w.drop(key, "")
