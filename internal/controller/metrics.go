@@ -70,6 +70,13 @@ func (m *metrics) pace(r prometheus.Registerer, state func() pace.State) {
 	gauge("api_requests_waiting", "Requests to the API server that wait for their turn.", func(s pace.State) int { return s.Waiting })
 }
 
+// standing shows how far what is written lags behind what is known.
+func (m *metrics) standing(r prometheus.Registerer, unwritten func() int) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "fairlead", Name: "statuses_waiting", Help: "Apps whose App object does not yet say how they stand.",
+	}, func() float64 { return float64(unwritten()) }))
+}
+
 func (m *metrics) stage(name string, took time.Duration, err error) {
 	m.stages.WithLabelValues(name).Observe(took.Seconds())
 	if err != nil {

@@ -96,6 +96,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	c := build(ctx, parts, m)
+	m.standing(ctrlmetrics.Registry, c.unwritten)
 	if err := c.register(ctx, mgr, cfg); err != nil {
 		return fmt.Errorf("prepare controller: %w", err)
 	}

@@ -204,6 +204,19 @@ func (m *member) toWrite() (was, next v1alpha1.AppStatus, since time.Time) {
 	return m.written, m.status, since
 }
 
+// unwritten counts the apps whose App object does not yet say how they stand.
+func (c *controller) unwritten() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, m := range c.apps {
+		if _, _, since := m.toWrite(); !since.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
 func (m *member) wrote(st v1alpha1.AppStatus, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -62,7 +62,7 @@ func (m Set) Minus(before Set) Set {
 
 // Idle reports whether no reconciler of a controller has anything to do now. What waits for its time counts as nothing.
 func (m Set) Idle() bool {
-	return m.Sum("workqueue_depth") == 0 && m.Sum("controller_runtime_active_workers") == 0
+	return m.Sum("workqueue_depth") == 0 && m.Sum("controller_runtime_active_workers") == 0 && m.Sum("fairlead_statuses_waiting") == 0
 }
 
 // Split returns the name and the labels of a series or selector.
