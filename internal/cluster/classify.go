@@ -125,7 +125,7 @@ func describe(st metav1.Status) plan.Refusal {
 	r := plan.Refusal{Message: shorten(st.Message)}
 	if m := typedField.FindStringSubmatch(st.Message); m != nil {
 		r.Field = strings.TrimPrefix(m[1], ".")
-		r.Message = fmt.Sprintf("%s: %s", r.Field, strings.Replace(m[2], "field not declared in schema", "unknown field", 1))
+		r.Message = fmt.Sprintf("%s: %s", r.Field, plainType(m[2]))
 		return r
 	}
 	if m := unknownField.FindStringSubmatch(st.Message); m != nil {
@@ -144,6 +144,38 @@ func describe(st metav1.Status) plan.Refusal {
 		}
 	}
 	return r
+}
+
+// goValue is how server-side apply words a value of another type than the field has: as the Go program that it is prints it.
+var goValue = regexp.MustCompile(`^expected (\S+)(?: \(.*\))?, got (?:&value\.valueUnstructured\{Value:(.*)\}|&\{(.*)\}|(\S+))$`)
+
+// plainType says in the words of YAML what is wrong with the type of a value.
+func plainType(words string) string {
+	m := goValue.FindStringSubmatch(words)
+	if m == nil {
+		return strings.Replace(words, "field not declared in schema", "unknown field", 1)
+	}
+	wanted, got := m[1], m[2]+m[3]+m[4]
+	scalar := false
+	switch {
+	case strings.HasPrefix(got, "map["):
+		got = "a map"
+	case strings.HasPrefix(got, "["):
+		got = "a list"
+	case m[4] == "":
+		scalar = true
+	case got == "string":
+		got = "a string"
+	}
+	switch wanted {
+	case "string":
+		if scalar {
+			return fmt.Sprintf("expected a string, got %s: write it in quotes", got)
+		}
+	case "numeric":
+		wanted = "number"
+	}
+	return fmt.Sprintf("expected a %s, got %s", wanted, got)
 }
 
 // isImmutable recognises the words in which the API server's validations refuse a change of a field that was fine at creation.
