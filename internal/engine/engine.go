@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/contest"
 	"github.com/fairlead-cd/fairlead/internal/health"
@@ -217,6 +219,15 @@ func (e *Engine) Claims(n app.Name) app.Claims {
 }
 
 func (e *Engine) parallel() int { return cmp.Or(e.Parallel, parallel) }
+
+// beside runs f beside the other functions of a group. If only one may run at once, it is done before the next thing is: nothing is left to chance.
+func (e *Engine) beside(g *errgroup.Group, f func() error) {
+	if e.parallel() > 1 {
+		g.Go(f)
+		return
+	}
+	_ = f() // errors are in what it finds
+}
 
 func (e *Engine) remember(n app.Name) *memory {
 	e.mu.Lock()

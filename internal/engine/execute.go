@@ -25,11 +25,11 @@ func (l *look) execute(ctx context.Context, steps []plan.Step, claims app.Claims
 	var results []Result
 	var mu sync.Mutex
 	for _, tier := range tiers(steps) {
-		var g errgroup.Group
+		g := &errgroup.Group{}
 		g.SetLimit(l.engine.parallel())
 		failed := false
 		for _, step := range tier {
-			g.Go(func() error {
+			l.engine.beside(g, func() error {
 				claim, err := l.run(ctx, step, claims[step.Key])
 				mu.Lock()
 				defer mu.Unlock()

@@ -56,7 +56,7 @@ func (e *Engine) observe(ctx context.Context, session Session, m *memory, s Subj
 			l.put(key, sighting)
 			continue
 		}
-		g.Go(func() error {
+		e.beside(g, func() error {
 			l.put(key, l.ask(gctx, key, want))
 			return nil
 		})
