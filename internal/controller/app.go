@@ -309,7 +309,7 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 	if err := c.engine.Release(ctx, m.name); err != nil {
 		return err
 	}
-	if err := client.IgnoreNotFound(c.client.Delete(ctx, obj)); err != nil {
+	if err := ignoreGone(c.client.Delete(ctx, obj)); err != nil {
 		return fmt.Errorf("delete App %s: %w", m.name, err)
 	}
 	c.mu.Lock()

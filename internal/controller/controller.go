@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -148,8 +147,7 @@ func (c *controller) preload(ctx context.Context) error {
 func (c *controller) environmentExists(ctx context.Context, e fleet.Environment) (bool, error) {
 	var env v1alpha1.Environment
 	err := c.reader.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: e.Name}, &env)
-	// While an API server starts it may not know the kind at all, which says nothing of the object.
-	if apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
+	if isGone(err) {
 		return false, nil
 	}
 	if err != nil {

@@ -432,7 +432,7 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 	} else if err == nil && wasBad {
 		c.note(repo, reason, "Fetch", message)
 	}
-	if err := client.IgnoreNotFound(c.patchStatus(ctx, repo, r.status, st, r.status.ObservedGeneration == 0)); err != nil {
+	if err := ignoreGone(c.patchStatus(ctx, repo, r.status, st, r.status.ObservedGeneration == 0)); err != nil {
 		return err
 	}
 	r.status = *st.DeepCopy()

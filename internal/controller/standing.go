@@ -106,7 +106,7 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 		was = *obj.Status.DeepCopy()
 	}
 	err = c.patchStatus(ctx, obj, was, next, was.Phase == "")
-	if apierrors.IsNotFound(err) { // somebody deleted it just now
+	if isGone(err) { // somebody deleted it just now
 		m.lost()
 		return reconcile.Result{}, fmt.Errorf("write status of App %s: %w", m.name, err)
 	}

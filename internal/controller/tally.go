@@ -10,7 +10,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
@@ -46,7 +45,7 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 	if problem != nil && !sameMessage(st.status.Conditions, message) {
 		c.warn(env, reason, "Find", message)
 	}
-	if err := client.IgnoreNotFound(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
+	if err := ignoreGone(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
 		return err
 	}
 	st.status = *next.DeepCopy()

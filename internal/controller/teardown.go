@@ -75,7 +75,7 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 	}
 	base := env.DeepCopy()
 	controllerutil.RemoveFinalizer(env, finalizer)
-	return reconcile.Result{}, client.IgnoreNotFound(c.client.Patch(ctx, env, client.MergeFrom(base)))
+	return reconcile.Result{}, ignoreGone(c.client.Patch(ctx, env, client.MergeFrom(base)))
 }
 
 // deletionStatus says what an Environment that is being deleted waits for, and how not to.
@@ -90,7 +90,7 @@ func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, en
 	if equality.Semantic.DeepEqual(next, st.status) {
 		return nil
 	}
-	if err := client.IgnoreNotFound(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
+	if err := ignoreGone(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
 		return err
 	}
 	st.status = *next.DeepCopy()
