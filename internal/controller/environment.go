@@ -30,10 +30,11 @@ type environment struct {
 	spec    *v1alpha1.Environment
 	rules   app.Health
 	ruleErr error
-	read    string // what the apps were last found in: the spec's generation and the commits
-	waits   bool   // a head was not known yet when it was looked for
-	again   bool   // it has to be read again though nothing of that changed
-	clashed bool   // an app was not taken because another environment has one of that name
+	read    string    // what the apps were last found in: the spec's generation and the commits
+	waits   bool      // a head was not known yet when it was looked for
+	again   bool      // it has to be read again though nothing of that changed
+	torn    time.Time // when to read it again, since its files could not be read; zero if they could
+	clashed bool      // an app was not taken because another environment has one of that name
 	sources []v1alpha1.SourceStatus
 	commit  string
 	problem error
@@ -79,8 +80,15 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if starting && c.now().Sub(st.since) < startingFor {
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // what an earlier process said is nearer to the truth than what is known so far
 	}
-	return reconcile.Result{}, c.environmentStatus(ctx, e, &env, st)
+	var again time.Duration
+	if !st.torn.IsZero() {
+		again = max(st.torn.Sub(c.now()), time.Millisecond)
+	}
+	return reconcile.Result{RequeueAfter: again}, c.environmentStatus(ctx, e, &env, st)
 }
+
+// tornAgain is when a commit is read again whose files could not be read: a disk that fails is no reason to wait for another commit.
+const tornAgain = 5 * time.Second
 
 // startingFor is how long an Environment's status may wait for its apps to be looked at by a process that just started.
 const startingFor = 10 * time.Second
@@ -157,7 +165,7 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	again := st.again
 	st.again = false
 	c.mu.Unlock()
-	if read == st.read && !again {
+	if read == st.read && !again && (st.torn.IsZero() || c.now().Before(st.torn)) {
 		return
 	}
 	began := c.now()
@@ -171,7 +179,10 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	}
 	c.mu.Unlock()
 	c.adopt(ctx, e, env, st, found)
-	st.read = read
+	st.read, st.torn = read, time.Time{}
+	if found.torn {
+		st.torn = c.now().Add(tornAgain)
+	}
 }
 
 func (c *controller) setWaits(st *environment, waits bool) {

@@ -74,6 +74,7 @@ type finding struct {
 	// failed are the sources that could not be read: their apps stay as they are.
 	failed map[string]bool // by repository and path
 	err    error           // the first problem of the environment as a whole
+	torn   bool            // a source could not be read for a reason that may pass by itself
 
 	revisions map[string]v1alpha1.Revision // by repository and path
 	strays    []place                      // directories that cannot be apps
@@ -105,6 +106,7 @@ func (c *controller) findIn(heads []sourceHead) finding {
 				read = append(read, discover.Source{Place: "repository " + h.source.Repository + ", " + h.source.Path, Result: res})
 				at = append(at, h)
 			}
+			f.torn = f.torn || err != nil && fault.KindOf(err) != fault.Invalid
 		}
 		if err != nil {
 			f.failed[h.source.Repository+" "+h.source.Path] = true
