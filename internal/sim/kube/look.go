@@ -46,3 +46,10 @@ func (s *state) seen() *unstructured.Unstructured {
 	}
 	return &s.Unstructured
 }
+
+// Resources are those of which there is, or was, an object, in order.
+func (s *Server) Resources() []schema.GroupResource {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.resources()
+}

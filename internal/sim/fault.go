@@ -1,0 +1,212 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/sim/kube"
+)
+
+// Fault is one thing that goes wrong: at the n-th request that a controller sends, be it to the API server or to a Git server, counted from 1.
+type Fault struct {
+	At   int
+	Kind Kind
+}
+
+func (f Fault) String() string { return fmt.Sprintf("%s@%d", f.Kind, f.At) }
+
+// Kind is what goes wrong.
+type Kind string
+
+// The kinds of faults.
+const (
+	CrashBefore Kind = "crash-before" // the process dies before the request is sent
+	CrashAfter  Kind = "crash-after"  // the process dies before the answer arrives
+	Timeout     Kind = "timeout"      // the request does not arrive
+	Lost        Kind = "lost"         // the request is carried out, and its answer does not arrive
+	Absent      Kind = "404"          // the server does not know the resource, as one that starts
+	Conflict    Kind = "409"
+	Expired     Kind = "410"
+	Invalid     Kind = "422"
+	Busy        Kind = "429"
+	Broken      Kind = "500"
+	Unavailable Kind = "503"
+	Partial     Kind = "partial" // discovery lacks groups
+	Cut         Kind = "cut"     // every watch of the process breaks off
+	Compact     Kind = "compact" // the history is forgotten: who has not read all of it gets a 410
+	Coalesce    Kind = "coalesce"
+	Repeat      Kind = "repeat" // every watch tells its last event again
+	Twin        Kind = "twin"   // another controller starts, and the first dies some time later
+	Ahead       Kind = "ahead"  // the process sleeps for an hour, as far as its clock tells
+	Behind      Kind = "behind" // the process dies, and the next one runs where the clock is an hour late: within a process, Go's clock never goes back
+	GitDown     Kind = "git-down"
+	GitDenied   Kind = "git-denied"
+	GitTorn     Kind = "git-torn" // the files of the commit that is read cannot be read for a while
+)
+
+// toRequests, toWrites, toDiscovery and toGit are the kinds that can strike a request, a write, a discovery, and one to Git.
+var (
+	toRequests  = []Kind{Timeout, Absent, Expired, Invalid, Busy, Broken, Unavailable, Cut, Compact, Coalesce, Repeat}
+	toWrites    = []Kind{CrashBefore, CrashAfter, Lost, Conflict, Twin, Ahead, Behind}
+	toDiscovery = []Kind{Partial}
+	toGit       = []Kind{CrashBefore, GitDown, GitDenied, GitTorn}
+)
+
+var (
+	errTimeout     = fmt.Errorf("the request was lost: %w", context.DeadlineExceeded)
+	errUnavailable = kube.Error(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "the server is currently unable to handle the request")
+	errDead        = errors.New("the process is dead")
+)
+
+// twinLife is how long two controllers run side by side.
+const twinLife = 20 * time.Second
+
+// restartAfter is how long it takes to start a process that died.
+const restartAfter = time.Second
+
+// intercept decides how a request to the API server fares.
+func (w *world) intercept(r kube.Request) kube.Verdict {
+	name, ours := strings.CutPrefix(r.Agent, "fairlead/")
+	if !ours {
+		return kube.Verdict{}
+	}
+	p := w.byName[name]
+	if p.dead {
+		return kube.Verdict{Refuse: errDead}
+	}
+	w.now = w.now.Add(tick)
+	w.meanwhile(p, r)
+	if p.dead {
+		return kube.Verdict{Refuse: errDead}
+	}
+	w.sent(sent{verb: r.Verb, write: r.Write()})
+	w.note(func() string { return fmt.Sprintf("  %s %d: %s", name, w.requests, r) })
+	v := kube.Verdict{}
+	for _, f := range w.struck() {
+		v = w.strike(p, r, f, v)
+	}
+	return v
+}
+
+// strike lets a fault happen to a request.
+func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube.Verdict {
+	switch f.Kind {
+	case CrashBefore:
+		w.crash(p)
+		v.Refuse = errDead
+	case CrashAfter:
+		w.crash(p)
+		v.Lose = errDead
+	case Timeout:
+		v.Refuse = errTimeout
+	case Lost:
+		v.Lose = errTimeout
+	case Absent:
+		v.Refuse = apierrors.NewGenericServerResponse(http.StatusNotFound, r.Verb, schema.GroupResource{}, "", "404 page not found", 0, true)
+	case Conflict:
+		v.Refuse = apierrors.NewConflict(r.Resource.GroupResource(), r.Name, errors.New("the object has been modified"))
+	case Expired:
+		v.Refuse = apierrors.NewResourceExpired("too old")
+	case Invalid:
+		v.Refuse = apierrors.NewInvalid(schema.GroupKind{Kind: r.Resource.Resource}, r.Name, nil)
+	case Busy:
+		v.Refuse = apierrors.NewTooManyRequests("slow down", 1)
+	case Broken:
+		v.Refuse = kube.Error(http.StatusInternalServerError, metav1.StatusReasonInternalError, "etcdserver: leader changed")
+	case Unavailable:
+		v.Refuse = errUnavailable
+	case Partial:
+		w.partial = r.Verb == "discover"
+	case GitDown, GitDenied, GitTorn:
+	default:
+		w.around(p, f.Kind)
+	}
+	if p.dead && v.Lose == nil {
+		v.Refuse = errDead
+	}
+	return v
+}
+
+// around lets happen what is not about a request.
+func (w *world) around(p *process, k Kind) {
+	switch k {
+	case Cut:
+		for _, x := range p.pumps {
+			x.cut()
+		}
+	case Compact:
+		w.observe()
+		w.claims = nil
+		w.server.Compact(w.server.Revision())
+	case Coalesce:
+		for _, x := range p.pumps {
+			x.coalesce()
+		}
+	case Repeat:
+		for _, x := range p.pumps {
+			if x.last != nil && x.at == watching {
+				x.pending = append(x.pending, *x.last)
+			}
+		}
+	case Twin:
+		w.twins++
+		w.start()
+		w.timers.add(timer{at: w.now.Add(twinLife), what: "end of " + p.name, do: func() {
+			if !p.dead {
+				w.crash(p)
+			}
+		}})
+	case Ahead:
+		p.skew += time.Hour
+	case Behind:
+		w.skew -= time.Hour
+		w.crash(p)
+	default:
+	}
+}
+
+// crash kills a process, and lets it be started again.
+func (w *world) crash(p *process) {
+	w.crashes++
+	p.kill()
+	w.timers.add(timer{at: w.now.Add(restartAfter), what: "restart", do: func() {
+		if len(w.processes) == 0 {
+			w.start()
+		}
+	}})
+}
+
+// gitFate decides how a request to a Git server fares.
+func (w *world) gitFate(p *process, what string) error {
+	if p.dead {
+		return errDead
+	}
+	w.now = w.now.Add(tick)
+	w.sent(sent{verb: "git"})
+	w.note(func() string { return fmt.Sprintf("  %s %d: %s", p.name, w.requests, what) })
+	for _, f := range w.struck() {
+		switch f.Kind {
+		case CrashBefore, CrashAfter:
+			w.crash(p)
+			return errDead
+		case GitDown:
+			return fault.New(fault.Transient, errors.New("connection refused"))
+		case GitDenied:
+			return fault.New(fault.Denied, errors.New("authentication failed"))
+		case GitTorn:
+			w.torn = w.now.Add(tornFor)
+		default:
+			w.around(p, f.Kind)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	clientdiscovery "k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/ledger"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/sim/kube"
+)
+
+// guard is a process's client. It sees what the server's seam does not, the options of a request: a delete of an object is held to what may be deleted, and
+// lists come in pieces of one object, to who asks for pieces.
+type guard struct {
+	dynamic.Interface
+	process *process
+	user    string
+}
+
+// Resource implements dynamic.Interface.
+func (g guard) Resource(r schema.GroupVersionResource) dynamic.NamespaceableResourceInterface {
+	at := g.Interface.Resource(r)
+	return guardedAll{guarded{at, g, r, ""}, at}
+}
+
+type guardedAll struct {
+	guarded
+	at dynamic.NamespaceableResourceInterface
+}
+
+// Namespace implements dynamic.NamespaceableResourceInterface.
+func (g guardedAll) Namespace(ns string) dynamic.ResourceInterface {
+	return guarded{g.at.Namespace(ns), g.guard, g.resource, ns}
+}
+
+type guarded struct {
+	dynamic.ResourceInterface
+	guard     guard
+	resource  schema.GroupVersionResource
+	namespace string
+}
+
+// List implements dynamic.ResourceInterface.
+func (g guarded) List(ctx context.Context, o metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	if o.Limit > 0 {
+		o.Limit = 1
+	}
+	return g.ResourceInterface.List(ctx, o)
+}
+
+// Patch implements dynamic.ResourceInterface. What Fairlead applies as somebody else is an object of an app.
+func (g guarded) Patch(ctx context.Context, name string, kind types.PatchType, data []byte, o metav1.PatchOptions, sub ...string) (*unstructured.Unstructured, error) {
+	if g.guard.user != "" && kind == types.ApplyPatchType && len(o.DryRun) == 0 && !g.guard.process.dead {
+		g.covered(data)
+	}
+	return g.ResourceInterface.Patch(ctx, name, kind, data, o, sub...)
+}
+
+// covered holds an apply to the promise: what it makes is claimed in the stored ledger. Of two controllers at once the one may take away the claim that the
+// other has read; what comes of it is judged in the end.
+func (g guarded) covered(data []byte) {
+	w := g.guard.process.world
+	if w.twins > 0 {
+		return
+	}
+	var content map[string]any
+	if err := json.Unmarshal(data, &content); err != nil {
+		w.fail("apply: %v", err)
+		return
+	}
+	want := object.New(content)
+	if owner := app.OwnerOf(want); !w.claimed(want.Key(), owner) {
+		w.fail("apply %s: no claim of %s on it is stored", want.Key(), owner)
+	}
+}
+
+// claimed reports whether the stored ledger has a claim of an owner on an object.
+func (w *world) claimed(key object.Key, owner app.Owner) bool {
+	for n, record := range w.ledger() {
+		if _, claimed := record.Claims[key]; claimed && n.Owner() == owner {
+			return true
+		}
+	}
+	return false
+}
+
+// Delete implements dynamic.ResourceInterface. What Fairlead deletes as somebody else is an object of an app.
+func (g guarded) Delete(ctx context.Context, name string, o metav1.DeleteOptions, sub ...string) error {
+	if g.guard.user != "" && !g.guard.process.dead {
+		g.check(name, o)
+	}
+	return g.ResourceInterface.Delete(ctx, name, o, sub...)
+}
+
+// check holds a delete to the promise: only what is claimed in the stored ledger, as it was observed, with the owner mark of who claims it.
+func (g guarded) check(name string, o metav1.DeleteOptions) {
+	w := g.guard.process.world
+	what := fmt.Sprintf("delete %s %s/%s", g.resource.Resource, g.namespace, name)
+	if p := o.Preconditions; p == nil || p.UID == nil || *p.UID == "" || p.ResourceVersion == nil || *p.ResourceVersion == "" {
+		w.fail("%s: it does not say of which uid and resourceVersion", what)
+		return
+	}
+	for _, u := range w.server.Objects(g.resource.GroupResource()) {
+		if u.GetName() != name || u.GetNamespace() != g.namespace || u.GetUID() != *o.Preconditions.UID || u.GetResourceVersion() != *o.Preconditions.ResourceVersion {
+			continue
+		}
+		live := object.New(u.Object)
+		if owner := app.OwnerOf(live); !w.claimed(live.Key(), owner) {
+			w.fail("%s: it has the owner mark of %s, and no claim of that app on it is stored", what, owner)
+		}
+	}
+}
+
+// ledger is what is stored.
+func (w *world) ledger() map[app.Name]app.Record {
+	stale := w.claims == nil
+	for _, c := range w.server.Changes(w.claimsOf) {
+		stale = stale || c.Namespace == system
+	}
+	if w.claimsOf = w.server.Revision(); !stale {
+		return w.claims
+	}
+	all, broken, err := ledger.Open(kube.Secrets(w.server.Client("", "oracle"), system)).List(context.Background())
+	if err != nil || len(broken) > 0 {
+		w.fail("the ledger cannot be read: %v, %v", err, broken)
+	}
+	w.claims = all
+	return all
+}
+
+// discovery is the server's, in which single groups may fail.
+type discovery struct {
+	kube.Discovery
+	process *process
+}
+
+// ServerGroupsAndResources implements cluster.Discovery.
+func (d discovery) ServerGroupsAndResources() ([]*metav1.APIGroup, []*metav1.APIResourceList, error) {
+	groups, lists, err := d.Discovery.ServerGroupsAndResources()
+	if w := d.process.world; err == nil && w.partial {
+		w.partial = false
+		failed := map[schema.GroupVersion]error{}
+		var kept []*metav1.APIResourceList
+		for _, l := range lists {
+			if gv, _ := schema.ParseGroupVersion(l.GroupVersion); gv.Group != "" {
+				failed[gv] = errUnavailable
+				continue
+			}
+			kept = append(kept, l)
+		}
+		return groups, kept, &clientdiscovery.ErrGroupDiscoveryFailed{Groups: failed}
+	}
+	return groups, lists, err
+}

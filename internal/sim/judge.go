@@ -1,0 +1,187 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// judge holds the end of a run to what was promised, whatever went wrong on the way.
+func (w *world) judge() {
+	w.quiet()
+	w.orphans()
+	if w.failure != nil || w.schedule.reference {
+		return
+	}
+	calm := calmOf(w.schedule.Scenario)
+	if calm.err != nil {
+		w.fail("the scenario fails without any fault: %v", calm.err)
+		return
+	}
+	for key := range w.deleted {
+		if !calm.deleted[key] {
+			w.fail("%s was deleted, and without faults it never is", key)
+		}
+	}
+	if end := w.end(); end != calm.end {
+		w.fail("the end is another one than without faults:\n%s", diff.Diff("without faults", []byte(calm.end), "now", []byte(end)))
+	}
+}
+
+// quiet checks that nothing was written after all was at rest, though everything was looked at once more.
+func (w *world) quiet() {
+	for _, c := range w.server.Changes(w.round) {
+		if c.Resource != (schema.GroupResource{Resource: "events"}) {
+			w.fail("%s %s/%s is written though nothing changed", c.Resource, c.Namespace, c.Name)
+			return
+		}
+	}
+}
+
+// orphans checks that what carries an owner mark is claimed by that app, and that what is claimed exists.
+func (w *world) orphans() {
+	claimed := map[object.Key]app.Owner{}
+	for n, r := range w.ledger() {
+		for k, claim := range r.Claims {
+			if other, twice := claimed[k]; twice {
+				w.fail("%s is claimed by %s and by %s", k, other, n.Owner())
+			}
+			claimed[k] = n.Owner()
+			if claim.Ended != "" {
+				delete(claimed, k)
+			}
+		}
+	}
+	for r, u := range w.everything() {
+		_ = r
+		o := object.New(u.Object)
+		owner := app.OwnerOf(o)
+		if by, ok := claimed[o.Key()]; owner != (app.Owner{}) && owner.Name != "" && (!ok || by != owner) {
+			w.fail("%s is an orphan: it carries the owner mark of %s, and who claims it is %q", o.Key(), owner, by)
+		}
+		delete(claimed, o.Key())
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(claimed), object.Key.Compare) {
+		w.fail("%s is claimed by %s and does not exist", k, claimed[k])
+	}
+}
+
+// everything is every object that there is, by resource, namespace and name.
+func (w *world) everything() func(func(schema.GroupResource, *unstructured.Unstructured) bool) {
+	return func(yield func(schema.GroupResource, *unstructured.Unstructured) bool) {
+		for _, r := range w.server.Resources() {
+			for _, u := range w.server.Objects(r) {
+				if !yield(r, u) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// end is what there is in the end that was not there in the beginning, without what is never the same twice: times, versions, uids, which of the
+// commits in between were seen.
+func (w *world) end() string {
+	var b strings.Builder
+	for r, u := range w.everything() {
+		if (r == schema.GroupResource{Resource: "secrets"} && u.GetNamespace() == system) || r.Resource == "events" || w.begun(u) {
+			continue
+		}
+		m := u.DeepCopy().Object
+		plain(m)
+		text, err := yaml.Marshal(m)
+		if err != nil {
+			w.fail("%v", err)
+		}
+		fmt.Fprintf(&b, "%s---\n", text)
+	}
+	ledger := w.ledger()
+	for _, n := range slices.SortedFunc(maps.Keys(ledger), app.Name.Compare) {
+		fmt.Fprintf(&b, "%s claims\n", n)
+		for _, k := range ledger[n].Claims.Keys() {
+			c := ledger[n].Claims[k]
+			fmt.Fprintf(&b, "  %s wave=%d", k, c.Wave)
+			if c.Confirmed {
+				b.WriteString(" confirmed")
+			}
+			if c.Ended != "" {
+				b.WriteString(" ended=" + c.Ended)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// begun reports whether an object is as it was in the beginning.
+func (w *world) begun(u *unstructured.Unstructured) bool {
+	rv, err := strconv.ParseInt(u.GetResourceVersion(), 10, 64)
+	return err == nil && rv <= w.born
+}
+
+// passing are the fields of Fairlead's own status that say when, how often, and which commits were seen on the way.
+var passing = []string{"lastTransitionTime", "moved", "forced", "at", "bundle", "last", "total", "wanted", "applied", "since", "lastHandledSync"}
+
+// plain drops from an object what is never the same twice.
+func plain(m map[string]any) {
+	if meta, ok := m["metadata"].(map[string]any); ok {
+		for _, f := range []string{"uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "generation", "managedFields"} {
+			delete(meta, f)
+		}
+		refs, _ := meta["ownerReferences"].([]any)
+		for _, r := range refs {
+			if ref, ok := r.(map[string]any); ok {
+				delete(ref, "uid")
+			}
+		}
+	}
+	if spec, ok := m["spec"].(map[string]any); ok && m["kind"] == "Service" {
+		delete(spec, "clusterIP")
+		delete(spec, "clusterIPs")
+	}
+	if st, ok := m["status"].(map[string]any); ok {
+		delete(st, "observedGeneration")
+		if version, _ := m["apiVersion"].(string); strings.HasPrefix(version, "fairlead.dev/") {
+			if m["kind"] == "App" {
+				settled(st)
+			}
+			drop(st)
+		}
+	}
+}
+
+// settled keeps of an App's commits whether the one that is applied is the one that is wanted.
+func settled(st map[string]any) {
+	of := func(field string) any {
+		m, _ := st[field].(map[string]any)
+		return m["revision"]
+	}
+	st["applies"] = of("wanted") == of("applied")
+}
+
+func drop(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, f := range passing {
+			delete(v, f)
+		}
+		delete(v, "observedGeneration")
+		for _, x := range v {
+			drop(x)
+		}
+	case []any:
+		for _, x := range v {
+			drop(x)
+		}
+	}
+}

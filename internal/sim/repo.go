@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/fairlead-cd/fairlead/internal/controller"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/git"
+	"github.com/fairlead-cd/fairlead/internal/source"
+	"github.com/fairlead-cd/fairlead/internal/source/sourcetest"
+)
+
+// repo is a simulated Git repository: commits are trees in memory.
+type repo struct {
+	branches map[string]source.Commit
+	commits  map[source.Commit]commit
+	made     int
+}
+
+type commit struct {
+	parent  source.Commit
+	files   sourcetest.Files
+	tree    *sourcetest.Tree
+	subject string
+	at      time.Time
+}
+
+func newRepo() *repo {
+	return &repo{branches: map[string]source.Commit{}, commits: map[source.Commit]commit{}}
+}
+
+// make makes a commit on top of a parent: files that are given are written, those with no content removed, with all below them.
+func (r *repo) make(parent source.Commit, subject string, changes sourcetest.Files) (source.Commit, commit) {
+	files := sourcetest.Files{}
+	maps.Copy(files, r.commits[parent].files)
+	for p, text := range changes {
+		maps.DeleteFunc(files, func(q, _ string) bool { return q == p || strings.HasPrefix(q, p+"/") })
+		if text != "" {
+			files[p] = text
+		}
+	}
+	r.made++
+	return source.Commit(fmt.Sprintf("%040x", 0xc0ffee00+r.made)), commit{parent: parent, files: files, tree: sourcetest.New(files), subject: subject}
+}
+
+// add lets a branch name a commit.
+func (r *repo) add(branch string, id source.Commit, c commit) {
+	r.commits[id] = c
+	r.branches[branch] = id
+}
+
+// repo is a repository by the last element of its address.
+func (w *world) repo(name string) *repo {
+	url := "https://git.example.com/" + name
+	r := w.repos[url]
+	if r == nil {
+		r = newRepo()
+		w.repos[url] = r
+	}
+	return r
+}
+
+// mirrors are what a process has of the world's repositories: nothing but the way to them.
+type mirrors struct{ process *process }
+
+// Open implements controller.Mirrors.
+func (m mirrors) Open(_, url string) (controller.Mirror, error) { return mirror{m.process, url}, nil }
+
+// Remove implements controller.Mirrors.
+func (mirrors) Remove(string) error { return nil }
+
+type mirror struct {
+	process *process
+	url     string
+}
+
+func (m mirror) ask(what string) (*repo, error) {
+	w := m.process.world
+	if err := w.gitFate(m.process, what+" "+m.url); err != nil {
+		return nil, err
+	}
+	r := w.repos[m.url]
+	if r == nil {
+		return nil, fault.New(fault.Denied, errors.New("repository not found"))
+	}
+	return r, nil
+}
+
+// Resolve implements controller.Mirror.
+func (m mirror) Resolve(_ context.Context, _ git.Auth, refs []source.Ref) ([]git.Resolution, error) {
+	r, err := m.ask("resolve")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]git.Resolution, 0, len(refs))
+	for _, ref := range refs {
+		x := git.Resolution{Resolved: source.Resolved{Ref: ref}}
+		id, ok := r.branches[ref.Branch]
+		if ok {
+			x.Name, x.Commit = "refs/heads/"+ref.Branch, id
+		} else {
+			x.Err = fault.Newf(fault.Invalid, "branch %s does not exist", ref.Branch)
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// Fetch implements controller.Mirror.
+func (m mirror) Fetch(_ context.Context, _ git.Auth, want []source.Resolved) ([]git.Resolution, error) {
+	if _, err := m.ask("fetch"); err != nil {
+		return nil, err
+	}
+	out := make([]git.Resolution, 0, len(want))
+	for _, x := range want {
+		out = append(out, git.Resolution{Resolved: x})
+	}
+	return out, nil
+}
+
+// Snapshot implements controller.Mirror.
+func (m mirror) Snapshot(_ context.Context, id source.Commit) (source.Snapshot, error) {
+	r, err := m.ask("read")
+	if err != nil {
+		return source.Snapshot{}, err
+	}
+	c := r.commits[id]
+	return source.Snapshot{
+		URL: m.url, Commit: id, Subject: c.subject, Author: source.Author{Name: "Ada", Email: "ada@example.com", When: c.at}, Tree: m.process.world.treeOf(m.process, c.tree),
+	}, nil
+}
+
+// Forced implements controller.Mirror.
+func (m mirror) Forced(_ context.Context, old, now source.Commit) (bool, error) {
+	r, err := m.ask("compare")
+	if err != nil {
+		return false, err
+	}
+	for id := now; id != ""; id = r.commits[id].parent {
+		if id == old {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Close implements controller.Mirror.
+func (mirror) Close() error { return nil }

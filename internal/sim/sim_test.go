@@ -1,0 +1,89 @@
+package sim
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/fairlead-cd/fairlead/internal/golden"
+)
+
+// TestScenarios plays every scenario without faults, and holds its end to what the file says.
+func TestScenarios(t *testing.T) {
+	golden.Run(t, "testdata/scenario/*.txtar", func(t *testing.T, ar *txtar.Archive) {
+		_, name, _ := strings.Cut(t.Name(), "/")
+		s, err := parse(name, ar)
+		if err != nil {
+			t.Fatal(err)
+		}
+		schedule := Schedule{Scenario: s, reference: true}
+		if testing.Verbose() {
+			schedule.Verbose = os.Stderr
+		}
+		w, err := run(schedule)
+		if err != nil {
+			t.Error(err)
+		}
+		golden.Set(ar, "end", w.end())
+	})
+}
+
+// TestSame plays the same schedules twice: every step has to be the same.
+func TestSame(t *testing.T) {
+	for seed := range uint64(40) {
+		s := Random(seed + 1)
+		var first, second []string
+		s.trace = &first
+		_, firstErr := run(s)
+		s.trace = &second
+		_, secondErr := run(s)
+		if (firstErr == nil) != (secondErr == nil) {
+			t.Errorf("%s: %v, and again %v", s, firstErr, secondErr)
+		}
+		a, b := strings.Join(first, "\n")+"\n", strings.Join(second, "\n")+"\n"
+		if a != b {
+			t.Fatalf("%s: it went another way\n%s", s, diff.Diff("first", []byte(a), "second", []byte(b)))
+		}
+	}
+}
+
+// TestRandom plays a share of the random schedules.
+func TestRandom(t *testing.T) {
+	for seed := range uint64(500) {
+		s := Random(seed + 1)
+		if Run(s) == nil {
+			continue
+		}
+		s, why := Shrink(s)
+		t.Errorf("seed %d, shrunk: %s\n%v", seed+1, s, why)
+	}
+}
+
+// TestSingle plays a share of the schedules of one fault.
+func TestSingle(t *testing.T) {
+	for _, s := range Scenarios() {
+		all := Single(s)
+		for i := 0; i < len(all); i += 3 {
+			if err := Run(all[i]); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// TestAloud plays the schedule of the seed SIM_SEED, shrunk, and tells all that happens.
+func TestAloud(t *testing.T) {
+	seed, err := strconv.ParseUint(os.Getenv("SIM_SEED"), 10, 64)
+	if err != nil {
+		t.Skip("set SIM_SEED")
+	}
+	s, _ := Shrink(Random(seed))
+	s.Verbose = os.Stderr
+	if err := Run(s); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,295 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/sim/kube"
+)
+
+// world is one run: an API server, Git repositories, a clock, controllers, and people. Only one thing happens at a time; what comes next is drawn.
+type world struct {
+	schedule Schedule
+	server   *kube.Server
+	people   dynamic.Interface
+	repos    map[string]*repo
+	dice     *rand.Rand
+	now      time.Time
+	skew     time.Duration // of the controllers' clocks
+	timers   timers
+
+	processes []*process // those that live
+	byName    map[string]*process
+	started   int
+	crashes   int
+	twins     int
+
+	acts    []Act
+	acted   int
+	changed time.Time // when something changed last
+	settled int64     // the server's revision up to which its own controllers have nothing to do
+	born    int64     // the server's revision in the beginning
+	looked  int64     // the revision up to which changes were looked at
+	round   int64     // the revision before the last full round; 0 before it
+	depth   int       // of things that happen while a request is under way
+	partial bool      // the discovery under way fails in part
+	torn    time.Time // until when files cannot be read
+
+	requests int
+	log      []sent // of a run without faults: what there is to strike
+	deleted  map[string]bool
+	events   map[string]int
+	claims   map[app.Name]app.Record // what is stored, as of a revision
+	claimsOf int64
+	failure  error
+
+	trace   *[]string
+	verbose io.Writer
+}
+
+// sent is one request of a controller.
+type sent struct {
+	verb  string
+	write bool
+}
+
+func newWorld(s Schedule) *world {
+	w := &world{
+		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, events: map[string]int{}, verbose: s.Verbose, trace: s.trace,
+	}
+	w.server = base().Fork(kube.Options{
+		Now: func() time.Time { return w.now }, Intercept: w.intercept,
+		Deliver: func(_ kube.Request, x *kube.Watch) apiwatch.Interface { return opened{x} },
+	})
+	w.born = w.server.Revision()
+	w.looked, w.settled = w.born, w.born
+	w.people = w.server.Client("", "kubectl")
+	w.start()
+	return w
+}
+
+// Bounds of a run.
+const (
+	// quiet is how long nothing changes before a run counts as at rest: longer than any back-off.
+	quiet = 70 * time.Second
+	// longest is how long a run may take to come to rest, by its own clock.
+	longest = 4 * time.Hour
+	// most is how many steps it may take.
+	most = 20000
+)
+
+// play lets everything happen until all is at rest.
+func (w *world) play() {
+	for range most {
+		if w.failure != nil || !w.step() {
+			return
+		}
+		if w.now.Sub(epoch) > longest {
+			w.fail("it does not come to rest within %s", longest)
+		}
+	}
+	w.fail("it does not come to rest within %d steps", most)
+}
+
+// step lets one thing happen. It returns false when there is nothing left to do.
+func (w *world) step() bool {
+	w.observe()
+	things := w.runnable(nil)
+	if w.schedule.Seed != 0 && w.acted < len(w.acts) && !w.acts[w.acted].Await && w.dice.IntN(60) == 0 {
+		w.act()
+		return true
+	}
+	if len(things) > 0 {
+		w.do(w.draw(things))
+		return true
+	}
+	t, i, ok := w.timers.next()
+	if ok && t.at.Before(w.changed.Add(quiet)) {
+		w.now = maxTime(w.now, t.at)
+		w.timers.take(i)
+		w.note(func() string { return w.now.Format("15:04:05.000") + " " + t.what })
+		t.do()
+		return true
+	}
+	w.now = maxTime(w.now, w.changed.Add(quiet))
+	switch {
+	case w.acted < len(w.acts):
+		w.act()
+	case w.round == 0:
+		w.round = w.server.Revision()
+		w.note(func() string { return "a full round" })
+		w.changed = w.now
+		for _, p := range w.processes {
+			p.again()
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// thing is something that can happen now.
+type thing struct {
+	name string
+	do   func()
+}
+
+// draw picks one. Without a seed it is the first: deliveries before work.
+func (w *world) draw(things []thing) thing {
+	if w.schedule.Seed == 0 {
+		return things[0]
+	}
+	return things[w.dice.IntN(len(things))]
+}
+
+func (w *world) do(t thing) {
+	w.now = w.now.Add(tick)
+	w.note(func() string { return w.now.Format("15:04:05.000") + " " + t.name })
+	t.do()
+}
+
+// runnable lists what can happen now, in an order that depends on nothing but the state. While a request of a process is under way, its own loops
+// run only if allowed says so.
+func (w *world) runnable(allowed func(*process) bool) []thing {
+	var out []thing
+	for _, p := range w.processes {
+		for _, x := range p.pumps {
+			if !x.busy && x.runnable() {
+				out = append(out, thing{p.name + " watch " + x.name, func() { x.busy = true; x.step(); x.busy = false }})
+			}
+		}
+		for i, t := range p.tasks {
+			out = append(out, thing{p.name + " " + t.name, func() { p.tasks = slices.Delete(slices.Clone(p.tasks), i, i+1); t.do() }})
+		}
+	}
+	if w.settled != w.server.Revision() {
+		out = append(out, thing{"the cluster's own controllers", func() {
+			if !w.server.Step() && !w.rollOut() {
+				w.settled = w.server.Revision()
+			}
+		}})
+	}
+	for _, p := range w.processes {
+		if !p.synced() || allowed != nil && !allowed(p) {
+			continue
+		}
+		for _, l := range p.loops {
+			for _, r := range l.waiting() {
+				if !l.running[r] {
+					out = append(out, thing{p.name + " " + l.Name + " " + r.String(), func() { l.run(r) }})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// meanwhile lets other things happen while a request is on its way. A process that asks as itself may hold a lock: its own loops wait.
+func (w *world) meanwhile(p *process, r kube.Request) {
+	if w.schedule.Seed == 0 || w.depth > 1 || r.Verb == "discover" || w.dice.IntN(12) != 0 {
+		return
+	}
+	w.depth++
+	defer func() { w.depth-- }()
+	for range 1 + w.dice.IntN(4) {
+		things := w.runnable(func(other *process) bool { return other != p || r.User != "" })
+		if len(things) == 0 || p.dead {
+			return
+		}
+		w.note(func() string { return "  (meanwhile)" })
+		w.do(w.draw(things))
+	}
+}
+
+// act lets a person do what is next.
+func (w *world) act() {
+	a := w.acts[w.acted]
+	w.acted++
+	w.changed = w.now
+	w.note(func() string { return w.now.Format("15:04:05.000") + " act: " + a.Name })
+	if err := a.do(w); err != nil {
+		w.fail("act %q: %v", a.Name, err)
+	}
+}
+
+// sent counts a request of a controller.
+func (w *world) sent(s sent) {
+	w.requests++
+	if len(w.schedule.Faults) == 0 {
+		w.log = append(w.log, s)
+	}
+}
+
+// struck are the faults of the request under way. The last round is without.
+func (w *world) struck() []Fault {
+	if w.round != 0 {
+		return nil
+	}
+	var out []Fault
+	for _, f := range w.schedule.Faults {
+		if f.At == w.requests {
+			out = append(out, f)
+			w.changed = w.now
+			w.note(func() string { return "  FAULT " + f.String() })
+		}
+	}
+	return out
+}
+
+// observe looks at what was written since it looked last.
+func (w *world) observe() {
+	now := w.server.Revision()
+	if now == w.looked {
+		return
+	}
+	for _, c := range w.server.Changes(w.looked) {
+		if c.After == nil {
+			w.deleted[c.Resource.String()+" "+strings.TrimPrefix(c.Namespace+"/"+c.Name, "/")] = true
+		}
+		if c.Resource == (schema.GroupResource{Resource: "events"}) {
+			continue
+		}
+		w.changed = w.now
+	}
+	w.looked = now
+}
+
+func (w *world) told(text string) {
+	w.events[text]++
+	w.note(func() string { return "  event " + text })
+}
+
+// fail ends the run: a promise was broken.
+func (w *world) fail(format string, args ...any) {
+	if w.failure == nil {
+		w.failure = fmt.Errorf(format, args...)
+		w.note(func() string { return "FAILED: " + w.failure.Error() })
+	}
+}
+
+// note writes down what happens, if anybody wants to know.
+func (w *world) note(text func() string) {
+	if w.trace != nil {
+		*w.trace = append(*w.trace, text())
+	}
+	if w.verbose != nil {
+		_, _ = fmt.Fprintln(w.verbose, text())
+	}
+}
