@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -32,6 +33,7 @@ type environment struct {
 	ruleErr error
 	read    string    // what the apps were last found in: the spec's generation and the commits
 	waits   bool      // a head was not known yet when it was looked for
+	listed  bool      // the apps that have an App object were looked for
 	again   bool      // it has to be read again though nothing of that changed
 	torn    time.Time // when to read it again, since its files could not be read; zero if they could
 	clashed bool      // an app was not taken because another environment has one of that name
@@ -69,7 +71,9 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 		c.requestSync(&env, st, asked)
 	}
 	before := st.read
-	c.find(ctx, e, &env, st)
+	if err := c.find(ctx, e, &env, st); err != nil {
+		return reconcile.Result{}, err
+	}
 	if st.read != before && c.isBusy(e) {
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // one status for the commit and for what its apps make of it
 	}
@@ -154,11 +158,11 @@ func (c *controller) requestSync(env *v1alpha1.Environment, st *environment, ask
 }
 
 // find reads the apps of an environment from its sources, if anything changed since they were read last.
-func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) {
+func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
 	c.setWaits(st, true) // before the look, so that a head that comes after it wakes us
 	heads, read, asked := c.heads(ctx, env)
 	if !asked {
-		return
+		return nil
 	}
 	c.setWaits(st, false)
 	c.mu.Lock()
@@ -166,7 +170,7 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	st.again = false
 	c.mu.Unlock()
 	if read == st.read && !again && (st.torn.IsZero() || c.now().Before(st.torn)) {
-		return
+		return nil
 	}
 	began := c.now()
 	found := c.findIn(heads)
@@ -178,11 +182,14 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 		st.commit = heads[0].head.Commit.Short()
 	}
 	c.mu.Unlock()
-	c.adopt(ctx, e, env, st, found)
+	if err := c.adopt(ctx, e, env, st, found); err != nil {
+		return err
+	}
 	st.read, st.torn = read, time.Time{}
 	if found.torn {
 		st.torn = c.now().Add(tornAgain)
 	}
+	return nil
 }
 
 func (c *controller) setWaits(st *environment, waits bool) {
@@ -231,7 +238,12 @@ func (c *controller) unclash(namespace string) {
 }
 
 // adopt tells the fleet and the apps what was found.
-func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, f finding) {
+func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, f finding) error {
+	missing, err := c.missing(ctx, e, f.apps, !st.listed) // once an environment was read, whatever has an App object is in memory
+	if err != nil {
+		return err
+	}
+	st.listed = true
 	var all, changed, removed, unread []app.Name
 	for name, p := range f.apps {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
@@ -248,10 +260,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 			changed = append(changed, n)
 		}
 	}
-	for _, n := range c.known(ctx, e) {
-		if _, ok := f.apps[n.App]; ok {
-			continue
-		}
+	for _, n := range missing {
 		m := c.member(n)
 		if m.name != n {
 			continue
@@ -290,6 +299,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 	if len(changed) == 0 {
 		c.wakeWaiting()
 	}
+	return nil
 }
 
 func budgetOf(env *v1alpha1.Environment) fleet.Budget {
@@ -303,26 +313,34 @@ func budgetOf(env *v1alpha1.Environment) fleet.Budget {
 	return b
 }
 
-// known lists the apps that an environment had: those in memory, those that have claims, and those that an earlier process wrote.
-func (c *controller) known(ctx context.Context, e fleet.Environment) []app.Name {
+// missing lists the apps that an environment had and that are not found: those in memory, those that have claims, and, if stored, those that have an App object.
+func (c *controller) missing(ctx context.Context, e fleet.Environment, found map[string]place, stored bool) ([]app.Name, error) {
 	names := map[app.Name]bool{}
+	note := func(n app.Name) {
+		if _, ok := found[n.App]; !ok {
+			names[n] = true
+		}
+	}
 	for _, n := range c.fleet.Apps(e) {
-		names[n] = true
+		note(n)
 	}
 	c.mu.Lock()
 	for _, m := range c.apps {
-		if fleet.Of(m.name) == e && !names[m.name] && len(c.engine.Claims(m.name)) > 0 {
-			names[m.name] = true
+		if fleet.Of(m.name) == e && len(c.engine.Claims(m.name)) > 0 {
+			note(m.name)
 		}
 	}
 	c.mu.Unlock()
-	var apps v1alpha1.AppList
-	if err := c.client.List(ctx, &apps, client.InNamespace(e.Namespace), client.UnsafeDisableDeepCopy); err == nil {
+	if stored {
+		var apps v1alpha1.AppList
+		if err := c.client.List(ctx, &apps, client.InNamespace(e.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("list the Apps of environment %s: %w", e.Name, err)
+		}
 		for i := range apps.Items {
 			if spec := &apps.Items[i].Spec; spec.Environment == e.Name {
-				names[app.Name{Namespace: e.Namespace, Environment: e.Name, App: spec.Name}] = true
+				note(app.Name{Namespace: e.Namespace, Environment: e.Name, App: spec.Name})
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Keys(names), app.Name.Compare)
+	return slices.SortedFunc(maps.Keys(names), app.Name.Compare), nil
 }

@@ -49,7 +49,10 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 	if !controllerutil.ContainsFinalizer(env, finalizer) {
 		return reconcile.Result{}, nil
 	}
-	names := c.known(ctx, e)
+	names, err := c.missing(ctx, e, nil, true)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	left := 0
 	for _, n := range names {
 		c.member(n).gone(v1alpha1.Revision{})

@@ -44,6 +44,7 @@ type Fleet struct {
 type environment struct {
 	budget Budget
 	apps   map[app.Name]*member
+	sorted []app.Name // of apps; nil if it has to be made
 	strays []stray
 	finds  int // counts Found
 }
@@ -96,7 +97,7 @@ func (f *Fleet) add(n app.Name) *member {
 	m := env.apps[n]
 	if m == nil {
 		m = &member{}
-		env.apps[n] = m
+		env.apps[n], env.sorted = m, nil
 		f.pending[n] = true
 		f.owners[n.Owner()] = append(f.owners[n.Owner()], n)
 	}
@@ -276,7 +277,9 @@ func (f *Fleet) forget(n app.Name, m *member) {
 	f.setKeys(n, m, nil)
 	f.mend(n, m)
 	delete(f.pending, n)
-	delete(f.environments[Of(n)].apps, n)
+	env := f.environments[Of(n)]
+	env.sorted = nil
+	delete(env.apps, n)
 	rest := slices.DeleteFunc(f.owners[n.Owner()], func(o app.Name) bool { return o == n })
 	if f.owners[n.Owner()] = rest; len(rest) == 0 {
 		delete(f.owners, n.Owner())
@@ -300,7 +303,7 @@ func (f *Fleet) Drop(e Environment) []app.Name {
 	return names
 }
 
-// Apps returns the apps of an environment, in order, those being removed included.
+// Apps returns the apps of an environment, in order, those being removed included. They are shared by all who ask: nobody may change them.
 func (f *Fleet) Apps(e Environment) []app.Name {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -308,7 +311,10 @@ func (f *Fleet) Apps(e Environment) []app.Name {
 	if env == nil {
 		return nil
 	}
-	return slices.SortedFunc(maps.Keys(env.apps), func(a, b app.Name) int { return strings.Compare(a.App, b.App) })
+	if env.sorted == nil {
+		env.sorted = slices.SortedFunc(maps.Keys(env.apps), func(a, b app.Name) int { return strings.Compare(a.App, b.App) })
+	}
+	return env.sorted
 }
 
 // Idle reports whether every app of every environment has been read.
