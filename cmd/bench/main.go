@@ -32,6 +32,7 @@ without an engine first (the raw limit that times are compared with), then measu
   idle      what is done while nothing happens
   drift     a hand edit until it is undone, one by one and a hundred at once
   shared    a commit that changes a base which some apps share
+  depend    a commit that changes an app and another that waits for it: from the one ready to the other changed
   prune     a commit that removes one object
   restart   a new controller process until it knows every app to be well again
 

@@ -17,12 +17,15 @@ const (
 	Idle    = "idle"
 	Drift   = "drift"
 	Shared  = "shared"
+	Depend  = "depend"
 	Prune   = "prune"
 	Restart = "restart"
 )
 
 // Parts are all parts.
-func Parts() []string { return []string{Raw, Cold, Change, Idle, Drift, Shared, Prune, Restart} }
+func Parts() []string {
+	return []string{Raw, Cold, Change, Idle, Drift, Shared, Depend, Prune, Restart}
+}
 
 // Options say what is measured, and with what.
 type Options struct {

@@ -74,7 +74,7 @@ func (s *stage) measure(ctx context.Context) error {
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context) error
-	}{{Cold, s.cold}, {Change, s.change}, {Idle, s.idle}, {Drift, s.drift}, {Shared, s.shared}, {Prune, s.prune}, {Restart, s.restart}} {
+	}{{Cold, s.cold}, {Change, s.change}, {Idle, s.idle}, {Drift, s.drift}, {Shared, s.shared}, {Depend, s.depend}, {Prune, s.prune}, {Restart, s.restart}} {
 		if part.name != Cold && !s.wants(part.name) {
 			continue
 		}

@@ -77,6 +77,7 @@ func TestRun(t *testing.T) {
 		"drift: at once":           {r.Drift.BurstMS.Samples, 3},
 		"shared base: apps":        {r.SharedBase.Dependents, 1},
 		"shared base: renders":     {r.SharedBase.Renders, 1},
+		"depend: samples":          {r.Depend.LatencyMS.Samples, 3},
 		"prune: samples":           {r.Prune.LatencyMS.Samples, 2},
 		"restart: renders":         {r.Restart.Renders, 3},
 		"restart: dry runs":        {r.Restart.DryRuns, 0},

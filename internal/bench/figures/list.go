@@ -11,6 +11,7 @@ func figures() []figure {
 	shared := func(r Run) *SharedBase { return r.SharedBase }
 	drift := func(r Run) *Drift { return r.Drift }
 	idle := func(r Run) *Idle { return r.Idle }
+	depend := func(r Run) *Depend { return r.Depend }
 	prune := func(r Run) *Prune { return r.Prune }
 	restart := func(r Run) *Restart { return r.Restart }
 	used := func(r Run) *Memory { return r.Memory }
@@ -52,6 +53,8 @@ func figures() []figure {
 		{"", "writes but the Lease", "idle.writes", count, "", of(idle, func(p Idle) float64 { return n(p.Writes) }), exactly(0)},
 		{"", "requests to Git", "idle.git_requests", count, "", of(idle, func(p Idle) float64 { return n(p.GitRequests) }), nil},
 		{"", "CPU in a minute", "idle.cpu_s_per_min", duration, "s", of(idle, func(p Idle) float64 { return p.CPUSPerMin }), upTo(1000, below(0.1, " s"))},
+
+		{"dependent app", "changed after it may, median", "depend.latency_ms.p50", duration, "ms", of(depend, func(p Depend) float64 { return p.LatencyMS.P50 }), below(100, " ms")},
 
 		{"prune", "object gone, median", "prune.latency_ms.p50", duration, "ms", of(prune, func(p Prune) float64 { return p.LatencyMS.P50 }), nil},
 

@@ -13,6 +13,7 @@ type Run struct {
 	SharedBase *SharedBase `json:"shared_base,omitempty"`
 	Drift      *Drift      `json:"drift,omitempty"`
 	Idle       *Idle       `json:"idle,omitempty"`
+	Depend     *Depend     `json:"depend,omitempty"`
 	Prune      *Prune      `json:"prune,omitempty"`
 	Restart    *Restart    `json:"restart,omitempty"`
 	Memory     *Memory     `json:"memory,omitempty"`
@@ -100,6 +101,11 @@ type Idle struct {
 	GitRequests int     `json:"git_requests"`
 	CPUSPerMin  float64 `json:"cpu_s_per_min"`
 	By          Counts  `json:"requests_by"`
+}
+
+// Depend is a commit that changes an app and another one that depends on it: from the event that shows the one ready to that of the other's change.
+type Depend struct {
+	LatencyMS Spread `json:"latency_ms"`
 }
 
 // Prune is a commit that removes one object, until it is gone.

@@ -12,6 +12,9 @@ const LevelKey = "level"
 // Level is its value in Files.
 const Level = "0"
 
+// Version is that of the image in Files.
+const Version = "1.4.2"
+
 // TextKey is the key in the data of the pages that a change of the base changes.
 const TextKey = "motto"
 
@@ -83,7 +86,7 @@ spec:
       serviceAccountName: web${SET}
       containers:
       - name: web
-        image: registry.example.com/web:1.4.2
+        image: registry.example.com/web:${VERSION}
         ports:
         - {name: http, containerPort: 8080}
         envFrom:
@@ -116,7 +119,8 @@ func (w Workload) Files() map[string]string {
 		p, text := s.Settings(Level)
 		files[p] = text
 		files[s.PagesFile()] = s.fill(pages, "${TEXT}", "hello")
-		files[path.Join(s.Dir(), "web"+s.suffix()+".yaml")] = s.fill(account) + "---\n" + s.fill(service) + "---\n" + s.fill(deployment)
+		p, text = s.Web(Version)
+		files[p] = text
 	}
 	return files
 }
@@ -124,6 +128,16 @@ func (w Workload) Files() map[string]string {
 // Settings is the file of the set's settings with a value of the level: one line of it.
 func (s Spot) Settings(level string) (file, text string) {
 	return path.Join(s.Dir(), "settings"+s.suffix()+".yaml"), s.fill(settings, "${LEVEL}", level)
+}
+
+// Web is the file of the set's Deployment and what that needs, with a version of its image.
+func (s Spot) Web(version string) (file, text string) {
+	return path.Join(s.Dir(), s.WebName()+".yaml"), s.fill(account) + "---\n" + s.fill(service) + "---\n" + s.fill(deployment, "${VERSION}", version)
+}
+
+// Depends is the fairlead.yaml that makes the app wait for another one.
+func (s Spot) Depends(on string) (file, text string) {
+	return path.Join(s.Dir(), "fairlead.yaml"), "dependsOn: [" + on + "]\n"
 }
 
 // PagesFile is the file of the set's pages.

@@ -53,9 +53,9 @@ func (w Workload) Objects() ([]Object, error) {
 		}{
 			{kinds[0], s.SettingsName(), own},
 			{kinds[0], s.PagesName(), s.fill(pages, "${TEXT}", "hello")},
-			{kinds[1], "web" + s.suffix(), s.fill(account)},
-			{kinds[2], "web" + s.suffix(), s.fill(service)},
-			{kinds[3], "web" + s.suffix(), s.fill(deployment)},
+			{kinds[1], s.WebName(), s.fill(account)},
+			{kinds[2], s.WebName(), s.fill(service)},
+			{kinds[3], s.WebName(), s.fill(deployment, "${VERSION}", Version)},
 		} {
 			data, err := placed(o.text, s.App())
 			if err != nil {

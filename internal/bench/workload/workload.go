@@ -81,3 +81,6 @@ func (s Spot) SettingsName() string { return "settings" + s.suffix() }
 
 // PagesName is the name of the ConfigMap that a base can hold, and that is removed.
 func (s Spot) PagesName() string { return "pages" + s.suffix() }
+
+// WebName is the name of the Deployment, and of what it needs.
+func (s Spot) WebName() string { return "web" + s.suffix() }
