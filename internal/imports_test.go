@@ -52,6 +52,7 @@ localtree:    std system source fault
 cluster:      std system @values plan pace apimachinery client-go
 live:         std @values apimachinery client-go
 ledger:       std @values apimachinery client-go sigs.k8s.io/json
+roster:       std slog apimachinery client-go
 webhook:      std system fault
 child:        std system
 series:       std
