@@ -18,6 +18,7 @@ MODULE   := github.com/fairlead-cd/fairlead
 VERSION  ?= $(shell git describe --tags --always --dirty --match 'v*' 2>/dev/null || echo devel)
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
 ARGS     ?=
+SEEDS    ?= 1000
 
 GOLANGCI_VERSION       := v2.15.0
 CONTROLLER_GEN_VERSION := v0.23.0
@@ -50,6 +51,10 @@ bench: build bin/bench ## Measure what Fairlead does and costs; takes minutes; A
 	bin/bench $(ARGS)
 
 ##@ Change
+.PHONY: sim
+sim: bin/sim ## Play SEEDS=n simulated worlds in which things go wrong; ARGS=-exhaustive plays every single fault, ARGS=--help says more
+	bin/sim -seeds $(SEEDS) -keep internal/sim/testdata/kept $(ARGS)
+
 .PHONY: test
 test: build ## Run all tests of both modules, those on a real control plane included
 	code=0; \
@@ -97,6 +102,10 @@ bin/fairlead:
 .PHONY: bin/bench
 bin/bench:
 	$(GO) build -ldflags '-s -w' -o $@ ./cmd/bench
+
+.PHONY: bin/sim
+bin/sim:
+	$(GO) build -o $@ ./cmd/sim
 
 # Linking a whole Kubernetes takes long even when nothing changed, so this one depends on its files.
 bin/devcluster: $(DEVCLUSTER_FILES)

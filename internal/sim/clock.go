@@ -20,18 +20,19 @@ type timer struct {
 
 // timers are few: a slice does.
 type timers struct {
-	all   []timer
+	all   []*timer
 	order int
 }
 
-func (t *timers) add(x timer) {
+func (t *timers) add(x timer) *timer {
 	t.order++
 	x.order = t.order
-	t.all = append(t.all, x)
+	t.all = append(t.all, &x)
+	return &x
 }
 
 // next is the earliest timer, false if there is none.
-func (t *timers) next() (timer, int, bool) {
+func (t *timers) next() (*timer, int, bool) {
 	best := -1
 	for i, x := range t.all {
 		if best < 0 || x.at.Before(t.all[best].at) || x.at.Equal(t.all[best].at) && x.order < t.all[best].order {
@@ -39,7 +40,7 @@ func (t *timers) next() (timer, int, bool) {
 		}
 	}
 	if best < 0 {
-		return timer{}, 0, false
+		return nil, 0, false
 	}
 	return t.all[best], best, true
 }

@@ -191,6 +191,10 @@ func (w *world) gitFate(p *process, what string) error {
 		return errDead
 	}
 	w.now = w.now.Add(tick)
+	w.meanwhile(p, kube.Request{Verb: "git"})
+	if p.dead {
+		return errDead
+	}
 	w.sent(sent{verb: "git"})
 	w.note(func() string { return fmt.Sprintf("  %s %d: %s", p.name, w.requests, what) })
 	for _, f := range w.struck() {

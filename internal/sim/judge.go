@@ -13,13 +13,13 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/controller"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
 // judge holds the end of a run to what was promised, whatever went wrong on the way.
 func (w *world) judge() {
 	w.quiet()
-	w.orphans()
 	if w.failure != nil || w.schedule.reference {
 		return
 	}
@@ -27,6 +27,11 @@ func (w *world) judge() {
 	if calm.err != nil {
 		w.fail("the scenario fails without any fault: %v", calm.err)
 		return
+	}
+	for what := range w.orphans() {
+		if !calm.orphans[what] {
+			w.fail("%s", what)
+		}
 	}
 	for key := range w.deleted {
 		if !calm.deleted[key] {
@@ -48,33 +53,35 @@ func (w *world) quiet() {
 	}
 }
 
-// orphans checks that what carries an owner mark is claimed by that app, and that what is claimed exists.
-func (w *world) orphans() {
+// orphans lists what carries an owner mark and is not claimed by that app, and what is claimed and does not exist. Only what was released is an orphan by right.
+func (w *world) orphans() map[string]bool {
+	out := map[string]bool{}
 	claimed := map[object.Key]app.Owner{}
 	for n, r := range w.ledger() {
 		for k, claim := range r.Claims {
 			if other, twice := claimed[k]; twice {
-				w.fail("%s is claimed by %s and by %s", k, other, n.Owner())
+				out[fmt.Sprintf("%s is claimed by two: %s", k, slices.SortedFunc(slices.Values([]app.Owner{other, n.Owner()}), compareOwners))] = true
 			}
-			claimed[k] = n.Owner()
-			if claim.Ended != "" {
-				delete(claimed, k)
+			if claim.Ended == "" {
+				claimed[k] = n.Owner()
 			}
 		}
 	}
-	for r, u := range w.everything() {
-		_ = r
+	for _, u := range w.everything() {
 		o := object.New(u.Object)
 		owner := app.OwnerOf(o)
-		if by, ok := claimed[o.Key()]; owner != (app.Owner{}) && owner.Name != "" && (!ok || by != owner) {
-			w.fail("%s is an orphan: it carries the owner mark of %s, and who claims it is %q", o.Key(), owner, by)
+		if by, ok := claimed[o.Key()]; owner != (app.Owner{}) && (!ok || by != owner) {
+			out[fmt.Sprintf("%s is an orphan: it carries the owner mark of %s, and who claims it is %s", o.Key(), owner, by)] = true
 		}
 		delete(claimed, o.Key())
 	}
-	for _, k := range slices.SortedFunc(maps.Keys(claimed), object.Key.Compare) {
-		w.fail("%s is claimed by %s and does not exist", k, claimed[k])
+	for k, by := range claimed {
+		out[fmt.Sprintf("%s is claimed by %s and does not exist", k, by)] = true
 	}
+	return out
 }
+
+func compareOwners(a, b app.Owner) int { return strings.Compare(a.String(), b.String()) }
 
 // everything is every object that there is, by resource, namespace and name.
 func (w *world) everything() func(func(schema.GroupResource, *unstructured.Unstructured) bool) {
@@ -149,8 +156,14 @@ func plain(m map[string]any) {
 		delete(spec, "clusterIP")
 		delete(spec, "clusterIPs")
 	}
+	if notes, ok := at(m, "metadata")["annotations"].(map[string]any); ok {
+		delete(notes, controller.AnnotationApprove) // a hold is named by how it came about
+	}
 	if st, ok := m["status"].(map[string]any); ok {
 		delete(st, "observedGeneration")
+		if m["kind"] == "CustomResourceDefinition" {
+			drop(st["conditions"])
+		}
 		if version, _ := m["apiVersion"].(string); strings.HasPrefix(version, "fairlead.dev/") {
 			if m["kind"] == "App" {
 				settled(st)
@@ -158,6 +171,11 @@ func plain(m map[string]any) {
 			drop(st)
 		}
 	}
+}
+
+func at(m map[string]any, field string) map[string]any {
+	is, _ := m[field].(map[string]any)
+	return is
 }
 
 // settled keeps of an App's commits whether the one that is applied is the one that is wanted.

@@ -38,6 +38,7 @@ type process struct {
 	cancel context.CancelFunc
 	dead   bool
 	skew   time.Duration // of its clock
+	loaded bool          // it has read the ledger
 
 	loops  []*loop
 	tree   *controller.Loops

@@ -19,12 +19,13 @@ type loop struct {
 	failures map[reconcile.Request]int
 	running  map[reconcile.Request]bool
 	again    map[reconcile.Request]bool // was added while it ran
+	later    map[reconcile.Request]*timer
 }
 
 func newLoop(p *process, l controller.Loop) *loop {
 	return &loop{
 		process: p, Loop: l, ready: map[reconcile.Request]bool{}, failures: map[reconcile.Request]int{},
-		running: map[reconcile.Request]bool{}, again: map[reconcile.Request]bool{},
+		running: map[reconcile.Request]bool{}, again: map[reconcile.Request]bool{}, later: map[reconcile.Request]*timer{},
 	}
 }
 
@@ -37,14 +38,24 @@ func (l *loop) Add(r reconcile.Request) {
 	l.ready[r] = true
 }
 
-// AddAfter implements controller.Queue.
+// AddAfter implements controller.Queue. As in the real queue, the earliest of several times counts.
 func (l *loop) AddAfter(r reconcile.Request, d time.Duration) {
 	if d <= 0 {
 		l.Add(r)
 		return
 	}
 	w := l.process.world
-	w.timers.add(timer{at: w.now.Add(d), what: l.Name + " " + r.String(), do: func() { l.Add(r) }, owner: l.process})
+	at := w.now.Add(d)
+	if t := l.later[r]; t != nil {
+		if at.Before(t.at) {
+			t.at = at
+		}
+		return
+	}
+	l.later[r] = w.timers.add(timer{at: at, what: l.Name + " " + r.String(), owner: l.process, do: func() {
+		delete(l.later, r)
+		l.Add(r)
+	}})
 }
 
 // Len implements controller.Queue.
@@ -65,6 +76,27 @@ func (l *loop) waiting() []reconcile.Request {
 	return out
 }
 
+// mayRun reports whether a request may be worked on while others of the process are: it must not wait for a lock that one of them holds, since all share one
+// goroutine. There are two: one while the ledger is read for the first time, and one while an App object is written.
+func (l *loop) mayRun(r reconcile.Request) bool {
+	for _, other := range l.process.loops {
+		for x := range other.running {
+			switch {
+			case other == l && x == r:
+				return false
+			case !l.process.loaded && other.Name != "status":
+				return false
+			case other.writes() && l.writes() && x == r:
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// writes reports whether the loop writes App objects.
+func (l *loop) writes() bool { return l.Name == "app" || l.Name == "status" }
+
 // Back-off of the real queues: see options in package controller.
 const (
 	firstBackoff = 20 * time.Millisecond
@@ -79,6 +111,9 @@ func (l *loop) run(r reconcile.Request) {
 	delete(l.running, r)
 	if l.process.dead {
 		return
+	}
+	if err == nil && (l.Name == "app" || l.Name == "environment") {
+		l.process.loaded = true // that is the first thing they do
 	}
 	w := l.process.world
 	switch {

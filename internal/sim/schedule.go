@@ -55,6 +55,7 @@ func run(s Schedule) (*world, error) {
 type calm struct {
 	end     string
 	deleted map[string]bool
+	orphans map[string]bool
 	log     []sent
 	err     error
 }
@@ -65,7 +66,7 @@ var calms sync.Map // of func() calm, by name of the scenario
 func calmOf(s Scenario) calm {
 	f, _ := calms.LoadOrStore(s.Name, sync.OnceValue(func() calm {
 		w, err := run(Schedule{Scenario: s, reference: true})
-		return calm{end: w.end(), deleted: w.deleted, log: w.log, err: err}
+		return calm{end: w.end(), deleted: w.deleted, orphans: w.orphans(), log: w.log, err: err}
 	}))
 	once, _ := f.(func() calm)
 	return once()

@@ -1,0 +1,167 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Campaign plays many schedules, side by side.
+type Campaign struct {
+	Workers int
+	// Most is how many broken schedules end the campaign; 0 is no end.
+	Most int
+	// Out is told how it goes: now and then, and of every schedule that breaks something, shrunk.
+	Out io.Writer
+	// Keep takes a broken schedule, shrunk, to be kept as a test. May be nil.
+	Keep func(Schedule, error) error
+}
+
+// Result is what a campaign found.
+type Result struct {
+	Runs, Broken int
+	Took         time.Duration
+}
+
+func (r Result) String() string {
+	return fmt.Sprintf("%d runs in %s, %.0f a second: %d broken", r.Runs, r.Took.Round(time.Second/10), float64(r.Runs)/r.Took.Seconds(), r.Broken)
+}
+
+// Seeds are the random schedules of so many seeds.
+func Seeds(from, n uint64) iter.Seq[Schedule] {
+	return func(yield func(Schedule) bool) {
+		for seed := from; seed < from+n; seed++ {
+			if !yield(Random(seed)) {
+				return
+			}
+		}
+	}
+}
+
+// Singles are all schedules of one fault, of every scenario.
+func Singles() iter.Seq[Schedule] {
+	return func(yield func(Schedule) bool) {
+		for _, s := range Scenarios() {
+			for _, x := range Single(s) {
+				if !yield(x) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Play plays schedules until there is none left, too many are broken, or the context ends.
+func (c Campaign) Play(ctx context.Context, schedules iter.Seq[Schedule]) (Result, error) {
+	began := time.Now()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	work := make(chan Schedule)
+	var runs, broken atomic.Int64
+	var mu sync.Mutex
+	var failed error
+	var g sync.WaitGroup
+	for range max(c.Workers, 1) {
+		g.Go(func() {
+			for s := range work {
+				err := Run(s)
+				runs.Add(1)
+				if err == nil {
+					continue
+				}
+				n := broken.Add(1)
+				if c.Most > 0 && n >= int64(c.Most) {
+					stop()
+				}
+				small, why := Shrink(s)
+				mu.Lock()
+				_, _ = fmt.Fprintf(c.Out, "BROKEN %s\nshrunk %s\n%v\n", s, small, why)
+				if c.Keep != nil && failed == nil {
+					failed = c.Keep(small, why)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	result := func() Result {
+		return Result{Runs: int(runs.Load()), Broken: int(broken.Load()), Took: time.Since(began)}
+	}
+	tell := time.NewTicker(10 * time.Second)
+	defer tell.Stop()
+	for s := range schedules {
+		select {
+		case work <- s:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		select {
+		case <-tell.C:
+			mu.Lock()
+			_, _ = fmt.Fprintln(c.Out, result())
+			mu.Unlock()
+		default:
+		}
+	}
+	close(work)
+	g.Wait()
+	return result(), failed
+}
+
+// kept is a schedule as it is written to a file.
+type kept struct {
+	Scenario string   `json:"scenario"`
+	Seed     uint64   `json:"seed,omitempty"`
+	Faults   []string `json:"faults"`
+	// Broke is what it broke when it was kept.
+	Broke string `json:"broke,omitempty"`
+}
+
+// Encode writes a schedule, and what it broke, as the text of a file; name is for that file.
+func Encode(s Schedule, broke error) (name string, data []byte, err error) {
+	k := kept{Scenario: s.Scenario.Name, Seed: s.Seed, Faults: []string{}}
+	for _, f := range s.Faults {
+		k.Faults = append(k.Faults, f.String())
+	}
+	if broke != nil {
+		k.Broke, _, _ = strings.Cut(broke.Error(), "\n")
+		_, k.Broke, _ = strings.Cut(k.Broke, ": ")
+	}
+	data, err = json.MarshalIndent(k, "", "  ")
+	words := append([]string{k.Scenario}, k.Faults...)
+	if k.Seed != 0 {
+		words = slices.Insert(words, 1, strconv.FormatUint(k.Seed, 10))
+	}
+	return strings.ReplaceAll(strings.Join(words, "_"), "@", "-") + ".json", append(data, '\n'), err
+}
+
+// Decode reads a schedule.
+func Decode(data []byte) (Schedule, error) {
+	var k kept
+	if err := json.Unmarshal(data, &k); err != nil {
+		return Schedule{}, err
+	}
+	s := Schedule{Seed: k.Seed}
+	var err error
+	if s.Scenario, err = Find(k.Scenario); err != nil {
+		return Schedule{}, err
+	}
+	for _, text := range k.Faults {
+		kind, number, ok := strings.Cut(text, "@")
+		at, err := strconv.Atoi(number)
+		if !ok || err != nil {
+			return Schedule{}, fmt.Errorf("%q is no fault: want one such as 409@12", text)
+		}
+		s.Faults = append(s.Faults, Fault{At: at, Kind: Kind(kind)})
+	}
+	return s, nil
+}
