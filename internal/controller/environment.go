@@ -278,6 +278,9 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 		removed = append(removed, n)
 	}
 	c.fleet.Found(e, budgetOf(env), all, changed, removed)
+	if f.torn { // there is a commit, and nobody knows what it wants
+		c.fleet.Stale(e)
+	}
 	strays := make([]fleet.Stray, 0, len(f.strays))
 	for _, p := range f.strays {
 		strays = append(strays, fleet.Stray{Dir: p.dir, Mentions: p.mentions(namespaceOf(env, path.Base(p.dir)))})
