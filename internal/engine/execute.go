@@ -74,6 +74,7 @@ func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Cl
 	l.mu.Lock()
 	delete(l.m.asked, step.Key)
 	l.mu.Unlock()
+	undoes := step.Do == plan.Repair || step.Do == plan.Replace && claim.Want == step.Object.Hash()
 	switch step.Do {
 	case plan.Delete:
 		err = l.session.Delete(ctx, r, step.Live)
@@ -88,7 +89,7 @@ func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Cl
 	if err != nil {
 		return claim, fmt.Errorf("%s %s: %w", step.Do, step.Key, err)
 	}
-	if step.Do == plan.Repair {
+	if undoes {
 		l.mu.Lock()
 		l.m.fights[step.Key] = l.m.fights[step.Key].Repaired(l.now)
 		l.mu.Unlock()

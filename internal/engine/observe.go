@@ -265,12 +265,18 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 		return s, nil
 	case !live.IsZero() && live.Deleting():
 		return plan.Sighting{State: plan.Unknown, Why: key.String() + " is being deleted: it is applied again once it is gone"}, nil
-	case claim.Want == l.m.placed.hashes[key] && !claim.Begun && (s.Drifted || live.IsZero()):
+	case claim.Want == l.m.placed.hashes[key] && !claim.Begun && (s.Drifted || live.IsZero()) && !l.mayReplace(mode, s):
 		return s, nil // what was accepted before needs no dry run to be repaired
 	case l.subject.Policy.Suspended, l.subject.Blocked != "":
 		return s, nil
 	}
 	return l.dryRun(ctx, r, key, want, s)
+}
+
+// mayReplace reports whether it takes a dry run to know how to undo a hand edit: where somebody made the object anew, a field may be in the way that cannot be
+// changed, and then so does Fairlead.
+func (l *look) mayReplace(mode app.Apply, s plan.Sighting) bool {
+	return mode == app.ApplyReplace && s.Drifted && !s.Live.IsZero() && s.Contested == "" && !l.subject.Policy.ReportDrift
 }
 
 func (l *look) dryRun(ctx context.Context, r object.Resource, key object.Key, want object.Object, s plan.Sighting) (plan.Sighting, error) {
