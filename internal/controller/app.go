@@ -258,7 +258,7 @@ func (c *controller) afterPass(m *member, f report.Finding, wasIdle bool) {
 	for _, n := range c.fleet.Ready(m.name, isReady(st)) {
 		c.appQueue.add(n.Namespace, n.Object())
 	}
-	waiting := len(f.Plan.Waiting) > 0
+	waiting := len(f.Plan.Waiting) > 0 || slices.ContainsFunc(f.Plan.Batches, func(b plan.Batch) bool { return b.Pending > 0 })
 	m.mu.Lock()
 	m.waiting = waiting
 	m.mu.Unlock()
