@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,7 +118,8 @@ func (c *controller) preload(ctx context.Context) error {
 		c.log.ErrorContext(ctx, "ledger Secret is not readable; its app is left alone until it is mended or deleted", "secret", name, "error", why)
 	}
 	envs := map[fleet.Environment]bool{}
-	for name, r := range all {
+	for _, name := range slices.SortedFunc(maps.Keys(all), app.Name.Compare) {
+		r := all[name]
 		e := fleet.Of(name)
 		exists, asked := envs[e]
 		if !asked {

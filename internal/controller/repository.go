@@ -92,6 +92,11 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	if len(refs) == 0 { // there may be nobody else to release what an Environment claimed that went while no process ran
+		if err := c.preload(ctx); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
 	now := c.now()
 	if repo.Spec.Suspend {
 		c.tellFollowers(r, followers, errSuspended, false)
