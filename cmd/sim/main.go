@@ -93,7 +93,7 @@ func unexpected(args []string) error {
 }
 
 func play(ctx context.Context, o options, out io.Writer) error {
-	debug.SetGCPercent(400) // worlds are small and many
+	debug.SetGCPercent(1000) // worlds are small and many
 	if o.profile != "" {
 		f, err := os.Create(o.profile)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -46,6 +47,7 @@ func kindOf(o client.Object) (schema.GroupVersionKind, string) {
 type direct struct {
 	client.Client
 	dynamic dynamic.Interface
+	world   *world
 }
 
 func (d direct) at(o client.Object) dynamic.ResourceInterface {
@@ -60,7 +62,7 @@ func (d direct) at(o client.Object) dynamic.ResourceInterface {
 // Get implements client.Reader.
 func (d direct) Get(ctx context.Context, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
 	o.SetNamespace(key.Namespace)
-	return fill(o)(d.at(o).Get(ctx, key.Name, metav1.GetOptions{}))
+	return d.fill(o)(d.at(o).Get(ctx, key.Name, metav1.GetOptions{}))
 }
 
 // Create implements client.Writer.
@@ -72,7 +74,7 @@ func (d direct) Create(ctx context.Context, o client.Object, _ ...client.CreateO
 	u := &unstructured.Unstructured{Object: m}
 	gvk, _ := kindOf(o)
 	u.SetGroupVersionKind(gvk)
-	return fill(o)(d.at(o).Create(ctx, u, metav1.CreateOptions{}))
+	return d.fill(o)(d.at(o).Create(ctx, u, metav1.CreateOptions{}))
 }
 
 // Delete implements client.Writer.
@@ -90,7 +92,7 @@ func (d direct) patch(ctx context.Context, o client.Object, patch client.Patch, 
 	if err != nil {
 		return err
 	}
-	return fill(o)(d.at(o).Patch(ctx, o.GetName(), patch.Type(), data, metav1.PatchOptions{}, sub...))
+	return d.fill(o)(d.at(o).Patch(ctx, o.GetName(), patch.Type(), data, metav1.PatchOptions{}, sub...))
 }
 
 // Status implements client.StatusClient.
@@ -107,15 +109,35 @@ func (s status) Patch(ctx context.Context, o client.Object, patch client.Patch, 
 }
 
 // fill reads an answer into a typed object.
-func fill(o client.Object) func(*unstructured.Unstructured, error) error {
+func (d direct) fill(o client.Object) func(*unstructured.Unstructured, error) error {
 	return func(u *unstructured.Unstructured, err error) error {
 		if err != nil {
 			return err
 		}
-		v := reflect.ValueOf(o).Elem()
-		v.SetZero()
-		return runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, o)
+		copied, _ := d.world.typed(o, u).DeepCopyObject().(client.Object)
+		reflect.ValueOf(o).Elem().Set(reflect.ValueOf(copied).Elem())
+		return nil
 	}
+}
+
+// typed is an object of the server as one of the type of another: made once of each version, and not to be changed.
+func (w *world) typed(as client.Object, u *unstructured.Unstructured) client.Object {
+	key := typedKey{reflect.TypeOf(as), u.GetUID(), u.GetResourceVersion()}
+	if o := w.converted[key]; o != nil {
+		return o
+	}
+	o, _ := reflect.New(key.of.Elem()).Interface().(client.Object)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, o); err != nil {
+		panic(err) // the server checks it
+	}
+	w.converted[key] = o
+	return o
+}
+
+type typedKey struct {
+	of      reflect.Type
+	uid     types.UID
+	version string
 }
 
 // cached reads Fairlead's own kinds from what the process has been told, and all else from the API server.
@@ -181,14 +203,6 @@ func (c *cache) in(namespace string) []client.Object {
 	return out
 }
 
-func (c *cache) typed(u *unstructured.Unstructured) client.Object {
-	o, _ := reflect.New(reflect.TypeOf(c.kind).Elem()).Interface().(client.Object)
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, o); err != nil {
-		panic(err) // the server checks it
-	}
-	return o
-}
-
 // Replace implements sink.
 func (c *cache) Replace(items []*unstructured.Unstructured, _ string) {
 	left := map[client.ObjectKey]client.Object{}
@@ -207,7 +221,7 @@ func (c *cache) Replace(items []*unstructured.Unstructured, _ string) {
 
 // Put implements sink.
 func (c *cache) Put(u *unstructured.Unstructured) {
-	o := c.typed(u)
+	o := c.process.world.typed(c.kind, u)
 	k := client.ObjectKeyFromObject(o)
 	was := c.objects[k]
 	c.objects[k] = o

@@ -78,14 +78,17 @@ func (g guarded) covered(data []byte) {
 		return
 	}
 	want := object.New(content)
-	if owner := app.OwnerOf(want); !w.claimed(want.Key(), owner) {
+	if owner := app.OwnerOf(want); !w.claims.have(want.Key(), owner) && !w.ledger().have(want.Key(), owner) { // what was stored a moment ago mostly is still
 		w.fail("apply %s: no claim of %s on it is stored", want.Key(), owner)
 	}
 }
 
-// claimed reports whether the stored ledger has a claim of an owner on an object.
-func (w *world) claimed(key object.Key, owner app.Owner) bool {
-	for n, record := range w.ledger() {
+// claims are the records of all apps.
+type claims map[app.Name]app.Record
+
+// have reports whether an owner has a claim on an object.
+func (c claims) have(key object.Key, owner app.Owner) bool {
+	for n, record := range c {
 		if _, claimed := record.Claims[key]; claimed && n.Owner() == owner {
 			return true
 		}
@@ -114,14 +117,14 @@ func (g guarded) check(name string, o metav1.DeleteOptions) {
 			continue
 		}
 		live := object.New(u.Object)
-		if owner := app.OwnerOf(live); !w.claimed(live.Key(), owner) {
+		if owner := app.OwnerOf(live); !w.ledger().have(live.Key(), owner) {
 			w.fail("%s: it has the owner mark of %s, and no claim of that app on it is stored", what, owner)
 		}
 	}
 }
 
 // ledger is what is stored.
-func (w *world) ledger() map[app.Name]app.Record {
+func (w *world) ledger() claims {
 	stale := w.claims == nil
 	for _, c := range w.server.Changes(w.claimsOf) {
 		stale = stale || c.Namespace == system

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,8 +39,8 @@ func (w *world) judge() {
 			w.fail("%s was deleted, and without faults it never is", key)
 		}
 	}
-	if end := w.end(); end != calm.end {
-		w.fail("the end is another one than without faults:\n%s", diff.Diff("without faults", []byte(calm.end), "now", []byte(end)))
+	if end := w.end(); !reflect.DeepEqual(end, calm.end) {
+		w.fail("the end is another one than without faults:\n%s", diff.Diff("without faults", []byte(calm.end.String()), "now", []byte(end.String())))
 	}
 }
 
@@ -96,36 +97,53 @@ func (w *world) everything() func(func(schema.GroupResource, *unstructured.Unstr
 	}
 }
 
+// end is what there is in the end.
+type end struct {
+	objects []map[string]any
+	claims  []string
+}
+
 // end is what there is in the end that was not there in the beginning, without what is never the same twice: times, versions, uids, which of the
 // commits in between were seen.
-func (w *world) end() string {
-	var b strings.Builder
+func (w *world) end() end {
+	var e end
 	for r, u := range w.everything() {
 		if (r == schema.GroupResource{Resource: "secrets"} && u.GetNamespace() == system) || r.Resource == "events" || w.begun(u) {
 			continue
 		}
 		m := u.DeepCopy().Object
 		plain(m)
-		text, err := yaml.Marshal(m)
-		if err != nil {
-			w.fail("%v", err)
-		}
-		fmt.Fprintf(&b, "%s---\n", text)
+		e.objects = append(e.objects, m)
 	}
 	ledger := w.ledger()
 	for _, n := range slices.SortedFunc(maps.Keys(ledger), app.Name.Compare) {
-		fmt.Fprintf(&b, "%s claims\n", n)
+		e.claims = append(e.claims, n.String()+" claims")
 		for _, k := range ledger[n].Claims.Keys() {
 			c := ledger[n].Claims[k]
-			fmt.Fprintf(&b, "  %s wave=%d", k, c.Wave)
+			text := fmt.Sprintf("  %s wave=%d", k, c.Wave)
 			if c.Confirmed {
-				b.WriteString(" confirmed")
+				text += " confirmed"
 			}
 			if c.Ended != "" {
-				b.WriteString(" ended=" + c.Ended)
+				text += " ended=" + c.Ended
 			}
-			b.WriteByte('\n')
+			e.claims = append(e.claims, text)
 		}
+	}
+	return e
+}
+
+func (e end) String() string {
+	var b strings.Builder
+	for _, m := range e.objects {
+		text, err := yaml.Marshal(m)
+		if err != nil {
+			panic(err) // it came from JSON
+		}
+		fmt.Fprintf(&b, "%s---\n", text)
+	}
+	for _, line := range e.claims {
+		fmt.Fprintln(&b, line)
 	}
 	return b.String()
 }

@@ -69,7 +69,7 @@ func (w *world) start() {
 		panic(err)
 	}
 	p.tree = controller.New(p.ctx, controller.Parts{
-		Client: cached{direct{dynamic: own}, p}, Reader: direct{dynamic: own}, Events: recorder{p}, Cluster: at, Secrets: kube.Secrets(own, system),
+		Client: cached{direct{dynamic: own, world: w}, p}, Reader: direct{dynamic: own, world: w}, Events: recorder{p}, Cluster: at, Secrets: kube.Secrets(own, system),
 		Mirrors: mirrors{p}, Driver: driver{p}, Parallel: 1, Now: p.now, Random: w.dice.Float64, Metrics: prometheus.NewRegistry(), Log: w.logger(p),
 	})
 	for _, l := range p.tree.All() {

@@ -53,7 +53,7 @@ func run(s Schedule) (*world, error) {
 
 // calm is how a scenario ends when nothing goes wrong.
 type calm struct {
-	end     string
+	end     end
 	deleted map[string]bool
 	orphans map[string]bool
 	log     []sent

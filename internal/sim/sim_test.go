@@ -28,7 +28,7 @@ func TestScenarios(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		golden.Set(ar, "end", w.end())
+		golden.Set(ar, "end", w.end().String())
 	})
 }
 

@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
 )
 
@@ -45,13 +45,14 @@ type world struct {
 	partial bool      // the discovery under way fails in part
 	torn    time.Time // until when files cannot be read
 
-	requests int
-	log      []sent // of a run without faults: what there is to strike
-	deleted  map[string]bool
-	events   map[string]int
-	claims   map[app.Name]app.Record // what is stored, as of a revision
-	claimsOf int64
-	failure  error
+	requests  int
+	log       []sent // of a run without faults: what there is to strike
+	deleted   map[string]bool
+	events    map[string]int
+	claims    claims // what is stored, as of a revision; nil if it has to be read
+	claimsOf  int64
+	converted map[typedKey]client.Object
+	failure   error
 
 	trace   *[]string
 	verbose io.Writer
@@ -66,10 +67,11 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, events: map[string]int{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, events: map[string]int{}, converted: map[typedKey]client.Object{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
+		Light:   func(r schema.GroupResource) bool { return r.Group == apps.Group }, // what is wrong with a status, tests on a real server tell
 		Deliver: func(_ kube.Request, x *kube.Watch) apiwatch.Interface { return opened{x} },
 	})
 	w.born = w.server.Revision()

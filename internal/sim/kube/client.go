@@ -105,7 +105,7 @@ func (r resource) review(k *kind, obj *unstructured.Unstructured) (*state, error
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	out := k.update("", k.empty, newState(content, nil), r.writing("", "", nil).manager, r.server.now())
+	out := r.server.memo.update(k, "", k.empty, newState(content, nil), r.writing("", "", nil).manager, r.server.now())
 	at := func(f string) string {
 		v, _ := out.at("spec", "resourceAttributes", f).(string)
 		return v

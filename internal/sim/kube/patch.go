@@ -90,6 +90,9 @@ func (s *Server) patch(t target, kind types.PatchType, patch []byte, w writing) 
 	if live == nil {
 		return nil, apierrors.NewNotFound(t.kind.group(), t.name.name)
 	}
+	if t.sub == "status" && t.kind.custom && kind == types.MergePatchType && s.o.Light != nil && s.o.Light(t.kind.group()) {
+		return s.note(t, live, patch)
+	}
 	in, unknown, err := patched(kind, live.subject(t.kind, kind, patch), patch, w)
 	if err != nil {
 		return nil, err
@@ -114,6 +117,23 @@ func (s *Server) patch(t target, kind types.PatchType, patch []byte, w writing) 
 		return nil, err
 	}
 	return s.store(t, live, next, w.dry)
+}
+
+// note stores the status of a kind of which no more is asked.
+func (s *Server) note(t target, live *state, patch []byte) (*state, error) {
+	var m map[string]any
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(patch, &m); err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+	}
+	below, _ := m["status"].(map[string]any)
+	was, _ := live.Object["status"].(map[string]any)
+	next := live.copied()
+	next.Object["status"] = merge(was, below)
+	if next.same(live) {
+		return live, nil
+	}
+	s.commit(t.key(), live, next)
+	return next, nil
 }
 
 // subject is the content to which a patch is applied: all of it, but for managedFields that the patch does not mention, which stay as they are.
