@@ -62,10 +62,23 @@ func (p *printer) entries(m map[string]any, col int, keys []string) {
 		if i > 0 {
 			p.indent(col)
 		}
-		p.text(k, true)
-		p.WriteByte(':')
+		p.key(k, col)
 		p.child(m[k], col)
 	}
+}
+
+// longestKey is how long a key may be that stands on one line with its value: YAML looks no further than 1024 characters for the colon.
+const longestKey = 1000
+
+func (p *printer) key(k string, col int) {
+	start := p.Len()
+	p.text(k, true)
+	if text := p.Bytes()[start:]; len(text) > longestKey {
+		p.Truncate(start)
+		p.WriteString("? " + string(text) + "\n")
+		p.indent(col)
+	}
+	p.WriteByte(':')
 }
 
 // child writes the value of a key that stands at col.
