@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// allocLimit bounds what git asks for at once: a delta of a few kilobytes may say that it makes gigabytes. No server makes deltas of files that are larger.
+const allocLimit = "512m"
+
 // command is a git that works on the bare repository and sees nothing of the machine's and the user's configuration.
 // It reaches no network and asks nobody.
 func (b *bare) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -19,7 +22,7 @@ func (b *bare) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "LC_ALL=C", "GIT_DIR=" + b.dir,
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_ATTR_NOSYSTEM=1",
-		"GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=none", "GIT_NO_LAZY_FETCH=1", "GIT_NO_REPLACE_OBJECTS=1",
+		"GIT_ALLOC_LIMIT=" + allocLimit, "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=none", "GIT_NO_LAZY_FETCH=1", "GIT_NO_REPLACE_OBJECTS=1",
 	}
 	return cmd
 }

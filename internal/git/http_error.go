@@ -41,7 +41,7 @@ func statusError(resp *http.Response) error {
 func retryAfter(text, date string) time.Duration {
 	const longest = 24 * time.Hour
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return max(0, time.Duration(min(seconds, int64(longest/time.Second)))*time.Second)
+		return time.Duration(min(max(0, seconds), int64(longest/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {

@@ -59,13 +59,13 @@ func (s *Store) readAhead(ids []source.ID) {
 		if err != nil {
 			return err
 		}
-		small := ids[:0:0]
+		small, most := ids[:0:0], min(aheadBytes, s.limits.Blob)
 		for i, h := range heads {
-			if h.kind == "blob" && h.size <= min(aheadBytes, s.limits.Blob) {
+			if h.kind == "blob" && h.size <= most {
 				small = append(small, ids[i])
 			}
 		}
-		all, err := p.contents(small)
+		all, err := p.contents(small, most)
 		for i, data := range all {
 			if data != nil && err == nil {
 				s.cache.put(small[i], data, int64(len(data)))

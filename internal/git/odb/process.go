@@ -87,8 +87,8 @@ func (p *process) header(id source.ID) (header, error) {
 	case len(f) == 2 && f[0] == string(id) && f[1] == "missing":
 		return header{}, nil
 	case len(f) == 3 && f[0] == string(id):
-		size, err := strconv.ParseInt(f[2], 10, 64)
-		return header{kind: f[1], size: size}, err
+		size, err := strconv.ParseUint(f[2], 10, 63)
+		return header{kind: f[1], size: int64(size)}, err //nolint:gosec // 63 bits
 	}
 	return header{}, fmt.Errorf("answer %q is not understood", strings.TrimSpace(line))
 }
@@ -103,12 +103,15 @@ func (p *process) infos(ids []source.ID) ([]header, error) {
 	return all, err
 }
 
-// contents returns the objects' bytes, in order; nil for one that is not there.
-func (p *process) contents(ids []source.ID) ([][]byte, error) {
+// contents returns the objects' bytes, in order; nil for one that is not there. None may be larger than most.
+func (p *process) contents(ids []source.ID, most int64) ([][]byte, error) {
 	all := make([][]byte, len(ids))
 	err := p.ask("contents", ids, func(i int, h header) error {
 		if h.kind == "" {
 			return nil
+		}
+		if h.size > most {
+			return fmt.Errorf("it has %d bytes, and was said to have at most %d", h.size, most)
 		}
 		all[i] = make([]byte, h.size)
 		if _, err := io.ReadFull(p.out, all[i]); err != nil {

@@ -103,7 +103,7 @@ func (s *Store) read(id source.ID, kind string, limit int64) ([]byte, error) {
 		if refused = check(heads[0], kind, limit); refused != nil {
 			return nil
 		}
-		all, err := p.contents([]source.ID{id})
+		all, err := p.contents([]source.ID{id}, limit)
 		if err != nil {
 			return err
 		}

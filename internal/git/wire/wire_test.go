@@ -206,3 +206,54 @@ func stops(rest []byte, err error) bool {
 	}
 	return false
 }
+
+// FuzzRequest: a request says what was asked for, packet by packet, and whatever a user calls a branch asks for nothing else.
+func FuzzRequest(f *testing.F) {
+	f.Add("refs/heads/main", "agent=git/2", id1, 1, true)
+	f.Add("refs/heads/x\n0000", "object-format=sha256", id2, 0, false)
+	f.Add(strings.Repeat("x", 70000), "", "", -1, true)
+	f.Fuzz(func(t *testing.T, prefix, capability, id string, depth int, done bool) {
+		if !isRefName(prefix) || len(prefix) > 2000 || !isID(id) { // others do not come here: FuzzPick of package git
+			return
+		}
+		a, err := ReadAdvert(reader(packets("version 2", capability, "")))
+		if err != nil {
+			return
+		}
+		asked := lines(t, LsRefs(a, []string{prefix}))
+		if len(asked) < 4 || asked[len(asked)-2] != "ref-prefix "+prefix || asked[0] != "command=ls-refs" {
+			t.Errorf("asked %q", asked)
+		}
+		for _, a := range []Advert{a, {Caps: a.Caps}} {
+			asked := lines(t, Fetch{Wants: []string{id}, Haves: []string{id}, Shallow: []string{id}, Depth: depth, Done: done}.Encode(a))
+			counts := map[string]int{}
+			for _, line := range asked {
+				word, _, _ := strings.Cut(line, " ")
+				counts[word]++
+			}
+			if counts["want"] != 1 || counts["have"] != 1 || counts["shallow"] != 1 || (counts["deepen"] == 1) != (depth > 0) || (counts["done"] == 1) != (done || a.Version != 2) {
+				t.Errorf("asked %q", asked)
+			}
+		}
+	})
+}
+
+// lines reads back what was written; a packet without content is "".
+func lines(t *testing.T, request []byte) (all []string) {
+	t.Helper()
+	r := reader(request)
+	for {
+		kind, payload, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("%q: %v", request, err)
+		}
+		text := strings.TrimSuffix(string(payload), "\n")
+		if kind != Data {
+			text = ""
+		}
+		all = append(all, text)
+	}
+}
