@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,9 +41,9 @@ func (s *Session) classify(q request, err error) error {
 	case apierrors.IsForbidden(err):
 		return s.forbidden(q, st)
 	case apierrors.IsUnauthorized(err):
-		return fault.New(fault.Denied, fmt.Errorf("the API server does not know Fairlead's credentials: %w", err))
+		return fault.New(fault.Denied, fmt.Errorf("the API server does not know Fairlead's credentials: %s", shorten(err.Error())))
 	case apierrors.IsConflict(err):
-		return fault.New(fault.Conflict, err)
+		return fault.New(fault.Conflict, errors.New(shorten(err.Error())))
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsMethodNotSupported(err),
 		isTyped(st):
 		return fault.New(fault.Invalid, refusal(st, q.want.Kind() == "Secret"))
@@ -51,10 +52,13 @@ func (s *Session) classify(q request, err error) error {
 	}
 	e := &fault.Error{Kind: fault.Transient, Err: errors.New(shorten(st.Message))}
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
-		e.After = time.Duration(seconds) * time.Second
+		e.After = min(max(0, time.Duration(seconds)*time.Second), longestDelay)
 	}
 	return e
 }
+
+// longestDelay bounds for how long an API server, or a webhook behind it, may ask to be left alone.
+const longestDelay = 10 * time.Minute
 
 // isTyped recognises an apply whose fields the schema does not have: API servers answer it with status 500.
 func isTyped(st metav1.Status) bool {
@@ -82,7 +86,7 @@ func (s *Session) forbidden(q request, st metav1.Status) error {
 	case m[2] == "impersonate":
 		return fault.New(fault.Denied, fmt.Errorf("fairlead itself may not impersonate %s: apply the manifests of 'fairlead install' anew", s.ID.User()))
 	}
-	return fault.New(fault.Denied, &plan.Refusal{Message: s.MissingRight(m[2], q.resource, q.namespace)})
+	return fault.New(fault.Denied, &plan.Refusal{Message: s.MissingRight(shorten(m[2]), q.resource, q.namespace)})
 }
 
 // MissingRight says which right is missing and which rule would grant it.
@@ -101,7 +105,7 @@ func notFound(q request, st metav1.Status, err error) error {
 			Message: fmt.Sprintf("namespace %s does not exist: create it, put it into the app, or set spec.destination.createNamespace of the Environment", d.Name),
 		})
 	}
-	return fault.New(fault.Transient, err)
+	return fault.New(fault.Transient, errors.New(shorten(err.Error())))
 }
 
 // typedField is how server-side apply words a field that the schema does not have or that has another type.
@@ -113,6 +117,7 @@ var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
 // refusal reads what is refused and why. The server's words may repeat a value: those about a Secret are kept back.
 func refusal(st metav1.Status, secret bool) *plan.Refusal {
 	r := describe(st)
+	r.Field, r.Message = shorten(r.Field), shorten(r.Message)
 	r.Immutable = isImmutable(st.Message)
 	if secret {
 		r.Message = r.Field + ": is not valid (the API server's words are not shown, since they may repeat the Secret's value)"
@@ -122,7 +127,7 @@ func refusal(st metav1.Status, secret bool) *plan.Refusal {
 }
 
 func describe(st metav1.Status) plan.Refusal {
-	r := plan.Refusal{Message: shorten(st.Message)}
+	r := plan.Refusal{Message: st.Message}
 	if m := typedField.FindStringSubmatch(st.Message); m != nil {
 		r.Field = strings.TrimPrefix(m[1], ".")
 		r.Message = fmt.Sprintf("%s: %s", r.Field, plainType(m[2]))
@@ -137,7 +142,7 @@ func describe(st metav1.Status) plan.Refusal {
 		cause := st.Details.Causes[0]
 		r.Field = cause.Field
 		if cause.Field != "" {
-			r.Message = shorten(cause.Field + ": " + cause.Message)
+			r.Message = cause.Field + ": " + cause.Message
 		}
 		if more := len(st.Details.Causes) - 1; more > 0 {
 			r.Message += fmt.Sprintf(" (and %d more)", more)
@@ -194,8 +199,9 @@ func isImmutable(message string) bool {
 // longest is how much of a server's message a person is shown: a refusal may repeat a whole object.
 const longest = 600
 
+// shorten makes one bounded line, fit for a terminal, of what a server says: a webhook behind it may say anything.
 func shorten(message string) string {
-	message = strings.Join(strings.Fields(message), " ")
+	message = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(message, "?"), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if len(message) > longest {
 		return strings.ToValidUTF8(message[:longest], "") + "…"
 	}
