@@ -62,6 +62,16 @@ test: build ## Run all tests of both modules, those on a real control plane incl
 	(cd devcluster && $(GO) test -timeout 20m ./...) || code=1; \
 	exit $$code
 
+# Those that are found, not those of a list. What makes one fail stays in testdata/fuzz beside it, and is a test from then on.
+.PHONY: fuzz
+fuzz: ## Try inputs that nobody has written, a minute for each fuzz target; ARGS=-fuzztime=10s is quicker
+	code=0; \
+	while IFS=: read -r file target; do \
+		echo "==> $${target#func } of $$(dirname $$file)"; \
+		$(GO) test -run='^$$' -fuzz="^$${target#func }\$$" -fuzztime=1m $(ARGS) "./$$(dirname $$file)" </dev/null || code=1; \
+	done < <(grep -roE --include='*_test.go' '^func Fuzz\w*' internal cmd test api); \
+	exit $$code
+
 .PHONY: lint
 lint: $(GOLANGCI) lint-generated ## Lint both modules; fail if generated files are not current
 	code=0; \

@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -155,4 +156,43 @@ func TestMark(t *testing.T) {
 	if app.OwnerOf(o) != (app.Owner{}) || (app.Owner{}).String() != "" {
 		t.Error("marking changed the object that was given")
 	}
+}
+
+// FuzzMarks: an annotation of Fairlead's that passes means what it says; one that could be read as less protection than was meant is refused.
+func FuzzMarks(f *testing.F) {
+	for _, name := range []string{"prune", "apply", "wave", "ignore", "prunes", "Prune", ""} {
+		for _, value := range []string{"never", "always", "confirm", "replace", "", " never", "/spec/replicas, /data", "data", "-1"} {
+			f.Add(name, value)
+		}
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		o := object.New(map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "a", "annotations": map[string]any{"fairlead.dev/" + name: value}}})
+		err := app.CheckMarks(o)
+		if err != nil {
+			if fault.KindOf(err) != fault.Invalid || len(err.Error()) > 500+len(name) {
+				t.Errorf("%s: %v", fault.KindOf(err), err)
+			}
+		}
+		switch name {
+		case "prune":
+			if got := app.PruneOf(o); err == nil && string(got) != value || err != nil && got == app.PruneAlways {
+				t.Errorf("prune: %q is read as %q, %v", value, got, err)
+			}
+		case "apply":
+			if got := app.ApplyOf(o); err == nil && string(got) != value {
+				t.Errorf("apply: %q is read as %q", value, got)
+			}
+		case "ignore":
+			for _, p := range app.IgnoredOf(o) {
+				if !strings.HasPrefix(p, "/") {
+					t.Errorf("ignore: %q has %q", value, p)
+				}
+			}
+		case "wave":
+		default:
+			if err == nil {
+				t.Errorf("%q is let through", name)
+			}
+		}
+	})
 }

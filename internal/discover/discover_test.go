@@ -3,9 +3,13 @@ package discover_test
 import (
 	"fmt"
 	"io/fs"
+	"maps"
+	"path"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/fairlead-cd/fairlead/internal/discover"
@@ -146,4 +150,79 @@ func FuzzApps(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzGlobs: what is found, or is a problem, is every directory that the pattern matches, element by element, and nothing else.
+func FuzzGlobs(f *testing.F) {
+	for _, p := range []string{"apps/*", "a*b/[a-z]?/*", "*/*/*", `\*/x`, "team-*-x/apps", "apps/[^b]*", "./.git/*/", "*/.hidden"} {
+		f.Add(p, "apps/a/x\napps/B-c/x\napps/d -> apps/a\nteam-one-x/apps/y\nab/cd/e/f\n.git/x/y\n*/x/z\nother/.hidden/z\n")
+	}
+	f.Fuzz(func(t *testing.T, pattern, list string) {
+		tree := treeOf(list)
+		if tree == nil {
+			return
+		}
+		res, err := discover.Apps(tree, pattern)
+		if err != nil {
+			if fault.KindOf(err) != fault.Invalid {
+				t.Fatal(err)
+			}
+			return
+		}
+		dirs := map[string]bool{}
+		for _, a := range res.Found {
+			dirs[a.Dir] = true
+			if res.Gone(a.Name) {
+				t.Errorf("%s is found and gone", a.Name)
+			}
+		}
+		for _, p := range res.Problems {
+			dirs[p.Dir] = true
+			if res.Gone(p.Name) {
+				t.Errorf("%s is a problem and gone", p.Name)
+			}
+		}
+		if d := cmp.Diff(matched(t, tree, pattern), slices.Sorted(maps.Keys(dirs))); d != "" {
+			t.Errorf("%q in %q: -matched +found\n%s", pattern, list, d)
+		}
+	})
+}
+
+// treeOf makes a tree of a list of files, nil if they make none.
+func treeOf(list string) (made *sourcetest.Tree) {
+	defer func() {
+		if recover() != nil {
+			made = nil
+		}
+	}()
+	return sourcetest.New(tree(list))
+}
+
+// matched walks over all of a tree. It knows nothing of how to do that quickly.
+func matched(t *testing.T, tree source.Tree, pattern string) (dirs []string) {
+	t.Helper()
+	elems := strings.Split(strings.TrimSuffix(strings.TrimPrefix(pattern, "./"), "/"), "/")
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		names := strings.Split(name, "/")
+		matches := len(names) == len(elems) && name != "."
+		for i := 0; matches && i < len(names); i++ {
+			ok, err := path.Match(elems[i], names[i])
+			if err != nil {
+				t.Fatalf("%q is malformed and was let through", pattern)
+			}
+			matches = ok && (!strings.HasPrefix(names[i], ".") || strings.HasPrefix(elems[i], "."))
+		}
+		if matches {
+			dirs = append(dirs, name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(dirs)
+	return dirs
 }

@@ -1,6 +1,7 @@
 package series_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/fairlead-cd/fairlead/internal/series"
@@ -40,4 +41,21 @@ func TestSum(t *testing.T) {
 	if _, err := series.Parse("a b\n"); err == nil {
 		t.Error("a value that is no number was taken")
 	}
+}
+
+// FuzzParse: what is read can be asked for, and what did not change has not grown.
+func FuzzParse(f *testing.F) {
+	f.Add("# HELP a b\na{b=\"c\",d=\"e\\\"f\"} 1\na 2\nx NaN\n", `a{b="c"}`)
+	f.Fuzz(func(t *testing.T, text, selector string) {
+		m, err := series.Parse(text)
+		if err != nil {
+			return
+		}
+		m.Sum(selector)
+		for s, v := range m.Minus(m) {
+			if v != 0 && !math.IsNaN(v) {
+				t.Errorf("%s has grown by %v", s, v)
+			}
+		}
+	})
 }

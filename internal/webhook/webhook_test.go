@@ -111,3 +111,36 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSignature: nothing is accepted but what proves the secret, whichever header claims to, and a body that was changed on the way is not read.
+func FuzzSignature(f *testing.F) {
+	for _, value := range []string{"", secret, "Bearer " + secret, "sha256=", "sha256=00", "Basic " + secret, "bearer  " + secret + " ", "{hmac}", "sha256={hmac}", "sha1={hmac}"} {
+		for i := range signatures {
+			f.Add(uint8(i), value, secret, []byte("{}"), []byte(`{"ref": "refs/heads/main"}`))
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, value, key string, signedBody, body []byte) {
+		mac := hmac.New(sha256.New, []byte(key))
+		mac.Write(signedBody)
+		sum := hex.EncodeToString(mac.Sum(nil))
+		name := signatures[int(which)%len(signatures)]
+		value = strings.ReplaceAll(value, "{hmac}", sum)
+		_, err := webhook.Parse(http.Header{http.CanonicalHeaderKey(name): {value}}, body, []byte(secret))
+		if err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("the error tells the secret: %v", err)
+		}
+		accepted := err == nil || fault.KindOf(err) == fault.Invalid
+		if !accepted && fault.KindOf(err) != fault.Denied {
+			t.Errorf("%v is %s", err, fault.KindOf(err))
+		}
+		proves := key == secret && bytes.Equal(signedBody, body) && strings.Contains(strings.ToLower(value), sum)
+		if tells := strings.Contains(value, secret) && (name == "Authorization" || name == "X-Gitlab-Token"); accepted && !proves && !tells {
+			t.Errorf("%s: %q is accepted for %q", name, value, body)
+		}
+	})
+}
+
+// signatures are the headers in which senders prove that they know the secret.
+var signatures = []string{
+	"X-Gitea-Signature", "X-Forgejo-Signature", "X-Hub-Signature-256", "X-Gitlab-Token", "X-Hub-Signature", "X-Fairlead-Signature", "Authorization", "X-Signature",
+}
