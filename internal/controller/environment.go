@@ -80,8 +80,7 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if st.read == "" {
 		return reconcile.Result{}, nil // nothing is known yet that would be worth saying
 	}
-	starting := c.isStarting(e) || c.isBusy(e) && st.commit == st.status.Commit // a start is not a change
-	if starting && c.now().Sub(st.since) < startingFor {
+	if c.now().Sub(st.since) < startingFor && (c.isStarting(e) || c.isBusy(e) && st.commit == st.status.Commit) { // a start is not a change
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // what an earlier process said is nearer to the truth than what is known so far
 	}
 	var again time.Duration
@@ -203,15 +202,20 @@ func (c *controller) setWaits(st *environment, waits bool) {
 func (c *controller) clash(e fleet.Environment, f *finding) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var fresh []string
+	for name := range f.apps {
+		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
+		if m := c.apps[n.Owner()]; m == nil || m.name != n {
+			fresh = append(fresh, name)
+		}
+	}
+	slices.Sort(fresh)
 	clashed := false
-	for _, name := range slices.Sorted(maps.Keys(f.apps)) {
+	for _, name := range fresh {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
 		other := c.apps[n.Owner()]
 		if other == nil {
 			c.apps[n.Owner()] = &member{name: n} // taken, before anybody else can
-			continue
-		}
-		if other.name == n {
 			continue
 		}
 		p := f.apps[name]
@@ -244,7 +248,8 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 		return err
 	}
 	st.listed = true
-	var all, changed, removed, unread []app.Name
+	all := make([]app.Name, 0, len(f.apps))
+	var changed, removed, unread []app.Name
 	for name, p := range f.apps {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
 		if len(n.Object()) > 63 {

@@ -91,7 +91,7 @@ type place struct {
 }
 
 func (c *controller) findIn(heads []sourceHead) finding {
-	f := finding{apps: map[string]place{}, failed: map[string]bool{}, revisions: map[string]v1alpha1.Revision{}}
+	f := finding{failed: map[string]bool{}, revisions: map[string]v1alpha1.Revision{}}
 	var read []discover.Source
 	var at []sourceHead // beside read
 	for _, h := range heads {
@@ -136,6 +136,7 @@ func (f *finding) merge(res discover.Result, at []sourceHead) {
 		h := at[i]
 		f.apps[name] = place{repository: h.source.Repository, dir: dir, pattern: h.source.Path, head: h.head, problem: problem}
 	}
+	f.apps = make(map[string]place, len(res.Found))
 	for _, x := range res.Found {
 		put(x.Name, x.Dir, x.Source, nil)
 	}

@@ -2,7 +2,6 @@ package discover
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -17,11 +16,12 @@ type Source struct {
 // another: which of them is meant is not for us to guess.
 func Merge(sources ...Source) Result {
 	var out Result
-	byName := map[string][]Found{}
+	var all []Found
 	for i, s := range sources {
+		all = slices.Grow(all, len(s.Result.Found))
 		for _, f := range s.Result.Found {
 			f.Source = i
-			byName[f.Name] = append(byName[f.Name], f)
+			all = append(all, f)
 		}
 		for _, p := range s.Result.Problems {
 			p.Source = i
@@ -31,16 +31,24 @@ func Merge(sources ...Source) Result {
 			out.Missing = s.Result.Missing
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		all := byName[name]
-		if len(all) == 1 {
-			out.Found = append(out.Found, all[0])
+	byName := func(a, b Found) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortStableFunc(all, byName)
+	out.Found = all[:0]
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].Name == all[0].Name {
+			n++
+		}
+		same := all[:n]
+		all = all[n:]
+		if n == 1 {
+			out.Found = append(out.Found, same[0])
 			continue
 		}
-		for i, f := range all {
-			other := all[(i+1)%len(all)]
-			why := fmt.Sprintf("%s is the app %s as well%s: rename one", other.Dir, name, from(sources[other.Source].Place))
-			out.Problems = append(out.Problems, Problem{Name: name, Dir: f.Dir, Why: why, Source: f.Source})
+		for i, f := range same {
+			other := same[(i+1)%n]
+			why := fmt.Sprintf("%s is the app %s as well%s: rename one", other.Dir, f.Name, from(sources[other.Source].Place))
+			out.Problems = append(out.Problems, Problem{Name: f.Name, Dir: f.Dir, Why: why, Source: f.Source})
 		}
 	}
 	slices.SortStableFunc(out.Problems, func(a, b Problem) int { return strings.Compare(a.String(), b.String()) })

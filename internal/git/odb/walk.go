@@ -33,6 +33,9 @@ func (t *Tree) find(name string, follow bool) (node, error) {
 	if len(name) > maxPath {
 		return node{}, fault.Newf(fault.Invalid, "the path is longer than %d bytes", maxPath)
 	}
+	if n, known, err := t.direct(name); known {
+		return n, err
+	}
 	w := walk{tree: t, rest: strings.Split(name, "/"), limit: t.store.limits.Depth}
 	w.at = append(make([]node, 0, 8), node{entry: entry{name: ".", mode: modeTree, id: t.root}})
 	for len(w.rest) > 0 {
@@ -41,6 +44,35 @@ func (t *Tree) find(name string, follow bool) (node, error) {
 		}
 	}
 	return w.at[len(w.at)-1], nil
+}
+
+// direct returns what is at a name, or that there is nothing, if only directories are on the way to it, as is usual; it costs no memory then. If it is false,
+// what is there, or why not, is for a walk to say.
+func (t *Tree) direct(name string) (n node, known bool, err error) {
+	n = node{entry: entry{name: ".", mode: modeTree, id: t.root}}
+	if name == "." {
+		return n, true, nil
+	}
+	for depth := 1; name != ""; depth++ {
+		if n.mode != modeTree || depth > t.store.limits.Depth {
+			return node{}, false, nil
+		}
+		d, err := t.store.dir(n.id)
+		if err != nil {
+			return node{}, false, nil //nolint:nilerr // the walk meets it again
+		}
+		var elem string
+		elem, name, _ = strings.Cut(name, "/")
+		e, ok := d.find(elem)
+		if !ok {
+			return node{}, true, fs.ErrNotExist
+		}
+		if e.refused != nil || e.mode == modeLink {
+			return node{}, false, nil
+		}
+		n = node{entry: e, dir: d}
+	}
+	return n, true, nil
 }
 
 func (w *walk) step(follow bool) error {
