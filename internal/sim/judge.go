@@ -29,6 +29,18 @@ func (w *world) judge() {
 		w.fail("the scenario fails without any fault: %v", calm.err)
 		return
 	}
+	for text, n := range w.repeats {
+		if n > 1 && w.twins == 0 && strings.Contains(text, " Applied: ") {
+			w.fail("it was told %d times: %s", n, text)
+		}
+	}
+	if w.crashes == 0 && w.twins == 0 && w.schedule.Seed == 0 {
+		for text := range calm.events {
+			if w.events[text] == 0 && strings.Contains(text, " Applied: ") {
+				w.fail("it was never told: %s", text)
+			}
+		}
+	}
 	for what := range w.orphans() {
 		if !calm.orphans[what] {
 			w.fail("%s", what)

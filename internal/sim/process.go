@@ -215,7 +215,7 @@ func (r recorder) Eventf(about, _ runtime.Object, _, reason, _, note string, arg
 		return
 	}
 	if o, ok := about.(metav1.Object); ok {
-		r.process.world.told(fmt.Sprintf("%s/%s %s: %s", o.GetNamespace(), o.GetName(), reason, fmt.Sprintf(note, args...)))
+		r.process.world.told(string(o.GetUID()), fmt.Sprintf("%s/%s %s: %s", o.GetNamespace(), o.GetName(), reason, fmt.Sprintf(note, args...)))
 	}
 }
 

@@ -30,6 +30,8 @@ import (
 type Scenario struct {
 	Name string
 	Acts []Act
+	// End is how it ends without faults: the file says it.
+	End string
 }
 
 // Act is one thing that people do. Await lets all come to rest before.
@@ -84,7 +86,7 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 	for _, f := range ar.Files {
 		st.files[f.Name] = string(f.Data)
 	}
-	s := Scenario{Name: name}
+	s := Scenario{Name: name, End: st.files["end"]}
 	await := false
 	for line := range strings.Lines(string(ar.Comment)) {
 		line = strings.TrimSpace(line)

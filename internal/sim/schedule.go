@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/rogpeppe/go-internal/diff"
 )
 
 // Schedule is all that a run depends on: equal schedules give equal runs.
@@ -55,6 +57,7 @@ func run(s Schedule) (*world, error) {
 type calm struct {
 	end     end
 	deleted map[string]bool
+	events  map[string]int
 	orphans map[string]bool
 	log     []sent
 	err     error
@@ -66,7 +69,10 @@ var calms sync.Map // of func() calm, by name of the scenario
 func calmOf(s Scenario) calm {
 	f, _ := calms.LoadOrStore(s.Name, sync.OnceValue(func() calm {
 		w, err := run(Schedule{Scenario: s, reference: true})
-		return calm{end: w.end(), deleted: w.deleted, orphans: w.orphans(), log: w.log, err: err}
+		if end := w.end().String(); err == nil && end != s.End {
+			err = fmt.Errorf("%s does not end as its file says:\n%s", s.Name, diff.Diff("file", []byte(s.End), "now", []byte(end)))
+		}
+		return calm{end: w.end(), deleted: w.deleted, events: w.events, orphans: w.orphans(), log: w.log, err: err}
 	}))
 	once, _ := f.(func() calm)
 	return once()

@@ -48,8 +48,9 @@ type world struct {
 	requests  int
 	log       []sent // of a run without faults: what there is to strike
 	deleted   map[string]bool
-	events    map[string]int
-	claims    claims // what is stored, as of a revision; nil if it has to be read
+	events    map[string]int // what people were told
+	repeats   map[string]int // and of which object: one that is made anew may tell it again
+	claims    claims         // what is stored, as of a revision; nil if it has to be read
 	claimsOf  int64
 	converted map[typedKey]client.Object
 	failure   error
@@ -67,7 +68,7 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, events: map[string]int{}, converted: map[typedKey]client.Object{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, events: map[string]int{}, repeats: map[string]int{}, converted: map[typedKey]client.Object{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
@@ -279,8 +280,10 @@ func (w *world) observe() {
 	w.looked = now
 }
 
-func (w *world) told(text string) {
+// told notes an Event about an object.
+func (w *world) told(uid, text string) {
 	w.events[text]++
+	w.repeats[uid+" "+text]++
 	w.note(func() string { return "  event " + text })
 }
 
