@@ -45,6 +45,7 @@ type environment struct {
 	askedAt time.Time // when it was seen
 	status  v1alpha1.EnvironmentStatus
 	since   time.Time // when this process saw it first
+	doubted bool      // nobody knows whether the last write of the status was carried out
 }
 
 func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {

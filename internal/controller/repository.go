@@ -38,6 +38,7 @@ type repository struct {
 	polled     time.Time
 	status     v1alpha1.RepositoryStatus
 	known      bool // status was read
+	doubted    bool // nobody knows whether the last write of the status was carried out
 	url        string
 }
 
@@ -394,6 +395,13 @@ func (c *controller) jitter(d time.Duration, part float64) time.Duration {
 }
 
 func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, failed string, err error) error {
+	if r.doubted {
+		var live v1alpha1.Repository
+		if err := c.reader.Get(ctx, client.ObjectKeyFromObject(repo), &live); err != nil {
+			return ignoreGone(err)
+		}
+		r.status, r.doubted = live.Status, false
+	}
 	st := *r.status.DeepCopy()
 	st.ObservedGeneration, st.LastHandledSync = repo.Generation, r.synced
 	st.Refs = nil
@@ -438,6 +446,7 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 		c.note(repo, reason, "Fetch", message)
 	}
 	if err := ignoreGone(c.patchStatus(ctx, repo, r.status, st, r.status.ObservedGeneration == 0)); err != nil {
+		r.doubted = true
 		return err
 	}
 	r.status = *st.DeepCopy()

@@ -24,6 +24,7 @@ type standing struct {
 	status    v1alpha1.AppStatus
 	written   v1alpha1.AppStatus
 	unwritten bool
+	doubted   bool          // what the App object says is not known: a write failed, which may have been carried out
 	since     time.Time     // since when it is unwritten
 	begun     bool          // status is what the App object said when the process started, or newer
 	seen      bool          // the cache has had the App object
@@ -102,19 +103,29 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if made {
+	told := was
+	switch {
+	case made:
 		was = *obj.Status.DeepCopy()
+		told = was
+	case m.isDoubted():
+		if err = c.reader.Get(ctx, client.ObjectKeyFromObject(obj), obj); err == nil {
+			was = *obj.Status.DeepCopy()
+		}
 	}
-	err = c.patchStatus(ctx, obj, was, next, was.Phase == "")
+	if err == nil {
+		err = c.patchStatus(ctx, obj, was, next, was.Phase == "")
+	}
 	if isGone(err) { // somebody deleted it just now
 		m.lost()
 		return reconcile.Result{}, fmt.Errorf("write status of App %s: %w", m.name, err)
 	}
 	if err != nil {
+		m.doubt()
 		return reconcile.Result{}, err
 	}
 	m.wrote(next, c.now())
-	c.say(obj, was, next)
+	c.say(obj, told, next)
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
 	return reconcile.Result{}, nil
 }
@@ -198,7 +209,7 @@ func (m *member) lost() {
 func (m *member) toWrite() (was, next v1alpha1.AppStatus, since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.unwritten && !m.retired {
+	if (m.unwritten || m.doubted) && !m.retired {
 		since = m.since
 	}
 	return m.written, m.status, since
@@ -217,9 +228,23 @@ func (c *controller) unwritten() int {
 	return n
 }
 
+// doubt notes that nobody knows whether a write of the status was carried out.
+func (m *member) doubt() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.doubted = true
+}
+
+func (m *member) isDoubted() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.doubted
+}
+
 func (m *member) wrote(st v1alpha1.AppStatus, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.doubted = false
 	m.written = *st.DeepCopy()
 	m.unwritten, m.since = !equality.Semantic.DeepEqual(m.written, m.status), now
 }

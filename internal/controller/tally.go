@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
@@ -17,6 +18,9 @@ import (
 
 // environmentStatus writes where an environment stands, if that changed.
 func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
+	if err := c.settle(ctx, env, st); err != nil {
+		return ignoreGone(err)
+	}
 	next := *st.status.DeepCopy()
 	c.mu.Lock()
 	if st.asked != "" && c.polledSince(env, st.askedAt) && !c.busy(e) {
@@ -46,9 +50,23 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 		c.warn(env, reason, "Find", message)
 	}
 	if err := ignoreGone(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
+		st.doubted = true
 		return err
 	}
 	st.status = *next.DeepCopy()
+	return nil
+}
+
+// settle finds out what the Environment says of itself, if the last write of its status may or may not have been carried out.
+func (c *controller) settle(ctx context.Context, env *v1alpha1.Environment, st *environment) error {
+	if !st.doubted {
+		return nil
+	}
+	var live v1alpha1.Environment
+	if err := c.reader.Get(ctx, client.ObjectKeyFromObject(env), &live); err != nil {
+		return err
+	}
+	st.status, st.doubted = live.Status, false
 	return nil
 }
 
