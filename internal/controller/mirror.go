@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
@@ -122,7 +121,7 @@ func (c *controller) secretOf(ctx context.Context, repo *v1alpha1.Repository) (*
 	}
 	var s corev1.Secret
 	err := c.reader.Get(ctx, types.NamespacedName{Namespace: repo.Namespace, Name: repo.Spec.SecretRef.Name}, &s)
-	if apierrors.IsNotFound(err) {
+	if isGone(err) {
 		return nil, fault.Newf(fault.Invalid, "Secret %s/%s of spec.secretRef does not exist: create it, or remove spec.secretRef", repo.Namespace, repo.Spec.SecretRef.Name)
 	}
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -76,6 +75,11 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 		}
 		return reconcile.Result{RequeueAfter: 2 * time.Second}, c.deletionStatus(ctx, e, env, left)
 	}
+	for _, n := range names { // who finds it gone may never have heard of them
+		if err := c.engine.Release(ctx, n); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
 	base := env.DeepCopy()
 	controllerutil.RemoveFinalizer(env, finalizer)
 	return reconcile.Result{}, ignoreGone(c.client.Patch(ctx, env, client.MergeFrom(base)))
@@ -84,6 +88,9 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 // deletionStatus says what an Environment that is being deleted waits for, and how not to.
 func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, left int) error {
 	st := c.environment(e, env)
+	if err := c.settle(ctx, env, st); err != nil {
+		return ignoreGone(err)
+	}
 	next := *st.status.DeepCopy()
 	var worst string
 	next.ObservedGeneration = env.Generation
@@ -94,6 +101,7 @@ func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, en
 		return nil
 	}
 	if err := ignoreGone(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
+		st.doubted = true
 		return err
 	}
 	st.status = *next.DeepCopy()
@@ -106,13 +114,13 @@ func (c *controller) identityGone(ctx context.Context, env *v1alpha1.Environment
 	sa.APIVersion, sa.Kind = "v1", "ServiceAccount"
 	name := types.NamespacedName{Namespace: env.Namespace, Name: env.Spec.Destination.ServiceAccount}
 	err := c.reader.Get(ctx, name, &sa)
-	if apierrors.IsNotFound(err) || err == nil && !sa.DeletionTimestamp.IsZero() {
+	if isGone(err) || err == nil && !sa.DeletionTimestamp.IsZero() {
 		return "ServiceAccount " + name.String() + " is gone", true
 	}
 	var ns metav1.PartialObjectMetadata
 	ns.APIVersion, ns.Kind = "v1", "Namespace"
 	err = c.reader.Get(ctx, types.NamespacedName{Name: env.Namespace}, &ns)
-	if apierrors.IsNotFound(err) || err == nil && !ns.DeletionTimestamp.IsZero() {
+	if isGone(err) || err == nil && !ns.DeletionTimestamp.IsZero() {
 		return "namespace " + env.Namespace + " is going", true
 	}
 	return "", false
