@@ -35,6 +35,7 @@ type repository struct {
 	failures   int
 	hooked     bool  // a webhook arrived
 	err        error // why the last poll failed
+	silent     bool  // it failed so often that nobody waits for it any more
 	polled     time.Time
 	status     v1alpha1.RepositoryStatus
 	known      bool // status was read
@@ -106,7 +107,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	}
 	if wait, due := c.due(r, &repo, refs, now); !due {
 		c.wakeLate(followers)
-		c.heard(req.NamespacedName)
+		c.heardOf(req.NamespacedName, r)
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	c.mu.Lock()
@@ -117,7 +118,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	r.generation, r.synced = repo.Generation, repo.Annotations[AnnotationSync]
 	c.schedule(r, &repo, err)
 	c.tellFollowers(r, followers, err, asked)
-	c.heard(req.NamespacedName)
+	c.heardOf(req.NamespacedName, r)
 	c.wakeLate(followers)
 	if err != nil {
 		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", r.next.Sub(c.now()).Round(time.Second))
@@ -320,12 +321,26 @@ func (c *controller) askSiblings(r *repository) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, other := range c.repos {
-		if other == r || other.url != r.url || len(other.heads) == 0 || other.err != nil {
+		if other == r || other.url != r.url || len(other.heads) == 0 || other.silent {
 			continue
 		}
 		other.hooked = true
 		c.fleet.Await(name.String())
 		c.repoQueue.add(name.Namespace, name.Name)
+	}
+}
+
+// patience is how often a Repository may fail, about half a minute, before deletions no longer wait for what it may have to say: a server that is down for a
+// moment must not cost an object, and one that is down for good must not keep them all.
+const patience = 5
+
+// heardOf tells that a Repository has answered, unless it failed and may still do.
+func (c *controller) heardOf(name types.NamespacedName, r *repository) {
+	c.mu.Lock()
+	waits := r.err != nil && !r.silent
+	c.mu.Unlock()
+	if !waits {
+		c.heard(name)
 	}
 }
 
@@ -340,7 +355,7 @@ func (c *controller) heard(name types.NamespacedName) {
 func (c *controller) tellFollowers(r *repository, followers map[source.Ref][]fleet.Environment, err error, asked bool) {
 	c.mu.Lock()
 	changed := (r.err == nil) != (err == nil)
-	r.err, r.polled = err, c.now()
+	r.err, r.polled, r.silent = err, c.now(), err != nil && r.failures > patience
 	c.mu.Unlock()
 	if !changed && !asked {
 		return
