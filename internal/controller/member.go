@@ -35,8 +35,9 @@ type member struct {
 	retired bool  // it was removed altogether: another member takes its place if it comes back
 	broken  error // why it does not render
 
-	rendered bool // objects are what place says
-	round    int  // the reading of the app that they are from
+	files    render.Memory // of its own reconciler alone
+	rendered bool          // objects are what place says
+	round    int           // the reading of the app that they are from
 	objects  []object.Object
 	digest   string
 	inputs   source.Inputs
@@ -189,7 +190,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	}
 	// Without the lock: whoever looks at live objects of the app must not wait for a long render.
 	began := c.now()
-	res, err := render.Render(render.Request{Tree: p.head.snapshot.Tree, Dir: p.dir})
+	res, err := render.Render(render.Request{Tree: p.head.snapshot.Tree, Dir: p.dir, Memory: &m.files})
 	c.metrics.stage("render", c.now().Sub(began), err)
 	if err != nil && fault.KindOf(err) == fault.Transient {
 		return err

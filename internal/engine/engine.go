@@ -170,9 +170,18 @@ type placed struct {
 	keys    []object.Key
 	objects map[object.Key]object.Object
 	hashes  map[object.Key]string
+	made    map[object.Key]made   // by the keys as they are written
 	unknown map[object.Key]string // kinds that the cluster does not serve, and the reason
 	crds    map[object.GroupKind]bool
 	spaces  map[string]bool
+}
+
+// made is an object in its place, and what it was made of.
+type made struct {
+	from, placed object.Object
+	into         string // the namespace of those that name none
+	known        bool   // the cluster serves the kind
+	namespaced   bool
 }
 
 // answer is what the API server said of one object, good as long as neither side changed.

@@ -28,7 +28,7 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		return nil
 	}
 	p := placed{
-		objects: map[object.Key]object.Object{}, hashes: map[object.Key]string{}, unknown: map[object.Key]string{},
+		objects: map[object.Key]object.Object{}, hashes: map[object.Key]string{}, made: map[object.Key]made{}, unknown: map[object.Key]string{},
 		crds: map[object.GroupKind]bool{}, spaces: map[string]bool{},
 	}
 	for _, o := range s.Objects {
@@ -80,26 +80,36 @@ func (p *placed) note(o object.Object) {
 }
 
 func (e *Engine) placeOne(ctx context.Context, m *memory, p *placed, s Subject, o object.Object) (object.Object, error) {
-	o = clean(o)
 	r, err := e.Kinds.Find(ctx, o.GVK())
 	if err != nil && fault.KindOf(err) != fault.Invalid {
 		return object.Object{}, err
 	}
-	known := err == nil
+	now := made{from: o, into: s.Namespace, known: err == nil, namespaced: r.Namespaced}
+	if was := m.placed.made[o.Key()]; was.from.Is(o) && was.into == now.into && was.known == now.known && was.namespaced == now.namespaced {
+		now.placed = was.placed // of a large app, a commit changes few
+	} else {
+		now.placed = now.make(s.Name)
+	}
+	p.made[o.Key()] = now
+	if now.known {
+		m.kinds[now.placed.Key()] = r
+	} else {
+		p.unknown[now.placed.Key()] = err.Error()
+	}
+	return now.placed, nil
+}
+
+// make puts the object in its namespace and marks it. One of a kind that is not known yet is assumed to be namespaced; it is placed anew once the kind is
+// known.
+func (x made) make(n app.Name) object.Object {
+	o := clean(x.from)
 	switch {
-	case known && !r.Namespaced:
+	case x.known && !x.namespaced:
 		o = o.With(nil, "metadata", "namespace")
 	case o.Namespace() == "":
-		// An object of a kind that is not known yet is assumed to be namespaced; it is placed anew once the kind is known.
-		o = o.With(s.Namespace, "metadata", "namespace")
+		o = o.With(x.into, "metadata", "namespace")
 	}
-	o = s.Name.Mark(o)
-	if known {
-		m.kinds[o.Key()] = r
-	} else {
-		p.unknown[o.Key()] = err.Error()
-	}
-	return o, nil
+	return n.Mark(o)
 }
 
 // written are the fields that an API server writes. A manifest that was copied from a cluster has them; an apply must not.

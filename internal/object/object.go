@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,10 +34,14 @@ func (o Origin) String() string {
 type Object struct {
 	content map[string]any
 	origin  Origin
+	memo    *memo // shared by the copies of one value
 }
 
+// memo is what was found out about a value and does not change.
+type memo struct{ hash atomic.Pointer[string] }
+
 // New wraps content, which must not be changed afterwards. Numbers must be int64 or float64.
-func New(content map[string]any) Object { return Object{content: content} }
+func New(content map[string]any) Object { return Object{content: content, memo: &memo{}} }
 
 // IsZero reports whether the object is absent.
 func (o Object) IsZero() bool { return o.content == nil }
@@ -76,11 +81,23 @@ func (o Object) JSON() []byte {
 	return b
 }
 
-// Hash is a digest of the content: equal content, equal hash, whatever the order of its keys.
+// Hash is a digest of the content: equal content, equal hash, whatever the order of its keys. It is made once for all copies of a value.
 func (o Object) Hash() string {
+	if o.memo != nil {
+		if known := o.memo.hash.Load(); known != nil {
+			return *known
+		}
+	}
 	sum := sha256.Sum256(o.JSON())
-	return base64.RawURLEncoding.EncodeToString(sum[:12])
+	hash := base64.RawURLEncoding.EncodeToString(sum[:12])
+	if o.memo != nil {
+		o.memo.hash.Store(&hash)
+	}
+	return hash
 }
+
+// Is reports whether o is a copy of p, which costs nothing to find out. If it is false, their content may be equal all the same.
+func (o Object) Is(p Object) bool { return o.memo != nil && o.memo == p.memo && o.origin == p.origin }
 
 // Key returns the object's identity as written. An object that does not name a namespace has none in its key.
 func (o Object) Key() Key {
@@ -159,7 +176,7 @@ func (o Object) Time(path ...string) time.Time {
 // With returns the object with value at path; maps on the way are copied, or made where absent.
 // A nil value removes the field.
 func (o Object) With(value any, path ...string) Object {
-	o.content = with(o.content, value, path)
+	o.content, o.memo = with(o.content, value, path), &memo{}
 	return o
 }
 

@@ -27,8 +27,9 @@ type graph struct {
 	byFile  map[string]*kustomization
 	visited map[visit]*kustomization
 	// objects are those of the resource files, patched those that patches are about, both as written.
-	objects map[string][]object.Object
-	patched []object.Object
+	objects   map[string][]object.Object
+	manifests func(name string, data []byte, kustomize bool) ([]object.Object, error)
+	patched   []object.Object
 	// ownSchema is set if some kustomization brings an OpenAPI schema: a global of Kustomize's.
 	ownSchema bool
 }
@@ -78,9 +79,9 @@ func (p place) errorf(format string, args ...any) error {
 	return fault.Newf(fault.Invalid, "%s: "+format, append([]any{at}, args...)...)
 }
 
-func newGraph(f *files) *graph {
+func newGraph(r *renderer) *graph {
 	return &graph{
-		files: f, byFile: map[string]*kustomization{}, visited: map[visit]*kustomization{},
+		files: r.files, manifests: r.manifests, byFile: map[string]*kustomization{}, visited: map[visit]*kustomization{},
 		objects: map[string][]object.Object{},
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // kustomize builds the kustomization of a directory.
 func (r *renderer) kustomize(dir string) ([]object.Object, error) {
-	g := newGraph(r.files)
+	g := newGraph(r)
 	k, err := g.visit(dir, place{file: dir}, nil, false)
 	if err != nil {
 		return nil, err

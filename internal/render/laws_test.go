@@ -160,6 +160,44 @@ func TestGathered(t *testing.T) {
 	})
 }
 
+// TestMemory: what is remembered of earlier commits changes nothing but the cost.
+func TestMemory(t *testing.T) {
+	text := func(name, value string) string {
+		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + "}\ndata: {on: " + value + "}\n"
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var memory render.Memory
+		names := rapid.SampledFrom([]string{"a", "b", "c"})
+		files := sourcetest.Files{"app/a.yaml": text("a", "yes"), "base/kustomization.yaml": "resources: [a.yaml]\n", "base/a.yaml": text("base", "on")}
+		for range rapid.IntRange(1, 8).Draw(t, "commits") {
+			file := "app/" + names.Draw(t, "file") + ".yaml"
+			switch rapid.IntRange(0, 5).Draw(t, "change") {
+			case 0, 1:
+				files[file] = text(names.Draw(t, "name"), rapid.SampledFrom([]string{"yes", "1", "\"x\"", "{"}).Draw(t, "value"))
+			case 2:
+				files[file] = files["app/"+names.Draw(t, "copied")+".yaml"]
+			case 3:
+				delete(files, file)
+			case 4:
+				files["app/kustomization.yaml"] = "resources: [a.yaml, ../base]\n" + rapid.SampledFrom([]string{"", "namePrefix: x-\n"}).Draw(t, "field")
+			case 5:
+				delete(files, "app/kustomization.yaml")
+			}
+			tree := sourcetest.New(maps.Clone(files))
+			want, wantErr := render.Render(render.Request{Tree: tree, Dir: "app"})
+			got, err := render.Render(render.Request{Tree: tree, Dir: "app", Memory: &memory})
+			if fmt.Sprint(err) != fmt.Sprint(wantErr) || got.Inputs.String() != want.Inputs.String() || len(got.Objects) != len(want.Objects) {
+				t.Fatalf("got %v, %v; want %v, %v\n%v", got, err, want, wantErr, files)
+			}
+			for i, o := range got.Objects {
+				if w := want.Objects[i]; o.Hash() != w.Hash() || o.Origin() != w.Origin() {
+					t.Fatalf("object %d is %s of %s, want %s of %s\n%v", i, o.JSON(), o.Origin(), w.JSON(), w.Origin(), files)
+				}
+			}
+		}
+	})
+}
+
 // TestConcurrent renders all cases at once, those with a schema of their own among them, and expects of each what it gives alone.
 func TestConcurrent(t *testing.T) {
 	all := maps.Collect(golden.All(t, cases))

@@ -69,7 +69,7 @@ func (r *renderer) plainEntry(out []object.Object, name string) ([]object.Object
 	if err != nil {
 		return nil, err
 	}
-	objs, err := object.Parse(name, data)
+	objs, err := r.manifests(name, data, false)
 	return append(out, objs...), err
 }
 

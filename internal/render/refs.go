@@ -96,7 +96,7 @@ func (v *visitor) resource(at place, p string) error {
 	}
 	objs, known := v.objects[name]
 	if !known {
-		if objs, err = object.ParseNew(name, data); err != nil {
+		if objs, err = v.manifests(name, data, true); err != nil {
 			return err
 		}
 		v.objects[name] = objs

@@ -18,6 +18,8 @@ type Request struct {
 	Tree   source.Tree
 	Dir    string // the app's directory in the tree
 	Limits Limits
+	// Memory makes the next render of the same app cheaper; nil: nothing is remembered.
+	Memory *Memory
 }
 
 // Limits bound one app, so that a hostile tree is refused with a reason. Zero fields have the defaults.
@@ -64,18 +66,22 @@ const chartFile = "Chart.yaml"
 // no objects, but Inputs are always there. It is safe for concurrent use.
 func Render(req Request) (Result, error) {
 	rec := source.NewRecorder(req.Tree)
-	r := &renderer{dir: req.Dir, files: newFiles(rec, req.Limits.withDefaults())}
+	r := &renderer{dir: req.Dir, files: newFiles(rec, req.Limits.withDefaults()), memory: req.Memory, read: map[reading][]object.Object{}}
 	res, err := r.render()
 	if err != nil {
 		res.Objects = nil
+	} else if r.memory != nil {
+		r.memory.files = r.read // and what is not read any more is forgotten
 	}
 	res.Inputs = rec.Inputs()
 	return res, err
 }
 
 type renderer struct {
-	dir   string
-	files *files
+	dir    string
+	files  *files
+	memory *Memory
+	read   map[reading][]object.Object
 }
 
 func (r *renderer) render() (Result, error) {
