@@ -241,7 +241,7 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 		}
 	}
 	s := l.sight(key, live)
-	if !live.IsZero() && held.IsZero() {
+	if !live.IsZero() && held.IsZero() && app.OwnerOf(live) == l.subject.Name.Owner() { // another app has to be told by the watch
 		l.engine.Live.Put(l.subject.Identity, r, live)
 	}
 	if !live.IsZero() && l.suspects(claim, live) {
