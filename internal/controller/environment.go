@@ -284,7 +284,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 		removed = append(removed, n)
 	}
 	c.fleet.Found(e, budgetOf(env), all, changed, removed)
-	if f.torn { // there is a commit, and nobody knows what it wants
+	if f.torn || f.soon { // there is a commit, and nobody knows what it wants
 		c.fleet.Stale(e)
 	}
 	strays := make([]fleet.Stray, 0, len(f.strays))
@@ -335,7 +335,7 @@ func (c *controller) missing(ctx context.Context, e fleet.Environment, found map
 	}
 	c.mu.Lock()
 	for _, m := range c.apps {
-		if fleet.Of(m.name) == e && len(c.engine.Claims(m.name)) > 0 {
+		if fleet.Of(m.name) == e && c.engine.Claims(m.name) != nil { // a record without claims has to go, too
 			note(m.name)
 		}
 	}

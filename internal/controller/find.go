@@ -20,6 +20,7 @@ type sourceHead struct {
 	source v1alpha1.Source
 	head   head
 	err    error // why there is no usable head
+	soon   bool  // there may be one in a moment
 	note   error // why the head may be old
 }
 
@@ -33,7 +34,7 @@ func (c *controller) heads(ctx context.Context, env *v1alpha1.Environment) ([]so
 			return nil, "", false
 		}
 		out = append(out, x)
-		read += fmt.Sprintf(" %s@%s %v %v", s.Repository, x.head.Commit, x.err, x.note)
+		read += fmt.Sprintf(" %s@%s %v %t %v", s.Repository, x.head.Commit, x.err, x.soon, x.note)
 	}
 	return out, read, true
 }
@@ -60,7 +61,7 @@ func (c *controller) headOf(ctx context.Context, namespace string, s v1alpha1.So
 	case ok:
 		x.err = h.err
 	case r.err != nil:
-		x.err = fmt.Errorf("repository %s: %w", s.Repository, r.err)
+		x.err, x.soon = fmt.Errorf("repository %s: %w", s.Repository, r.err), !r.silent
 	default:
 		return x, false
 	}
@@ -75,6 +76,7 @@ type finding struct {
 	failed map[string]bool // by repository and path
 	err    error           // the first problem of the environment as a whole
 	torn   bool            // a source could not be read for a reason that may pass by itself
+	soon   bool            // a repository has not been read since the start, and may be in a moment
 
 	revisions map[string]v1alpha1.Revision // by repository and path
 	strays    []place                      // directories that cannot be apps
@@ -95,6 +97,7 @@ func (c *controller) findIn(heads []sourceHead) finding {
 	var read []discover.Source
 	var at []sourceHead // beside read
 	for _, h := range heads {
+		f.soon = f.soon || h.soon
 		st := v1alpha1.SourceStatus{Repository: h.source.Repository, Path: h.source.Path}
 		err := h.err
 		if err == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -274,7 +275,8 @@ func (c *controller) rereadAll(r *repository) {
 
 // advance moves the heads, and wakes whoever follows one that moved.
 func (c *controller) advance(ctx context.Context, r *repository, byRef map[source.Ref]git.Resolution, followers map[source.Ref][]fleet.Environment) error {
-	for ref, x := range byRef {
+	for _, ref := range slices.SortedFunc(maps.Keys(byRef), func(a, b source.Ref) int { return strings.Compare(a.String(), b.String()) }) {
+		x := byRef[ref]
 		c.mu.Lock()
 		was, known := r.heads[ref]
 		c.mu.Unlock()
@@ -354,8 +356,9 @@ func (c *controller) heard(name types.NamespacedName) {
 // tellFollowers wakes the environments of a repository when it begins or ends to fail, or when somebody asked for the poll.
 func (c *controller) tellFollowers(r *repository, followers map[source.Ref][]fleet.Environment, err error, asked bool) {
 	c.mu.Lock()
-	changed := (r.err == nil) != (err == nil)
-	r.err, r.polled, r.silent = err, c.now(), err != nil && r.failures > patience
+	silent := err != nil && (r.failures > patience || errors.Is(err, errSuspended))
+	changed := (r.err == nil) != (err == nil) || silent != r.silent
+	r.err, r.polled, r.silent = err, c.now(), silent
 	c.mu.Unlock()
 	if !changed && !asked {
 		return

@@ -24,7 +24,10 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	c.mu.Lock()
 	delete(c.envs, e) // from here on no pass of its apps begins
 	c.mu.Unlock()
-	names := c.fleet.Apps(e)
+	names, err := c.missing(ctx, e, nil, false) // of a start at the wrong moment only the ledger tells which there were
+	if err != nil {
+		return err
+	}
 	for _, n := range names {
 		if err := c.engine.Release(ctx, n); err != nil {
 			return err
