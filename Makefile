@@ -52,7 +52,7 @@ bench: build bin/bench ## Measure what Fairlead does and costs; takes minutes; A
 
 ##@ Change
 .PHONY: sim
-sim: bin/sim ## Play SEEDS=n simulated worlds in which things go wrong; ARGS=-exhaustive plays every single fault, ARGS=--help says more
+sim: bin/sim ## Play SEEDS=n simulated worlds in which things go wrong; ARGS=-exhaustive every single fault, ARGS=-mutations known bugs, ARGS=--help says more
 	bin/sim -seeds $(SEEDS) -keep internal/sim/testdata/kept $(ARGS)
 
 .PHONY: test

@@ -32,6 +32,8 @@ const usage = `sim plays the whole engine, unchanged, in simulated worlds in whi
   -seed SEED       the same for the schedule of a seed
   -keep DIR        write every schedule that breaks something, shrunk, to a file in DIR; those in
                    internal/sim/testdata/kept are played by 'go test ./internal/sim'
+  -mutations       plant every known bug in turn (internal/sim/mutation), play until it is found, and print a
+                   table; -only NAME plants one. Run it in the root of the source
   -most N          stop after so many broken schedules (default 10; 0 is never)
   -workers N       how many worlds run at once (default: as many as there are CPUs)
   -cpuprofile FILE write a CPU profile
@@ -50,7 +52,9 @@ func main() {
 type options struct {
 	seeds, from, seed               uint64
 	exhaustive                      bool
+	mutations, hunt                 bool
 	scenario, replay, keep, profile string
+	only                            string
 	most, workers                   int
 }
 
@@ -62,6 +66,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.Uint64Var(&o.from, "from", 1, "")
 	f.Uint64Var(&o.seed, "seed", 0, "")
 	f.BoolVar(&o.exhaustive, "exhaustive", false, "")
+	f.BoolVar(&o.mutations, "mutations", false, "")
+	f.BoolVar(&o.hunt, "hunt", false, "")
+	f.StringVar(&o.only, "only", "", "")
 	f.StringVar(&o.scenario, "scenario", "", "")
 	f.StringVar(&o.replay, "replay", "", "")
 	f.StringVar(&o.keep, "keep", "", "")
@@ -94,6 +101,7 @@ func unexpected(args []string) error {
 
 func play(ctx context.Context, o options, out io.Writer) error {
 	debug.SetGCPercent(1000) // worlds are small and many
+	debug.SetMemoryLimit(1 << 30)
 	if o.profile != "" {
 		f, err := os.Create(o.profile)
 		if err != nil {
@@ -103,6 +111,12 @@ func play(ctx context.Context, o options, out io.Writer) error {
 		if err := pprof.StartCPUProfile(f); err != nil {
 			return err
 		}
+	}
+	switch {
+	case o.mutations:
+		return mutations(ctx, o, out)
+	case o.hunt:
+		return hunt(ctx, o, out)
 	}
 	if o.replay != "" || o.seed != 0 {
 		return aloud(o, out)

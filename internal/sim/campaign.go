@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,12 +24,17 @@ type Campaign struct {
 	Out io.Writer
 	// Keep takes a broken schedule, shrunk, to be kept as a test. May be nil.
 	Keep func(Schedule, error) error
+	// Rough says that it is enough to know that something breaks: nothing is shrunk.
+	Rough bool
 }
 
 // Result is what a campaign found.
 type Result struct {
 	Runs, Broken int
 	Took         time.Duration
+	// First is the first schedule that broke something, and FirstErr what.
+	First    Schedule
+	FirstErr error
 }
 
 func (r Result) String() string {
@@ -59,6 +65,65 @@ func Singles() iter.Seq[Schedule] {
 	}
 }
 
+// Kept are the schedules that broke something once.
+func Kept() iter.Seq[Schedule] {
+	return func(yield func(Schedule) bool) {
+		for _, s := range keptSchedules() {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+//go:embed testdata/kept/*.json
+var keptFiles embed.FS
+
+var keptSchedules = sync.OnceValue(func() []Schedule {
+	files, err := keptFiles.ReadDir("testdata/kept")
+	if err != nil {
+		panic(err)
+	}
+	out := make([]Schedule, 0, len(files))
+	for _, f := range files {
+		data, err := keptFiles.ReadFile("testdata/kept/" + f.Name())
+		if err != nil {
+			panic(err)
+		}
+		s, err := Decode(data)
+		if err != nil {
+			panic(fmt.Sprintf("%s: %v", f.Name(), err))
+		}
+		out = append(out, s)
+	}
+	return out
+})
+
+// Hunt are schedules for who looks for a bug that must be there: some of every sort before more of any.
+func Hunt(seeds uint64) iter.Seq[Schedule] {
+	return func(yield func(Schedule) bool) {
+		for _, all := range []iter.Seq[Schedule]{Kept(), Seeds(1, 200), part(Singles(), 23), Seeds(201, seeds), Singles()} {
+			for s := range all {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// part is every n-th.
+func part(all iter.Seq[Schedule], n int) iter.Seq[Schedule] {
+	return func(yield func(Schedule) bool) {
+		i := 0
+		for s := range all {
+			if i++; i%n == 0 && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
 // Play plays schedules until there is none left, too many are broken, or the context ends.
 func (c Campaign) Play(ctx context.Context, schedules iter.Seq[Schedule]) (Result, error) {
 	began := time.Now()
@@ -68,6 +133,7 @@ func (c Campaign) Play(ctx context.Context, schedules iter.Seq[Schedule]) (Resul
 	var runs, broken atomic.Int64
 	var mu sync.Mutex
 	var failed error
+	var first Result
 	var g sync.WaitGroup
 	for range max(c.Workers, 1) {
 		g.Go(func() {
@@ -81,8 +147,14 @@ func (c Campaign) Play(ctx context.Context, schedules iter.Seq[Schedule]) (Resul
 				if c.Most > 0 && n >= int64(c.Most) {
 					stop()
 				}
-				small, why := Shrink(s)
+				small, why := s, err
+				if !c.Rough {
+					small, why = Shrink(s)
+				}
 				mu.Lock()
+				if first.FirstErr == nil {
+					first.First, first.FirstErr = small, why
+				}
 				_, _ = fmt.Fprintf(c.Out, "BROKEN %s\nshrunk %s\n%v\n", s, small, why)
 				if c.Keep != nil && failed == nil {
 					failed = c.Keep(small, why)
@@ -114,7 +186,9 @@ func (c Campaign) Play(ctx context.Context, schedules iter.Seq[Schedule]) (Resul
 	}
 	close(work)
 	g.Wait()
-	return result(), failed
+	r := result()
+	r.First, r.FirstErr = first.First, first.FirstErr
+	return r, failed
 }
 
 // kept is a schedule as it is written to a file.

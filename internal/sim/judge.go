@@ -21,6 +21,11 @@ import (
 // judge holds the end of a run to what was promised, whatever went wrong on the way.
 func (w *world) judge() {
 	w.quiet()
+	for _, l := range w.schedule.Scenario.later {
+		if w.made[l[0]] < w.ready[l[1]] || w.made[l[0]] == 0 || w.ready[l[1]] == 0 {
+			w.fail("%s was made before %s was ready", l[0], l[1])
+		}
+	}
 	if w.failure != nil || w.schedule.reference {
 		return
 	}

@@ -71,6 +71,16 @@ func (w *world) apply(objs []*unstructured.Unstructured) error {
 	return nil
 }
 
+// remake deletes objects, if they are there, and creates them anew.
+func (w *world) remake(objs []*unstructured.Unstructured) error {
+	for _, u := range objs {
+		if err := w.remove(u.GetKind(), u.GetNamespace()+"/"+u.GetName()); err != nil {
+			return err
+		}
+	}
+	return w.apply(objs)
+}
+
 // edit changes an object by hand, if it is there.
 func edit(manager, kind, word, patch string) (func(*world) error, error) {
 	if !json.Valid([]byte(patch)) {

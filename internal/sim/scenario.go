@@ -25,13 +25,17 @@ import (
 //	drop REPO BRANCH                delete a branch
 //	edit KIND NAMESPACE/NAME JSON   change an object by hand, as kubectl edit
 //	as MANAGER KIND … JSON          the same as another field manager
+//	remake FILE                     delete the objects of a file and create them anew, at once
 //	delete KIND NAMESPACE/NAME      delete an object by hand
 //	approve NAMESPACE/APP           approve what an App holds
+//	later KIND NS/NAME KIND NS/NAME nobody does that: the first object must not be made before the second one is ready
 type Scenario struct {
 	Name string
 	Acts []Act
 	// End is how it ends without faults: the file says it.
 	End string
+	// later are pairs of objects: the first is not made before the second is ready.
+	later [][2]string
 }
 
 // Act is one thing that people do. Await lets all come to rest before.
@@ -97,7 +101,12 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 			await = true
 			continue
 		}
-		do, err := st.act(strings.Fields(line))
+		words := strings.Fields(line)
+		if words[0] == "later" && len(words) == 5 {
+			s.later = append(s.later, [2]string{words[1] + " " + words[2], words[3] + " " + words[4]})
+			continue
+		}
+		do, err := st.act(words)
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", line, err)
 		}
@@ -109,7 +118,7 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 
 func (st story) act(words []string) (func(*world) error, error) {
 	verb, args := words[0], words[1:]
-	need := map[string]int{"apply": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1}
+	need := map[string]int{"apply": 1, "remake": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1}
 	if n, ok := need[verb]; !ok || len(args) < n {
 		return nil, fmt.Errorf("%s needs %d words", verb, n)
 	}
@@ -117,6 +126,9 @@ func (st story) act(words []string) (func(*world) error, error) {
 	case "apply":
 		objs, err := st.objects(args[0])
 		return func(w *world) error { return w.apply(objs) }, err
+	case "remake":
+		objs, err := st.objects(args[0])
+		return func(w *world) error { return w.remake(objs) }, err
 	case "commit", "force":
 		return st.commit(verb == "force", args[0], args[1], args[2])
 	case "branch":

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -77,23 +76,9 @@ func TestSingle(t *testing.T) {
 
 // TestKept plays the schedules that broke something once.
 func TestKept(t *testing.T) {
-	files, err := filepath.Glob("testdata/kept/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no kept schedules: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := Decode(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := Run(s); err != nil {
-				t.Error(err)
-			}
-		})
+	for s := range Kept() {
+		if err := Run(s); err != nil {
+			t.Error(err)
+		}
 	}
 }

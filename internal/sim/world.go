@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
@@ -45,15 +46,16 @@ type world struct {
 	partial bool      // the discovery under way fails in part
 	torn    time.Time // until when files cannot be read
 
-	requests  int
-	log       []sent // of a run without faults: what there is to strike
-	deleted   map[string]bool
-	events    map[string]int // what people were told
-	repeats   map[string]int // and of which object: one that is made anew may tell it again
-	claims    claims         // what is stored, as of a revision; nil if it has to be read
-	claimsOf  int64
-	converted map[typedKey]client.Object
-	failure   error
+	requests    int
+	log         []sent // of a run without faults: what there is to strike
+	deleted     map[string]bool
+	made, ready map[string]int64 // the revisions of milestones
+	events      map[string]int   // what people were told
+	repeats     map[string]int   // and of which object: one that is made anew may tell it again
+	claims      claims           // what is stored, as of a revision; nil if it has to be read
+	claimsOf    int64
+	converted   map[typedKey]client.Object
+	failure     error
 
 	trace   *[]string
 	verbose io.Writer
@@ -68,7 +70,7 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, events: map[string]int{}, repeats: map[string]int{}, converted: map[typedKey]client.Object{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, converted: map[typedKey]client.Object{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
@@ -269,6 +271,7 @@ func (w *world) observe() {
 		return
 	}
 	for _, c := range w.server.Changes(w.looked) {
+		w.milestones(c)
 		if c.After == nil {
 			w.deleted[c.Resource.String()+" "+strings.TrimPrefix(c.Namespace+"/"+c.Name, "/")] = true
 		}
@@ -278,6 +281,21 @@ func (w *world) observe() {
 		w.changed = w.now
 	}
 	w.looked = now
+}
+
+// milestones notes when objects that have to come one after the other are made and ready for the first time.
+func (w *world) milestones(c kube.Change) {
+	if len(w.schedule.Scenario.later) == 0 || c.After == nil {
+		return
+	}
+	key := c.After.GetKind() + " " + c.Namespace + "/" + c.Name
+	if w.made[key] == 0 {
+		w.made[key] = c.Revision
+	}
+	_, rolledOut, _ := unstructured.NestedInt64(c.After.Object, "status", "availableReplicas")
+	if w.ready[key] == 0 && (rolledOut || c.Resource != deployments.GroupResource()) {
+		w.ready[key] = c.Revision
+	}
 }
 
 // told notes an Event about an object.

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/fairlead-cd/fairlead/internal/sim"
+	"github.com/fairlead-cd/fairlead/internal/sim/mutation"
+)
+
+// huntTime is how long one mutation is looked for. A mutation may also keep a world from ever ending.
+const huntTime = 10 * time.Minute
+
+// mutations plants every known bug in turn, plays until it is found, and prints a table. The source is that of the working directory.
+func mutations(ctx context.Context, o options, out io.Writer) error {
+	all, err := mutation.All()
+	if err != nil {
+		return err
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "fairlead-mutations-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // nothing is lost
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "MUTATION\tFOUND\tAFTER\tBY\tBROKEN PROMISE")
+	tried, missed := 0, 0
+	for _, m := range all {
+		if o.only != "" && m.Name != o.only {
+			continue
+		}
+		tried++
+		row, err := hunted(ctx, m, o, root, dir)
+		if err != nil {
+			return err
+		}
+		if row.by == "" {
+			missed++
+			row.by = "-"
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%t\t%s\t%s\t%s\n", m.Name, row.by != "-", row.after, row.by, row.why)
+		_ = table.Flush()
+	}
+	_, _ = fmt.Fprintf(out, "%d of %d mutations found\n", tried-missed, tried)
+	if missed > 0 {
+		return fmt.Errorf("%d mutations were not found", missed)
+	}
+	return nil
+}
+
+// row says how a mutation was found.
+type row struct{ by, after, why string }
+
+func hunted(ctx context.Context, m mutation.Mutation, o options, root, dir string) (row, error) {
+	program := filepath.Join(dir, "sim")
+	if err := m.Build(ctx, root, "./cmd/sim", dir, program); err != nil {
+		return row{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, huntTime)
+	defer cancel()
+	began := time.Now()
+	text, err := exec.CommandContext(ctx, program, "-hunt", "-seeds", fmt.Sprint(o.seeds), "-workers", fmt.Sprint(o.workers)).Output() //nolint:gosec // built just now
+	took := time.Since(began).Round(time.Second / 10).String()
+	if ctx.Err() != nil {
+		return row{by: "no world ends", after: took}, nil
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return row{}, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if found, ok := strings.CutPrefix(strings.TrimSpace(line), "FOUND "); ok {
+			by, why, _ := strings.Cut(found, "\t")
+			return row{by: by, after: took, why: why}, nil
+		}
+	}
+	if err != nil { // it panicked: that is an answer too
+		return row{by: "a panic", after: took}, nil
+	}
+	return row{after: took}, nil
+}
+
+// hunt plays until something breaks, and says what in one line.
+func hunt(ctx context.Context, o options, out io.Writer) error {
+	result, err := sim.Campaign{Workers: o.workers, Most: 1, Rough: true, Out: io.Discard}.Play(ctx, sim.Hunt(o.seeds))
+	if result.FirstErr == nil {
+		return err
+	}
+	first, _, _ := strings.Cut(result.FirstErr.Error(), "\n")
+	_, why, _ := strings.Cut(first, ": ")
+	_, _ = fmt.Fprintf(out, "FOUND %s\tafter %d runs: %s\n", strings.TrimSpace(result.First.String()), result.Runs, why)
+	return errors.New("something breaks")
+}
