@@ -107,6 +107,11 @@ func (l *look) apply(ctx context.Context, r object.Resource, step plan.Step, cla
 	if err != nil {
 		return claim, err
 	}
+	// Only if somebody emptied managedFields is there anything to do.
+	err = l.manage(ctx, r, out, func(live object.Object) ([]any, bool) { return fingerprint.Unshare(live, app.Manager) })
+	if err != nil {
+		return claim, err
+	}
 	entry := l.engine.Live.Put(l.subject.Identity, r, out)
 	claim.Ended, claim.Begun = "", false
 	claim.Want, claim.Print = step.Object.Hash(), entry.Print.String()
@@ -119,9 +124,16 @@ func (l *look) takeOver(ctx context.Context, r object.Resource, step plan.Step) 
 	take := func(manager string) bool {
 		return l.subject.Policy.IsInteractive(manager) || adopted && fingerprint.Earlier(manager)
 	}
-	live := step.Live
+	return l.manage(ctx, r, step.Live, func(live object.Object) ([]any, bool) {
+		return fingerprint.Takeover(live, app.Manager, step.Object.APIVersion(), take, app.IgnoredOf(step.Object))
+	})
+}
+
+// manage writes the managedFields that change returns, if it wants any change.
+func (l *look) manage(ctx context.Context, r object.Resource, seen object.Object, change func(live object.Object) ([]any, bool)) error {
+	live := seen
 	for tries := 0; ; tries++ {
-		fields, ok := fingerprint.Takeover(live, app.Manager, step.Object.APIVersion(), take, app.IgnoredOf(step.Object))
+		fields, ok := change(live)
 		if !ok {
 			return nil
 		}
@@ -130,7 +142,7 @@ func (l *look) takeOver(ctx context.Context, r object.Resource, step plan.Step) 
 			return err
 		}
 		// Controllers write status all the time: that is no reason to begin the pass anew.
-		if live, err = l.session.Live(ctx, r, step.Key.Namespace, step.Key.Name); err != nil || live.UID() != step.Live.UID() {
+		if live, err = l.session.Live(ctx, r, seen.Namespace(), seen.Name()); err != nil || live.UID() != seen.UID() {
 			return fault.New(fault.Conflict, errors.Join(errors.New("it was replaced meanwhile"), err))
 		}
 	}

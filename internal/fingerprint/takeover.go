@@ -106,3 +106,48 @@ func withFields(entry, fields map[string]any) map[string]any {
 	out["fieldsV1"] = fields
 	return out
 }
+
+// forgotten is the manager to which the API server gives all fields of an object without managedFields when somebody applies it, so that it has two owners
+// and nothing is ever removed again.
+const forgotten = "before-first-apply"
+
+// Unshare takes what manager owns out of the entry that the API server made of an object whose managedFields were emptied, and returns the managedFields to
+// write. It returns false if there is no such entry, or nothing in common. What Git never had stays with that entry: defaults, and what was allocated.
+func Unshare(live object.Object, manager string) ([]any, bool) {
+	mine := ours(Entries(live), manager)
+	list, _ := live.At("metadata", "managedFields").([]any)
+	out := make([]any, 0, len(list))
+	shared := false
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		fields, ok := m["fieldsV1"].(map[string]any)
+		if m["manager"] != forgotten || !ok {
+			out = append(out, e)
+			continue
+		}
+		left, common := without(fields, mine)
+		shared = shared || common
+		if len(left) > 0 {
+			out = append(out, withFields(m, left))
+		}
+	}
+	return out, shared && len(mine) > 0
+}
+
+// without returns what of a field tree is not in another one, and whether anything is in both.
+func without(fields, other map[string]any) (left map[string]any, common bool) {
+	left = map[string]any{}
+	for k, v := range fields {
+		theirs, both := other[k].(map[string]any)
+		if !both {
+			left[k] = v
+			continue
+		}
+		common = true
+		below, _ := v.(map[string]any)
+		if rest, _ := without(below, theirs); len(rest) > 0 {
+			left[k] = rest
+		}
+	}
+	return left, common
+}
