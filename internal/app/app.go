@@ -106,6 +106,8 @@ type Claim struct {
 	Ended string `json:",omitempty"`
 	// Confirmed says that a person approved the deletion of this object.
 	Confirmed bool
+	// Yielded says that an app of another process may take the object over: this one no longer wants it, and writes it no more.
+	Yielded bool `json:",omitempty"`
 	// Wave is the wave that the object was applied in: deletions go the other way.
 	Wave int
 }

@@ -30,7 +30,7 @@ type engine struct {
 // local asks this machine, never a proxy.
 var local = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 
-// startController starts the controller as it is shipped, and waits until it leads.
+// startController starts the controller as it is shipped, and waits until it has its part.
 func (s *stage) startController(ctx context.Context) error {
 	e := &engine{git: s.git}
 	address := make(chan string, 1)
@@ -64,7 +64,7 @@ func (s *stage) startController(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	return e.poll(ctx, "the controller to lead", 20*time.Millisecond, func(m series.Set) bool { return m.Sum("leader_election_master_status") == 1 })
+	return e.poll(ctx, "the controller to have its part", 20*time.Millisecond, func(m series.Set) bool { return m.Sum("fairlead_replicas") == 1 })
 }
 
 func (e *engine) stop() {

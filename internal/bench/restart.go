@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/fairlead-cd/fairlead/internal/bench/figures"
 	"github.com/fairlead-cd/fairlead/internal/series"
 )
@@ -17,10 +15,6 @@ func (s *stage) restart(ctx context.Context) error {
 		return err
 	}
 	s.engine.stop()
-	elections, err := s.elections(ctx)
-	if err != nil {
-		return err
-	}
 	began := time.Now()
 	if err := s.startController(ctx); err != nil {
 		return err
@@ -35,7 +29,7 @@ func (s *stage) restart(ctx context.Context) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	err = s.engine.poll(ctx, "every app to be ready", 20*time.Millisecond, func(m series.Set) bool {
+	err := s.engine.poll(ctx, "every app to be ready", 20*time.Millisecond, func(m series.Set) bool {
 		return m.Sum("fairlead_app_ready") == float64(s.size.Apps) && m.Idle()
 	})
 	if err != nil {
@@ -50,24 +44,10 @@ func (s *stage) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now, err := s.elections(ctx)
-	if err != nil {
-		return err
-	}
-	written := did.writes() - (now - elections) // what is written of the Lease counts as the Lease
 	s.run.Restart = &figures.Restart{
-		SettledS: figures.Seconds(settled), DryRuns: did.total("dry-run"), Writes: written, Renders: did.renders,
+		SettledS: figures.Seconds(settled), DryRuns: did.total("dry-run"), Writes: did.writes(), Renders: did.renders,
 		Requests: did.total(), By: did.requests, CPUS: figures.Seconds(u.cpu),
 	}
-	s.say("restart: all known good after %.2f s, %d dry runs, %d writes", settled.Seconds(), did.total("dry-run"), written)
+	s.say("restart: all known good after %.2f s, %d dry runs, %d writes", settled.Seconds(), did.total("dry-run"), did.writes())
 	return s.verify(ctx)
-}
-
-// elections is how many Events tell of the Lease: who takes it says so.
-func (s *stage) elections(ctx context.Context) (int, error) {
-	list, err := s.kube.CoreV1().Events(own).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Lease"})
-	if err != nil {
-		return 0, fmt.Errorf("list Events of the Lease: %w", err)
-	}
-	return len(list.Items), nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
@@ -36,6 +37,9 @@ Its state is in the API server. The data directory is a cache of Git that may be
 			if c.Workers < 1 {
 				return usagef("--workers %d: at least one is needed", c.Workers)
 			}
+			if c.Lease != 0 && (c.Lease < time.Second || c.Lease%time.Second != 0) {
+				return usagef("--lease-duration %s: want whole seconds", c.Lease)
+			}
 			if c.REST, err = t.own(w); err != nil {
 				return err
 			}
@@ -47,10 +51,10 @@ Its state is in the API server. The data directory is a cache of Git that may be
 	f := cmd.Flags()
 	t.clusterFlags(f)
 	f.StringVar(&c.DataDir, "data-dir", "/var/lib/fairlead", "directory of the Git mirrors, a cache that may be lost")
-	f.StringVar(&c.Namespace, "namespace", "fairlead-system", "Fairlead's own namespace, which holds its Lease and its ledger")
+	f.StringVar(&c.Namespace, "namespace", "fairlead-system", "Fairlead's own namespace, which holds its Leases and its ledger")
 	f.StringVar(&c.Listen, "listen", ":8080", "address of /healthz, /readyz, /metrics and /webhook; empty for none")
 	f.IntVar(&c.Workers, "workers", 16, "how many apps are worked on at once")
-	f.BoolVar(&c.LeaderElect, "leader-elect", true, "wait for the Lease before anything is done")
+	f.DurationVar(&c.Lease, "lease-duration", 15*time.Second, "how long the Lease of a replica lasts: if it dies, the others have its apps that long after; 0 takes none, and no other replica may run")
 	f.BoolVar(&c.Profiling, "profiling", false, "serve profiles of this process at /debug/pprof, to requests from the same machine or Pod alone")
 	f.StringVar(&format, "log-format", "json", "form of the log on standard error: json, text")
 	f.StringVar(&level, "log-level", "info", "least level that is logged: debug, info, warn, error")

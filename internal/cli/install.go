@@ -28,6 +28,9 @@ rights to its own objects and to act as the ServiceAccounts that environments na
   fairlead install --crds-only                      to run 'fairlead controller' outside of the cluster`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Replicas < 1 {
+				return usagef("--replicas %d: at least one is needed", o.Replicas)
+			}
 			objs, err := install.Objects(o)
 			if fault.KindOf(err) == fault.Invalid && err != nil {
 				return usageError{err}
@@ -60,6 +63,7 @@ rights to its own objects and to act as the ServiceAccounts that environments na
 	t.clusterFlags(f)
 	f.StringVarP(&o.Namespace, "namespace", "n", "fairlead-system", "Fairlead's own namespace")
 	f.StringVar(&o.Image, "image", defaultImage(), "image that the Deployment runs")
+	f.IntVar(&o.Replicas, "replicas", 1, "how many replicas of the controller share the apps")
 	f.BoolVar(&o.CRDsOnly, "crds-only", false, "install the CustomResourceDefinitions alone")
 	f.BoolVar(&export, "export", false, "print the manifests instead; no cluster is needed")
 	return cmd

@@ -26,7 +26,7 @@ import (
 // refusedAgain is when a refused app is tried again though nothing changed: a quota, a right or a policy may have.
 const refusedAgain = 30 * time.Second
 
-// reconcileApp renders an app if it has to be, runs a pass, and says how it stands.
+// reconcileApp looks at an app.
 func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	if err := c.preload(ctx); err != nil {
 		return reconcile.Result{}, err
@@ -40,6 +40,26 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 	env, envRules, ruleErr := c.settings(fleet.Of(m.name))
 	if env == nil || !m.isKnown() {
 		return reconcile.Result{}, nil
+	}
+	act, done, mine := c.share.Act(ctx, keyOfApp(m.name.Owner()))
+	if !mine && c.owns(m.name.Owner()) {
+		return reconcile.Result{RequeueAfter: late(true)}, nil
+	}
+	if !mine {
+		return c.attend(ctx, m, env, envRules, ruleErr)
+	}
+	defer done()
+	res, err := c.work(act, m, env, envRules, ruleErr)
+	if err != nil && act.Err() != nil {
+		return reconcile.Result{RequeueAfter: askAgain}, nil // it is another's by now, or may be
+	}
+	return res, err
+}
+
+// work renders an app of this process's, runs a pass, and says how it stands.
+func (c *controller) work(ctx context.Context, m *member, env *v1alpha1.Environment, envRules app.Health, ruleErr error) (reconcile.Result, error) {
+	if ready, err := c.take(ctx, m); err != nil || !ready {
+		return reconcile.Result{RequeueAfter: askAgain}, err
 	}
 	obj, err := c.appObject(ctx, m)
 	if err != nil {
@@ -254,11 +274,15 @@ func again(out engine.Outcome, f report.Finding, err error) (reconcile.Result, e
 
 // afterPass wakes who waited for what this pass changed.
 func (c *controller) afterPass(m *member, f report.Finding, wasIdle bool) {
-	st := m.stands()
-	for _, n := range c.fleet.Ready(m.name, isReady(st)) {
+	waiting := len(f.Plan.Waiting) > 0 || slices.ContainsFunc(f.Plan.Batches, func(b plan.Batch) bool { return b.Pending > 0 })
+	c.looked(m, isReady(m.stands()), waiting, wasIdle)
+}
+
+// looked wakes who waited for what is known of an app since it was looked at.
+func (c *controller) looked(m *member, ready, waiting, wasIdle bool) {
+	for _, n := range c.fleet.Ready(m.name, ready) {
 		c.appQueue.add(n.Namespace, n.Object())
 	}
-	waiting := len(f.Plan.Waiting) > 0 || slices.ContainsFunc(f.Plan.Batches, func(b plan.Batch) bool { return b.Pending > 0 })
 	m.mu.Lock()
 	m.waiting = waiting
 	m.mu.Unlock()
@@ -312,6 +336,13 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 	if err := ignoreGone(c.client.Delete(ctx, obj)); err != nil {
 		return fmt.Errorf("delete App %s: %w", m.name, err)
 	}
+	c.forget(m)
+	c.log.Info("app removed", "app", m.name.String())
+	return nil
+}
+
+// forget drops an app that is no more.
+func (c *controller) forget(m *member) {
 	c.mu.Lock()
 	delete(c.apps, m.name.Owner())
 	st := c.envs[fleet.Of(m.name)]
@@ -324,9 +355,7 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 	}
 	c.unclash(m.name.Namespace)
 	c.metrics.forget(m.name)
-	c.log.Info("app removed", "app", m.name.String())
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
-	return nil
 }
 
 // tell writes the Events of what a pass did: hand edits that were undone, objects that were deleted.

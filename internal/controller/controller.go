@@ -48,6 +48,11 @@ type controller struct {
 	random  func() float64
 	disk    Mirrors
 
+	share  Share
+	waited atomic.Bool // this process's part is known
+	shared atomic.Bool // there is, or was, another process
+	follow func()      // begins to follow what others write to the ledger
+
 	repoQueue, envQueue, appQueue, statusQueue *wakeup
 
 	mu      sync.Mutex
@@ -110,6 +115,12 @@ func (c *controller) preload(ctx context.Context) error {
 	if c.isLoaded {
 		return nil
 	}
+	if err := c.share.Wait(ctx); err != nil {
+		return err
+	}
+	if !c.waited.Swap(true) {
+		c.shareChanged()
+	}
 	all, broken, err := c.ledger.List(ctx)
 	if err != nil {
 		return err
@@ -128,10 +139,18 @@ func (c *controller) preload(ctx context.Context) error {
 			}
 			envs[e] = exists
 		}
-		c.engine.Preload(r)
+		mine := c.owns(name.Owner())
+		if mine {
+			c.engine.Preload(r)
+		} else {
+			c.engine.Told(name, r.Claims)
+		}
 		if !exists {
-			if err := c.engine.Release(ctx, name); err != nil {
+			if err := c.release(ctx, name); err != nil {
 				return err
+			}
+			if !mine {
+				continue
 			}
 			c.log.InfoContext(ctx, "released the objects of an app whose Environment is gone", "app", name.String(), "objects", len(r.Claims))
 			continue

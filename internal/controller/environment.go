@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type environment struct {
 	read    string    // what the apps were last found in: the spec's generation and the commits
 	waits   bool      // a head was not known yet when it was looked for
 	listed  bool      // the apps that have an App object were looked for
+	relist  bool      // that has to be done again
 	again   bool      // it has to be read again though nothing of that changed
 	torn    time.Time // when to read it again, since its files could not be read; zero if they could
 	clashed bool      // an app was not taken because another environment has one of that name
@@ -46,6 +48,7 @@ type environment struct {
 	status  v1alpha1.EnvironmentStatus
 	since   time.Time // when this process saw it first
 	doubted bool      // nobody knows whether the last write of the status was carried out
+	hold    hold      // whether its object is written by this process
 }
 
 func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
@@ -62,11 +65,20 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 		return reconcile.Result{}, err
 	}
 	st := c.environment(e, &env)
-	if !env.DeletionTimestamp.IsZero() {
-		return c.deleteEnvironment(ctx, e, &env)
+	ctx, done, mine := c.share.Act(ctx, keyOfEnvironment(e))
+	defer done()
+	if mine {
+		if err := c.takeEnvironment(ctx, e, st); err != nil {
+			return reconcile.Result{}, err
+		}
 	}
-	if err := c.finalize(ctx, &env); err != nil {
-		return reconcile.Result{}, err
+	if !env.DeletionTimestamp.IsZero() {
+		return c.deleteEnvironment(ctx, e, &env, mine)
+	}
+	if mine {
+		if err := c.finalize(ctx, &env); err != nil {
+			return reconcile.Result{}, err
+		}
 	}
 	if asked := env.Annotations[AnnotationSync]; asked != st.synced && asked != st.asked {
 		c.requestSync(&env, st, asked)
@@ -74,6 +86,14 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	before := st.read
 	if err := c.find(ctx, e, &env, st); err != nil {
 		return reconcile.Result{}, err
+	}
+	var again time.Duration
+	if !st.torn.IsZero() {
+		again = max(st.torn.Sub(c.now()), time.Millisecond)
+	}
+	if !mine {
+		_, mine = c.share.Owns(keyOfEnvironment(e))
+		return reconcile.Result{RequeueAfter: cmp.Or(again, late(mine))}, nil
 	}
 	if st.read != before && c.isBusy(e) {
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // one status for the commit and for what its apps make of it
@@ -83,10 +103,6 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	}
 	if c.now().Sub(st.since) < startingFor && (c.isStarting(e) || c.isBusy(e) && st.commit == st.status.Commit) { // a start is not a change
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // what an earlier process said is nearer to the truth than what is known so far
-	}
-	var again time.Duration
-	if !st.torn.IsZero() {
-		again = max(st.torn.Sub(c.now()), time.Millisecond)
 	}
 	return reconcile.Result{RequeueAfter: again}, c.environmentStatus(ctx, e, &env, st)
 }
@@ -167,6 +183,7 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	c.setWaits(st, false)
 	c.mu.Lock()
 	again := st.again
+	st.listed, st.relist = st.listed && !st.relist, false
 	st.again = false
 	c.mu.Unlock()
 	if read == st.read && !again && (st.torn.IsZero() || c.now().Before(st.torn)) {

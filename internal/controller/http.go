@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -73,9 +74,10 @@ func (c *controller) hook(w http.ResponseWriter, r *http.Request) {
 	c.log.InfoContext(r.Context(), "webhook", "repository", name.String(), "sender", push.Provider, "refs", push.Refs)
 	c.mu.Lock()
 	if repo := c.repos[name]; repo != nil {
-		repo.hooked = true
+		repo.hooked, repo.prompted = true, true
 	}
 	c.mu.Unlock()
+	c.share.Tell(keyOfRepository(name), "asked "+c.now().UTC().Format(time.RFC3339Nano)) // it may have been sent to any of the replicas
 	c.repoQueue.add(name.Namespace, name.Name)
 	w.WriteHeader(http.StatusAccepted)
 	_, _ = io.WriteString(w, "accepted\n")

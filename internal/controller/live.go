@@ -60,8 +60,10 @@ func (c *controller) liveChanged(ch live.Change) {
 		return
 	}
 	c.metrics.liveEvents.Inc()
-	c.appQueue.add(ch.Owner.Namespace, ch.Owner.Name)
-	if other := ch.Before.Owner; other != ch.Owner && other != (app.Owner{}) {
+	if c.owns(ch.Owner) {
+		c.appQueue.add(ch.Owner.Namespace, ch.Owner.Name)
+	}
+	if other := ch.Before.Owner; other != ch.Owner && other != (app.Owner{}) && c.owns(other) {
 		c.appQueue.add(other.Namespace, other.Name)
 	}
 }

@@ -50,6 +50,11 @@ type member struct {
 	dirty   bool // found anew since it was looked at last
 	waiting bool // the last pass waits for something outside
 
+	hold    hold      // whether it is this process's
+	given   bool      // it is another one's, and that was noted
+	takenAt time.Time // when it was taken from another one, until what that one may have read is read here; else zero
+	behind  bool      // it is another one's, which has not said yet how it stands with what is read here
+
 	standing
 }
 
@@ -90,7 +95,7 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 func (m *member) isDirty() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.dirty || m.unwritten
+	return m.dirty || m.unwritten || m.behind
 }
 
 // gone notes that the app's directory is no longer there, and in which commit.

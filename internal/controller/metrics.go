@@ -77,6 +77,15 @@ func (m *metrics) standing(r prometheus.Registerer, unwritten func() int) {
 	}, func() float64 { return float64(unwritten()) }))
 }
 
+// share shows how many replicas there are, and how much of the work this one has.
+func (m *metrics) share(r prometheus.Registerer, replicas, apps func() int) {
+	gauge := func(name, help string, value func() int) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "fairlead", Name: name, Help: help}, func() float64 { return float64(value()) }))
+	}
+	gauge("replicas", "Replicas that share the apps, as this one knows; 0 as long as it waits for its part.", replicas)
+	gauge("owned_apps", "Apps that this replica has.", apps)
+}
+
 func (m *metrics) stage(name string, took time.Duration, err error) {
 	m.stages.WithLabelValues(name).Observe(took.Seconds())
 	if err != nil {

@@ -36,6 +36,8 @@ type Parts struct {
 	Mirrors Mirrors
 	// Driver looks at live objects; nil does it with client-go, side by side with all else.
 	Driver live.Driver
+	// Share is what says which apps are this process's; nil: all are.
+	Share Share
 	// Parallel is how many requests one pass has under way at once; 0 is as many as are good for a real API server.
 	Parallel int
 	Now      func() time.Time
@@ -96,6 +98,10 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
 	}
+	c.share = p.Share
+	if c.share == nil {
+		c.share = alone{}
+	}
 	if c.random == nil {
 		c.random = rand.Float64
 	}
@@ -118,7 +124,12 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		Now: c.now, Log: c.log, Observe: c.metrics.stage,
 	}
 	c.fleet = fleet.New(c.engine.Claims)
-	c.engine.Neighbours = c.fleet
+	c.engine.Neighbours = neighbours{c.fleet, c}
+	c.engine.Shared = c.shared.Load
+	c.follow = func() {
+		go c.ledger.Follow(ctx, c.recordTold, func(err error) { c.log.WarnContext(ctx, "the ledger is not followed", "error", err) })
+	}
+	c.share.Notify(c.shareChanged, c.told)
 	return c
 }
 

@@ -3,6 +3,8 @@ package controller
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,6 +29,7 @@ import (
 
 // repository is what is known of a Repository between polls. Only its own reconciler writes it; heads are read under the controller's lock.
 type repository struct {
+	key        string
 	mirror     *mirror
 	generation int64
 	synced     string // the sync request that was handled
@@ -35,6 +38,9 @@ type repository struct {
 	notBefore  time.Time // the server asked to be left alone until then
 	failures   int
 	hooked     bool  // a webhook arrived
+	quiet      bool  // so it was with the poll that is under way
+	prompted   bool  // all other processes are asking, too, for the same reason
+	hold       hold  // whether its object is written by this process
 	err        error // why the last poll failed
 	silent     bool  // it failed so often that nobody waits for it any more
 	polled     time.Time
@@ -87,9 +93,8 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 		return reconcile.Result{}, err
 	}
 	r := c.repository(req.NamespacedName)
-	if !r.known {
-		r.known, r.status = true, *repo.Status.DeepCopy()
-		r.synced = repo.Status.LastHandledSync
+	if err := c.takeRepository(ctx, &repo, r); err != nil {
+		return reconcile.Result{}, err
 	}
 	refs, followers, err := c.followed(ctx, &repo)
 	if err != nil {
@@ -113,7 +118,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	}
 	c.mu.Lock()
 	asked := r.hooked
-	r.hooked, r.url = false, repo.Spec.URL // a webhook that arrives from here on asks for another look
+	r.hooked, r.url, r.quiet, r.prompted = false, repo.Spec.URL, r.prompted, false // a webhook that arrives from here on asks for another look
 	c.mu.Unlock()
 	err = c.poll(ctx, &repo, r, refs, followers)
 	r.generation, r.synced = repo.Generation, repo.Annotations[AnnotationSync]
@@ -137,7 +142,7 @@ func (c *controller) repository(name types.NamespacedName) *repository {
 	defer c.mu.Unlock()
 	r := c.repos[name]
 	if r == nil {
-		r = &repository{heads: map[source.Ref]head{}}
+		r = &repository{key: keyOfRepository(name), heads: map[source.Ref]head{}}
 		c.repos[name] = r
 	}
 	return r
@@ -207,10 +212,14 @@ func (c *controller) due(r *repository, repo *v1alpha1.Repository, refs []source
 		}
 	}
 	c.mu.Unlock()
-	if asked || fresh || !now.Before(r.next) {
+	next := r.next
+	if mine := r.polled.Add(intervalOf(repo)*21/20 + time.Millisecond); r.hold.mine && r.failures == 0 && mine.Before(next) {
+		next = mine // it was another process's to ask every time
+	}
+	if asked || fresh || !now.Before(next) {
 		return 0, true
 	}
-	return r.next.Sub(now), false
+	return next.Sub(now), false
 }
 
 // poll asks for the heads, fetches what moved, and wakes the environments that follow it.
@@ -275,6 +284,7 @@ func (c *controller) rereadAll(r *repository) {
 
 // advance moves the heads, and wakes whoever follows one that moved.
 func (c *controller) advance(ctx context.Context, r *repository, byRef map[source.Ref]git.Resolution, followers map[source.Ref][]fleet.Environment) error {
+	news := false
 	for _, ref := range slices.SortedFunc(maps.Keys(byRef), func(a, b source.Ref) int { return strings.Compare(a.String(), b.String()) }) {
 		x := byRef[ref]
 		c.mu.Lock()
@@ -308,13 +318,28 @@ func (c *controller) advance(ctx context.Context, r *repository, byRef map[sourc
 		c.mu.Lock()
 		r.heads[ref] = h
 		c.mu.Unlock()
+		news = news || moved && known
 		if moved {
 			for _, e := range followers[ref] {
 				c.envQueue.add(e.Namespace, e.Name)
 			}
 		}
 	}
+	if news && !r.quiet {
+		c.share.Tell(r.key, r.headsWord())
+	}
 	return nil
+}
+
+// headsWord is what to tell others of the heads. The controller's lock is held, or the caller is the repository's own reconciler.
+func (r *repository) headsWord() string {
+	refs := make([]string, 0, len(r.heads))
+	for ref, h := range r.heads {
+		refs = append(refs, ref.String()+"@"+string(h.Commit))
+	}
+	slices.Sort(refs)
+	sum := sha256.Sum256([]byte(strings.Join(refs, "\n")))
+	return "heads " + hex.EncodeToString(sum[:8])
 }
 
 // askSiblings lets the other Repositories of the same address be asked too, and deletions wait for their answers: what one environment loses with a commit,
@@ -388,13 +413,23 @@ func (c *controller) forced(ctx context.Context, r *repository, old, now source.
 	return err == nil && forced
 }
 
+// seldom is how many intervals pass between two looks at a repository that another process asks every time: that one tells when there is something new.
+const seldom = 10
+
+func intervalOf(repo *v1alpha1.Repository) time.Duration {
+	return cmp.Or(repo.Spec.Interval.Duration, time.Minute)
+}
+
 // schedule says when to ask again: after the interval, or after a failure with back-off and jitter, or when the server allows it.
 func (c *controller) schedule(r *repository, repo *v1alpha1.Repository, err error) {
 	now := c.now()
-	interval := cmp.Or(repo.Spec.Interval.Duration, time.Minute)
+	interval := intervalOf(repo)
 	r.notBefore = time.Time{}
 	if err == nil {
 		r.failures = 0
+		if !r.hold.mine {
+			interval *= seldom
+		}
 		r.next = now.Add(c.jitter(interval, 0.05))
 		return
 	}
@@ -413,6 +448,11 @@ func (c *controller) jitter(d time.Duration, part float64) time.Duration {
 }
 
 func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, failed string, err error) error {
+	ctx, done, mine := c.share.Act(ctx, r.key)
+	defer done()
+	if !mine || !r.hold.mine {
+		return nil
+	}
 	if r.doubted {
 		var live v1alpha1.Repository
 		if err := c.reader.Get(ctx, client.ObjectKeyFromObject(repo), &live); err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	typed "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -36,6 +38,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/cluster"
 	"github.com/fairlead-cd/fairlead/internal/git"
 	"github.com/fairlead-cd/fairlead/internal/pace"
+	"github.com/fairlead-cd/fairlead/internal/roster"
 )
 
 // Config is what a controller needs of its surroundings.
@@ -49,8 +52,8 @@ type Config struct {
 	Listen string
 	// Profiling serves profiles of the process there, to this machine alone: they hold what is in memory, Secrets included.
 	Profiling bool
-	// LeaderElect waits for the Lease before anything is done. Only tests turn it off.
-	LeaderElect bool
+	// Lease is how long the replica's Lease lasts: the others have its apps that long after it died. 0: it takes none, and no other may run.
+	Lease time.Duration
 	// Proxy chooses a proxy for requests to Git servers, as http.Transport has it; nil: none.
 	Proxy func(*http.Request) (*url.URL, error)
 	// Workers is how many apps are worked on at once.
@@ -68,7 +71,8 @@ func Run(ctx context.Context, cfg Config) error {
 	m := newMetrics(ctrlmetrics.Registry)
 	gate := &pace.Gate{}
 	m.pace(ctrlmetrics.Registry, gate.State)
-	config := cluster.Paced(cluster.Counted(cfg.REST, m.apiRequest), gate)
+	self := &replica{}
+	config := cluster.Paced(cluster.Counted(cluster.Guarded(cfg.REST, self.mayWrite), m.apiRequest), gate)
 	config.QPS = -1
 	config.UserAgent = "fairlead"
 	kube, err := typed.NewForConfig(config)
@@ -78,15 +82,15 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := prepare(ctx, kube, cfg.Namespace); err != nil {
 		return err
 	}
+	if err := self.join(ctx, cfg, config); err != nil {
+		return err
+	}
+	defer self.leave()
 	mgr, err := manager.New(config, manager.Options{
-		Scheme:                        scheme,
-		Metrics:                       server.Options{BindAddress: "0"},
-		LeaderElection:                cfg.LeaderElect,
-		LeaderElectionID:              "fairlead",
-		LeaderElectionNamespace:       cfg.Namespace,
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       new(20 * time.Second),
-		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+		Scheme:                  scheme,
+		Metrics:                 server.Options{BindAddress: "0"},
+		GracefulShutdownTimeout: new(20 * time.Second),
+		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	})
 	if err != nil {
 		return fmt.Errorf("prepare controller: %w", err)
@@ -95,7 +99,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	parts.Share = self.share()
 	c := build(ctx, parts, m)
+	m.share(ctrlmetrics.Registry, self.size, c.owned)
 	m.standing(ctrlmetrics.Registry, c.unwritten)
 	if err := c.register(ctx, mgr, cfg); err != nil {
 		return fmt.Errorf("prepare controller: %w", err)
@@ -111,6 +117,59 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("run controller: %w", err)
 	}
 	return nil
+}
+
+// replica is this process among all that share the apps; one that takes no part has no member.
+type replica struct{ member *roster.Member }
+
+// join takes a Lease for this replica, if it is to take part.
+func (r *replica) join(ctx context.Context, cfg Config, config *rest.Config) error {
+	if cfg.Lease == 0 {
+		return nil
+	}
+	leases, err := coordination.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	r.member, err = roster.Join(ctx, roster.Options{Leases: leases.Leases(cfg.Namespace), Lasts: cfg.Lease, Holder: host, Log: cfg.Log})
+	if apierrors.IsForbidden(err) {
+		err = fmt.Errorf("%w: 'fairlead install' of this version grants what is missing", err)
+	}
+	return err
+}
+
+func (r *replica) leave() {
+	if r.member != nil {
+		r.member.Leave()
+	}
+}
+
+// mayWrite returns an error if another replica may have this one's apps by now.
+func (r *replica) mayWrite() error {
+	if r.member == nil {
+		return nil
+	}
+	return r.member.InTime()
+}
+
+// size is how many replicas there are; 0 as long as this one does nothing.
+func (r *replica) size() int {
+	if r.member == nil {
+		return 1
+	}
+	return r.member.Size()
+}
+
+// share is what says which apps are this replica's; nil if all are.
+func (r *replica) share() Share {
+	if r.member == nil {
+		return nil
+	}
+	return r.member
 }
 
 // prepare makes sure that Fairlead's own namespace exists and that its resources are installed.
@@ -160,11 +219,33 @@ func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Conf
 			l.Start(ctx, q)
 			return nil
 		})
-		if err := b.WatchesRawSource(start).Complete(l.Reconcile); err != nil {
+		if err := b.WatchesRawSource(start).Complete(untilStopped(l.Reconcile)); err != nil {
 			return err
 		}
 	}
+	apps, err := mgr.GetCache().GetInformer(ctx, &v1alpha1.App{})
+	if err != nil {
+		return fmt.Errorf("watch Apps: %w", err)
+	}
+	if _, err := apps.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: func(_, now any) {
+		if obj, ok := now.(*v1alpha1.App); ok {
+			c.appTold(obj)
+		}
+	}}); err != nil {
+		return fmt.Errorf("watch Apps: %w", err)
+	}
 	return c.watchKinds(ctx, mgr)
+}
+
+// untilStopped leaves out the errors of a controller that is being stopped: nothing is wrong then.
+func untilStopped(f reconcile.Func) reconcile.Func {
+	return func(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+		res, err := f(ctx, req)
+		if ctx.Err() != nil {
+			return reconcile.Result{}, nil
+		}
+		return res, err
+	}
 }
 
 // options sets the workers of a reconciler and its back-off: quick at first, since most errors pass at once, and never longer than a minute.

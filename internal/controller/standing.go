@@ -90,9 +90,16 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 	if m == nil {
 		return reconcile.Result{}, nil
 	}
+	key := keyOfApp(m.name.Owner())
+	ctx, done, mine := c.share.Act(ctx, key)
+	if !mine {
+		_, mine = c.share.Owns(key)
+		return reconcile.Result{RequeueAfter: late(mine)}, nil
+	}
+	defer done()
 	m.writing.Lock()
 	defer m.writing.Unlock()
-	was, next, since := m.toWrite()
+	was, next, since := m.toWrite(c.share)
 	if since.IsZero() {
 		return reconcile.Result{}, nil
 	}
@@ -206,10 +213,10 @@ func (m *member) lost() {
 }
 
 // toWrite returns what the App object says, what it is to say, and since when; a zero time if it says that already.
-func (m *member) toWrite() (was, next v1alpha1.AppStatus, since time.Time) {
+func (m *member) toWrite(s Share) (was, next v1alpha1.AppStatus, since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if (m.unwritten || m.doubted) && !m.retired {
+	if (m.unwritten || m.doubted) && !m.retired && m.hold.isCurrent(s, keyOfApp(m.name.Owner())) {
 		since = m.since
 	}
 	return m.written, m.status, since
@@ -221,7 +228,7 @@ func (c *controller) unwritten() int {
 	defer c.mu.Unlock()
 	n := 0
 	for _, m := range c.apps {
-		if _, _, since := m.toWrite(); !since.IsZero() {
+		if _, _, since := m.toWrite(c.share); !since.IsZero() {
 			n++
 		}
 	}

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -13,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 )
 
@@ -28,8 +31,13 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	if err != nil {
 		return err
 	}
+	for _, n := range c.engine.Recorded() {
+		if fleet.Of(n) == e && !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
 	for _, n := range names {
-		if err := c.engine.Release(ctx, n); err != nil {
+		if err := c.release(ctx, n); err != nil {
 			return err
 		}
 		c.metrics.forget(n)
@@ -37,7 +45,9 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	c.fleet.Drop(e)
 	c.mu.Lock()
 	for _, n := range names {
-		delete(c.apps, n.Owner())
+		if m := c.apps[n.Owner()]; m != nil && m.name == n {
+			delete(c.apps, n.Owner())
+		}
 	}
 	c.mu.Unlock()
 	if len(names) > 0 {
@@ -46,8 +56,26 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	return nil
 }
 
-// deleteEnvironment prunes an Environment that is being deleted and asked for it, then lets it go.
-func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment) (reconcile.Result, error) {
+var errLate = fault.Newf(fault.Transient, "this replica may do nothing until its Lease is renewed")
+
+// release forgets what an app claims, if it is this process's.
+func (c *controller) release(ctx context.Context, n app.Name) error {
+	ctx, done, mine := c.share.Act(ctx, keyOfApp(n.Owner()))
+	defer done()
+	if !mine {
+		if c.owns(n.Owner()) {
+			return errLate
+		}
+		return nil
+	}
+	if c.shared.Load() {
+		c.engine.Take(n)
+	}
+	return c.engine.Release(ctx, n)
+}
+
+// deleteEnvironment prunes an Environment that is being deleted and asked for it, then lets it go if that is this process's to do.
+func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, mine bool) (reconcile.Result, error) {
 	if !controllerutil.ContainsFinalizer(env, finalizer) {
 		return reconcile.Result{}, nil
 	}
@@ -62,7 +90,16 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 			left++
 		}
 	}
-	why, gone := c.identityGone(ctx, env)
+	if mine && left == 0 && c.shared.Load() { // what was heard of other processes' apps may be old
+		if left, err = c.stored(ctx, e); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	var why string
+	var gone bool
+	if mine {
+		why, gone = c.identityGone(ctx, env)
+	}
 	switch {
 	case left == 0:
 	case env.Spec.Deletion != v1alpha1.DeletionPrune:
@@ -76,16 +113,34 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 		for _, n := range names {
 			c.appQueue.add(n.Namespace, n.Object())
 		}
-		return reconcile.Result{RequeueAfter: 2 * time.Second}, c.deletionStatus(ctx, e, env, left)
+		if mine {
+			err = c.deletionStatus(ctx, e, env, left)
+		}
+		return reconcile.Result{RequeueAfter: 2 * time.Second}, err
+	}
+	if !mine {
+		return reconcile.Result{RequeueAfter: 2 * time.Second}, nil
 	}
 	for _, n := range names { // who finds it gone may never have heard of them
-		if err := c.engine.Release(ctx, n); err != nil {
+		if err := c.release(ctx, n); err != nil {
 			return reconcile.Result{}, err
 		}
 	}
 	base := env.DeepCopy()
 	controllerutil.RemoveFinalizer(env, finalizer)
 	return reconcile.Result{}, ignoreGone(c.client.Patch(ctx, env, client.MergeFrom(base)))
+}
+
+// stored counts the apps of an environment that claim something, as the ledger has it.
+func (c *controller) stored(ctx context.Context, e fleet.Environment) (int, error) {
+	all, _, err := c.ledger.List(ctx)
+	left := 0
+	for n, r := range all {
+		if fleet.Of(n) == e && len(r.Claims) > 0 {
+			left++
+		}
+	}
+	return left, err
 }
 
 // deletionStatus says what an Environment that is being deleted waits for, and how not to.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/internal/child"
 	"github.com/fairlead-cd/fairlead/internal/install"
+	"github.com/fairlead-cd/fairlead/internal/roster"
 )
 
 // stage is all that runs while the tour is taken.
@@ -175,13 +176,13 @@ func (st *stage) borrow(ctx context.Context) (string, error) {
 
 // alone makes sure that no other Fairlead works in the cluster: it would take the demo's objects for its own.
 func (k *kube) alone(ctx context.Context) error {
-	list, err := k.of("Lease", "").List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=fairlead"})
+	list, err := k.of("Lease", "").List(ctx, metav1.ListOptions{LabelSelector: roster.Label})
 	if err != nil {
 		return fmt.Errorf("look for another Fairlead: %w", err)
 	}
 	for _, l := range list.Items {
 		if holder, _, _ := unstructured.NestedString(l.Object, "spec", "holderIdentity"); holder != "" {
-			return fmt.Errorf("a Fairlead runs in this cluster already (Lease %s/fairlead is held by %s): the demo needs a cluster without", l.GetNamespace(), holder)
+			return fmt.Errorf("a Fairlead runs in this cluster already (Lease %s/%s is held by %s): the demo needs a cluster without", l.GetNamespace(), l.GetName(), holder)
 		}
 	}
 	return nil
@@ -261,11 +262,11 @@ func (st *stage) applyTenant(ctx context.Context, name string, fill ...string) e
 	return st.kube.apply(ctx, text)
 }
 
-// openController starts the controller as a process of its own, and waits until it listens and is the one that leads.
+// openController starts the controller as a process of its own, and waits until it listens and has its Lease.
 func (st *stage) openController(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, st.patience(), errors.New("the controller was not ready in time"))
 	defer cancel()
-	leases, err := st.kube.follow(ctx, "Lease", ownNamespace, "fairlead")
+	leases, err := st.kube.follow(ctx, "Lease", ownNamespace, "")
 	if err != nil {
 		return "", err
 	}

@@ -70,6 +70,8 @@ type Neighbours interface {
 	Wants(n app.Name, round int, keys []object.Key)
 	// Census says what the environment says about deleting the given keys of an app.
 	Census(of app.Name, keys []object.Key) plan.Census
+	// Foreign returns the app of an owner mark if it is another process's.
+	Foreign(by app.Owner) (app.Name, bool)
 }
 
 // Engine runs passes. It is safe for concurrent use by passes of different apps.
@@ -83,11 +85,15 @@ type Engine struct {
 	Log        *slog.Logger
 	// Parallel bounds the requests that one pass has under way at once; 0 is 8.
 	Parallel int
+	// Shared reports whether other processes have, or had, some of the apps: then nothing is done to an object unless the app's record is known to be as it was
+	// read. Nil: there are none.
+	Shared func() bool
 	// Observe is told how long a stage of a pass took and how it ended, for metrics. May be nil.
 	Observe func(stage string, took time.Duration, err error)
 
 	mu     sync.Mutex
 	memory map[app.Name]*memory
+	others map[app.Name]app.Claims // of apps of other processes, as was heard last
 	listed bool
 }
 
@@ -151,6 +157,7 @@ type Outcome struct {
 // memory is what the engine remembers of an app between passes. It can all be had again.
 type memory struct {
 	record app.Record
+	other  bool // another process has the app
 	loaded bool
 	stored app.Claims // those of the record as the ledger has them
 
@@ -221,10 +228,10 @@ func (e *Engine) Forget(n app.Name) {
 func (e *Engine) Claims(n app.Name) app.Claims {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if m := e.memory[n]; m != nil {
+	if m := e.memory[n]; m != nil && !m.other {
 		return m.record.Claims
 	}
-	return nil
+	return e.others[n]
 }
 
 func (e *Engine) parallel() int { return cmp.Or(e.Parallel, parallel) }
@@ -247,7 +254,7 @@ func (e *Engine) remember(n app.Name) *memory {
 	m := e.memory[n]
 	if m == nil {
 		m = &memory{
-			record: app.Record{App: n}, loaded: e.listed,
+			record: app.Record{App: n}, loaded: e.listed && !e.isShared(),
 			asked: map[object.Key]answer{}, fights: map[object.Key]contest.Record{}, since: map[object.Key]time.Time{},
 			kinds: map[object.Key]object.Resource{},
 		}

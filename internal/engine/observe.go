@@ -36,9 +36,10 @@ type look struct {
 
 	starting bool // a watch has not delivered its first list yet
 
-	mu   sync.Mutex
-	seen map[object.Key]plan.Sighting
-	errs []error
+	mu      sync.Mutex
+	seen    map[object.Key]plan.Sighting
+	errs    []error
+	foreign map[app.Name]app.Claims // of other processes' apps
 }
 
 // observe says what the cluster has for every wanted and claimed object. Objects that are as they were applied cost no request.
@@ -152,7 +153,7 @@ func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (
 	if claimed && wantSame && !pruned && l.asApplied(key, claim, entry) {
 		return plan.Sighting{State: plan.Current, Health: l.verdict(key, entry.Health), Ended: ended}, true
 	}
-	if a, ok := l.m.asked[key]; ok && a.resourceVersion == entry.ResourceVersion && a.want == l.m.placed.hashes[key] {
+	if a, ok := l.m.asked[key]; ok && a.resourceVersion == entry.ResourceVersion && a.want == l.m.placed.hashes[key] && !l.isForeign(entry.Owner) {
 		s := a.sighting
 		s.Rival = l.rival(key, s.Live)
 		return s, true
@@ -241,6 +242,9 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 		}
 	}
 	s := l.sight(key, live)
+	if why, err := l.kept(ctx, key, want, live); err != nil || why != "" && s.Rival == (app.Owner{}) {
+		return keptSighting(why), err
+	}
 	if !live.IsZero() && held.IsZero() && app.OwnerOf(live) == l.subject.Name.Owner() { // another app has to be told by the watch
 		l.engine.Live.Put(l.subject.Identity, r, live)
 	}
@@ -290,6 +294,9 @@ func (l *look) dryRun(ctx context.Context, r object.Resource, key object.Key, wa
 			return l.refused(s, want, err)
 		}
 		s = l.sight(key, live)
+		if why, err := l.kept(ctx, key, want, live); err != nil || why != "" && s.Rival == (app.Owner{}) {
+			return keptSighting(why), err
+		}
 		if cede := l.ceded(key, want, live); !live.IsZero() && cede.Hash() != want.Hash() {
 			if predicted, err = l.session.DryRun(ctx, r, cede); err != nil {
 				return l.refused(s, want, err)

@@ -81,7 +81,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	steps := p.Next()
 	known := m.record.Version
 	err := e.record(ctx, m, s, p, steps)
-	if err == nil && m.record.Version == known && slices.ContainsFunc(steps, remakes) {
+	if err == nil && m.record.Version == known && (slices.ContainsFunc(steps, remakes) || len(steps) > 0 && e.isShared()) {
 		err = e.confirm(ctx, m)
 	}
 	out.Claimed = len(m.record.Claims) // a plan drops claims too: those that were handed over
@@ -226,6 +226,7 @@ func (e *Engine) Release(ctx context.Context, n app.Name) error {
 		}
 	}
 	e.Forget(n)
+	e.Told(n, nil)
 	return nil
 }
 

@@ -122,6 +122,13 @@ func (f *Fleet) Stale(envs ...Environment) {
 	}
 }
 
+// IsStale reports whether the apps of an environment have to be found anew.
+func (f *Fleet) IsStale(e Environment) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stale[e]
+}
+
 // Found tells which apps an environment has, which of them have to be read (again), and which it no longer has.
 func (f *Fleet) Found(e Environment, budget Budget, apps, changed, removed []app.Name) {
 	f.mu.Lock()

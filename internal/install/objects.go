@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,6 +25,8 @@ type Options struct {
 	Namespace string
 	// Image is what the Deployment runs. Not used with CRDsOnly.
 	Image string
+	// Replicas is how many Pods share the apps; 0 is 1. Not used with CRDsOnly.
+	Replicas int
 	// CRDsOnly leaves out everything but the CustomResourceDefinitions.
 	CRDsOnly bool
 }
@@ -41,6 +44,9 @@ func (o Options) check() error {
 	if !imageName.MatchString(o.Image) {
 		return fault.Newf(fault.Invalid, "image %q: want a reference such as ghcr.io/fairlead-cd/fairlead:v1.0.0", o.Image)
 	}
+	if o.Replicas < 0 {
+		return fault.Newf(fault.Invalid, "%d replicas: want at least one", o.Replicas)
+	}
 	return nil
 }
 
@@ -54,7 +60,7 @@ func Objects(o Options) ([]*unstructured.Unstructured, error) {
 	if err != nil || o.CRDsOnly {
 		return objs, err
 	}
-	rest, err := read(manifests, "manifests/*.yaml", strings.NewReplacer("${NAMESPACE}", o.Namespace, "${IMAGE}", o.Image))
+	rest, err := read(manifests, "manifests/*.yaml", strings.NewReplacer("${NAMESPACE}", o.Namespace, "${IMAGE}", o.Image, "${REPLICAS}", strconv.Itoa(max(o.Replicas, 1))))
 	return append(objs, rest...), err
 }
 

@@ -50,6 +50,9 @@ func TestObjects(t *testing.T) {
 	if err != nil || bytes.Contains(data, []byte("${")) || !bytes.Contains(data, []byte("image: "+usual.Image)) {
 		t.Errorf("export: %v: a placeholder is left, or the image is missing:\n%s", err, data)
 	}
+	if !bytes.Contains(data, []byte("\n  replicas: 1\n")) {
+		t.Errorf("export does not have one replica:\n%s", data)
+	}
 	if n := bytes.Count(data, []byte("---\n")); n != len(objs) {
 		t.Errorf("export has %d documents, want %d", n, len(objs))
 	}
@@ -61,6 +64,7 @@ func TestOptions(t *testing.T) {
 		{Namespace: "Gitops", Image: "x"},
 		{Namespace: "gitops"},
 		{Namespace: "gitops", Image: "x y"},
+		{Namespace: "gitops", Image: "x", Replicas: -1},
 		{Namespace: "gitops\n---", Image: "x"},
 		{Namespace: "gitops", Image: "x\n      hostNetwork: true"},
 	} {

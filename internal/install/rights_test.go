@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,11 +35,11 @@ func (e event) String() string {
 	return fmt.Sprintf("%s: %s %s.%s/%s %s/%s: %d", who, e.Verb, r.Resource, r.APIGroup, r.Subresource, r.Namespace, r.Name, e.ResponseStatus.Code)
 }
 
-// TestRightsSuffice runs the controller as its own ServiceAccount, with leader election, through an app's life, and reads in the audit log that nothing was refused to it.
+// TestRightsSuffice runs the controller as its own ServiceAccount, with its Lease, through an app's life, and reads in the audit log that nothing was refused to it.
 func TestRightsSuffice(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{Audit: true})
 	git := testkit.StartGit(t, gitserver.Options{})
-	ctl := plane.Controller(t, testkit.ControllerOptions{LeaderElect: true})
+	ctl := plane.Controller(t, testkit.ControllerOptions{Lease: 15 * time.Second})
 	shop := plane.Tenant(t, "shop", git)
 	flags := func(text string) gitserver.Change {
 		return gitserver.Write("apps/web/flags.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flags}\ndata: {text: "+text+"}\n")

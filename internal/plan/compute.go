@@ -46,7 +46,7 @@ func Compute(in Input) Plan {
 func (c *computer) standStill(wanted map[object.Key]bool) {
 	for key := range wanted {
 		if claim, before := c.Claims[key]; before {
-			claim.Confirmed = false
+			claim.Confirmed, claim.Yielded = false, false
 			c.plan.Claims[key] = claim
 		} else {
 			delete(c.plan.Claims, key)
@@ -94,8 +94,8 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 	}
 	claim, claimed := c.Claims[step.Key]
 	same := claim.Want == step.Object.Hash()
-	if claim.Confirmed { // Git wants it again: what was approved was another deletion
-		claim.Confirmed = false
+	if claim.Confirmed || claim.Yielded { // Git wants it again: what was approved was another deletion
+		claim.Confirmed, claim.Yielded = false, false
 		c.plan.Claims[step.Key] = claim
 	}
 	unsettled := func(text string) { b.Unsettled = append(b.Unsettled, Note{Key: step.Key, Text: text}) }
@@ -229,7 +229,7 @@ func (c *computer) add(b *Batch, step Step) {
 func (c *computer) claim(step Step) app.Claim {
 	claim := c.plan.Claims[step.Key]
 	claim.Key, claim.Version, claim.Wave = step.Key, step.Object.APIVersion(), step.Wave
-	claim.Confirmed = false
+	claim.Confirmed, claim.Yielded = false, false
 	c.plan.Claims[step.Key] = claim
 	return claim
 }

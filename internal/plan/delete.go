@@ -53,6 +53,10 @@ func (c *computer) unwanted(key object.Key) {
 		c.plan.Kept = append(c.plan.Kept, Note{Key: key, Text: "handed over to app " + owner.String()})
 		delete(c.plan.Claims, key)
 	case c.Census.Elsewhere[key] != (app.Owner{}):
+		if c.Census.Foreign[key] {
+			claim.Yielded = true
+			c.plan.Claims[key] = claim
+		}
 		c.plan.Waiting = append(c.plan.Waiting, Note{Key: key, Text: "waits for app " + c.Census.Elsewhere[key].String() + " to take it over"})
 	case app.PruneOf(s.Live) == app.PruneNever:
 		c.plan.Kept = append(c.plan.Kept, Note{Key: key, Text: "left in place: it is marked never to be pruned"})

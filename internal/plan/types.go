@@ -99,6 +99,8 @@ type Census struct {
 	Budget string
 	// Elsewhere are the keys that another app wants now: they are handed over.
 	Elsewhere map[object.Key]app.Owner
+	// Foreign are those of them whose new app is another process's, which takes nothing that is not let go.
+	Foreign map[object.Key]bool
 	// Suspect are the keys that a broken app may want, and why that is thought.
 	Suspect map[object.Key]string
 }

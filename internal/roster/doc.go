@@ -4,7 +4,8 @@
 // that a member knows, itself among them, the one with the highest score for a key has what the key names (rendezvous hashing), so that who comes or goes
 // moves its own part and nothing else.
 //
-//	m, err := roster.Join(ctx, roster.Options{Leases: leases, Lasts: 15 * time.Second, …}) // waits until those who are there know it
+//	m, err := roster.Join(ctx, roster.Options{Leases: leases, Lasts: 15 * time.Second, …})
+//	err = m.Wait(ctx) // until those who are there know it
 //	if ctx, done, mine := m.Act(ctx, "app shop/prod-web"); mine { …; done() }
 //	m.Leave()
 //

@@ -125,7 +125,7 @@ func (m *Member) renew(ctx context.Context) error {
 	trying, cancel := context.WithTimeout(ctx, m.o.Lasts/4)
 	defer cancel()
 	out, err := m.o.Leases.Update(trying, lease, metav1.UpdateOptions{})
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+	if apierrors.IsConflict(err) || isGone(err) {
 		return m.reread(trying, err)
 	}
 	if err != nil {
@@ -162,7 +162,7 @@ func (m *Member) reread(ctx context.Context, why error) error {
 	m.mu.Unlock()
 	is, err := m.o.Leases.Get(ctx, was.Name, metav1.GetOptions{})
 	switch {
-	case apierrors.IsNotFound(err), err == nil && is.UID != was.UID:
+	case isGone(err), err == nil && is.UID != was.UID:
 		return errExpelled
 	case err != nil:
 		return err
@@ -176,6 +176,9 @@ func (m *Member) reread(ctx context.Context, why error) error {
 // enterAgain begins anew as another member: what this one had may be others' by now.
 func (m *Member) enterAgain(ctx context.Context) {
 	m.update("its Lease is gone", func() {
+		if m.roster != nil {
+			m.before = m.roster
+		}
 		m.roster, m.lease = nil, nil
 		m.cancel(func(*work) bool { return true })
 	})
@@ -188,6 +191,11 @@ func (m *Member) enterAgain(ctx context.Context) {
 		m.o.Log.WarnContext(ctx, "this replica is no member", "error", err)
 		m.sleep(ctx, time.Now().Add(time.Second))
 	}
+}
+
+// isGone reports whether a server says that a Lease does not exist. That what answers does not know Leases at all says nothing of one.
+func isGone(err error) bool {
+	return apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 // expel deletes the Leases that were not renewed in time, each only if it was not renewed since. It reports whether that has to be tried again.
@@ -206,7 +214,7 @@ func (m *Member) expel(ctx context.Context) (again bool) {
 		name := namePrefix + l.ID
 		err := m.o.Leases.Delete(trying, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &l.Version}})
 		switch {
-		case err == nil, apierrors.IsNotFound(err):
+		case err == nil, isGone(err):
 			m.gone(l.ID, expired)
 		case apierrors.IsConflict(err): // it lives, and the watch is late
 			var is *coordinationv1.Lease
@@ -215,7 +223,7 @@ func (m *Member) expel(ctx context.Context) (again bool) {
 			}
 		}
 		cancel()
-		again = again || err != nil && !apierrors.IsNotFound(err)
+		again = again || err != nil && !isGone(err)
 	}
 	return again
 }

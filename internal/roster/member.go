@@ -12,7 +12,6 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 )
@@ -38,6 +37,7 @@ type Member struct {
 
 	mu      sync.Mutex
 	roster  *Roster // nil: not a member now
+	before  *Roster // the last one
 	lease   *coordinationv1.Lease
 	said    []string // the members that the Lease says are known
 	words   []word
@@ -59,8 +59,7 @@ type work struct {
 	cancel context.CancelFunc
 }
 
-// Join makes a replica a member, and returns when what is its part is known and is no longer anybody else's: at once if it is alone, after as long as a Lease
-// lasts if a replica died just before. A context that ends while it waits is an error.
+// Join makes a replica a member. What is its part is known when [Member.Wait] returns.
 func Join(ctx context.Context, o Options) (*Member, error) {
 	m := &Member{
 		o: o, kick: make(chan struct{}, 1), ready: make(chan struct{}), works: map[*work]bool{},
@@ -73,12 +72,17 @@ func Join(ctx context.Context, o Options) (*Member, error) {
 	m.end = end
 	m.ended.Go(func() { m.watch(own) })
 	m.ended.Go(func() { m.keep(own) })
+	return m, nil
+}
+
+// Wait returns when what is the member's part is known for the first time, and is no longer anybody else's: at once if it is alone, after as long as a Lease
+// lasts if a replica died just before. A context that ends while it waits is an error.
+func (m *Member) Wait(ctx context.Context) error {
 	select {
 	case <-m.ready:
-		return m, nil
+		return nil
 	case <-ctx.Done():
-		m.Leave()
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 }
 
@@ -90,11 +94,15 @@ func (m *Member) Notify(changed func(), told func(key, word string)) {
 	changed()
 }
 
-// Owns reports whether what a key names is this member's, be it that it may not act now.
-func (m *Member) Owns(key string) bool {
+// Owns reports whether what a key names is this member's, be it that it may not act now. Another term than the last time says that others may have had it
+// in between.
+func (m *Member) Owns(key string) (term int, mine bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.roster != nil && m.roster.Owns(key)
+	if m.roster == nil || !m.roster.Owns(key) {
+		return 0, false
+	}
+	return m.roster.Term(key), true
 }
 
 // Act begins work on what a key names, and reports whether the member may: then done is to be called when the work is over, and whoever is to have the key next
@@ -184,7 +192,7 @@ func (m *Member) Leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := m.o.Leases.Delete(ctx, lease.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &lease.UID}})
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err != nil && !isGone(err) {
 		m.o.Log.WarnContext(ctx, "Lease not given back: the other replicas take over once it has expired", "lease", lease.Name, "error", err)
 	}
 }
@@ -237,7 +245,12 @@ func (m *Member) enter(ctx context.Context) error {
 	m.mu.Lock()
 	m.lease, m.said, m.heard, m.renewed, m.silent = lease, []string{id}, heard, sent, false
 	m.mu.Unlock()
-	m.update("", func() { m.roster = New(id, m.o.Lasts, sent, there, now) })
+	m.update("", func() {
+		m.roster = New(id, m.o.Lasts, sent, there, now)
+		if m.before != nil {
+			m.roster.after(m.before)
+		}
+	})
 	return nil
 }
 

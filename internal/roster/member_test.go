@@ -52,6 +52,9 @@ func join(t *testing.T, config *rest.Config) *joined {
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	j.Member, err = roster.Join(t.Context(), roster.Options{Leases: client.Leases(testkit.Namespace), Lasts: short, Holder: "test", Log: log})
+	if err == nil {
+		err = j.Wait(t.Context())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,6 +213,9 @@ func TestMember(t *testing.T) {
 	shared(t, a, b)
 	a.Leave()
 	b.Leave()
+	if term, mine := b.Owns(all()[0]); mine {
+		t.Errorf("one that has left owns something, term %d", term)
+	}
 	if left := held(); len(left) > 0 {
 		t.Errorf("Leases %v are left", left)
 	}

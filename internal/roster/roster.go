@@ -29,7 +29,9 @@ type Roster struct {
 	others map[string]other
 	// elders were there before this member, and have not said that they know it.
 	elders map[string]bool
-	gone   map[string]bool
+	gone   map[string]int // when each went, counted
+	went   int            // how many went, those of earlier rosters of this process included
+	began  int            // how many had gone when this roster began
 }
 
 type other struct {
@@ -40,7 +42,7 @@ type other struct {
 // New returns the roster of a member whose Lease was made by a request that was sent at that time, and which read afterwards, at now, which other Leases are
 // there.
 func New(self string, lasts time.Duration, sent time.Time, there []Lease, now time.Time) *Roster {
-	r := &Roster{self: self, lasts: lasts, sent: sent, others: map[string]other{}, elders: map[string]bool{}, gone: map[string]bool{}}
+	r := &Roster{self: self, lasts: lasts, sent: sent, others: map[string]other{}, elders: map[string]bool{}, gone: map[string]int{}}
 	for _, l := range there {
 		r.elders[l.ID] = l.ID != self
 		r.See(l, now)
@@ -51,7 +53,7 @@ func New(self string, lasts time.Duration, sent time.Time, there []Lease, now ti
 
 // See takes in the Lease of a member as it is, or was a moment ago.
 func (r *Roster) See(l Lease, now time.Time) {
-	if l.ID == r.self || r.gone[l.ID] {
+	if _, gone := r.gone[l.ID]; gone || l.ID == r.self {
 		return
 	}
 	if was, known := r.others[l.ID]; !known || was.Version != l.Version {
@@ -64,7 +66,10 @@ func (r *Roster) See(l Lease, now time.Time) {
 
 // Gone takes in that the Lease of a member was deleted. It never comes back.
 func (r *Roster) Gone(id string) {
-	r.gone[id] = true
+	if _, known := r.others[id]; known {
+		r.went++
+		r.gone[id] = r.went
+	}
 	delete(r.others, id)
 	delete(r.elders, id)
 }
@@ -102,6 +107,24 @@ func (r *Roster) Owns(key string) bool {
 		}
 	}
 	return true
+}
+
+// Term counts up whenever another member may have had what a key names: who owns it, and sees another term than before, has to look at it anew.
+func (r *Roster) Term(key string) int {
+	term := r.began
+	for id, went := range r.gone {
+		if went > term && first(id, r.self, key) {
+			term = went
+		}
+	}
+	return term
+}
+
+// after returns the roster as one that follows another one of the same process, in which nothing may have stayed as it was.
+func (r *Roster) after(before *Roster) *Roster {
+	r.began = before.went + 1
+	r.went = r.began
+	return r
 }
 
 // Until is when the member has to stop acting, unless it renews its Lease before: well before others may take it for dead.

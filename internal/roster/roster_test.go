@@ -3,6 +3,7 @@ package roster_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/roster"
 )
@@ -35,5 +36,27 @@ func TestShare(t *testing.T) {
 	}
 	if got := roster.Owner("key", nil); got != "" {
 		t.Errorf("without members %q has it", got)
+	}
+}
+
+// TestTerm says of which keys somebody else may have had the name in between.
+func TestTerm(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	r := roster.New("a", 10*time.Second, now, nil, now)
+	before := map[string]int{}
+	for i := range 100 {
+		key := fmt.Sprint(i)
+		before[key] = r.Term(key)
+	}
+	r.See(roster.Lease{ID: "b", Version: "1", Lasts: time.Second, Knows: []string{"a", "b"}}, now)
+	lost := map[string]bool{}
+	for key := range before {
+		lost[key] = !r.Owns(key)
+	}
+	r.Gone("b")
+	for key, was := range before {
+		if !r.Owns(key) || (r.Term(key) != was) != lost[key] {
+			t.Errorf("key %s was lost: %t, its term was %d and is %d", key, lost[key], was, r.Term(key))
+		}
 	}
 }

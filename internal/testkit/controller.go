@@ -18,13 +18,13 @@ import (
 	"time"
 )
 
-// ControllerOptions say how the controller runs. The zero value acts as Fairlead's own ServiceAccount and elects no leader: a Lease that a killed process
-// left would be waited for.
+// ControllerOptions say how the controller runs. The zero value acts as Fairlead's own ServiceAccount and takes no Lease: one that a killed process left
+// would be waited for.
 type ControllerOptions struct {
 	// Kubeconfig is another than Plane.ControllerKubeconfig, such as one that leads through a proxy.
 	Kubeconfig string
-	// LeaderElect waits for the Lease.
-	LeaderElect bool
+	// Lease is how long the Lease of a replica lasts; 0: it takes none.
+	Lease time.Duration
 	// DataDir is the directory of the mirrors; empty: one that lasts as long as the test.
 	DataDir string
 	// Args are further flags.
@@ -70,7 +70,7 @@ func (p *Plane) controller(t testing.TB, o ControllerOptions) (*Controller, erro
 	c := &Controller{o: o, bin: bin}
 	c.args = append([]string{
 		"controller", "--kubeconfig=" + o.Kubeconfig, "--data-dir=" + o.DataDir, "--namespace=" + Namespace, "--listen=127.0.0.1:0",
-		fmt.Sprintf("--leader-elect=%t", o.LeaderElect),
+		"--lease-duration=" + o.Lease.String(),
 	}, o.Args...)
 	artifacts := t.ArtifactDir()
 	t.Cleanup(func() {

@@ -31,7 +31,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
-// cmdPlane gives the script a control plane and a controller of its own: plane own [-audit] [-elect] [-bare] [-stopped].
+// cmdPlane gives the script a control plane and a controller of its own: plane own [-audit] [-lease] [-bare] [-stopped].
 func (s *script) cmdPlane(_ bool, args []string) error {
 	if len(args) == 0 || args[0] != "own" || s.own != nil {
 		return errUsage
@@ -45,8 +45,8 @@ func (s *script) cmdPlane(_ bool, args []string) error {
 			o.Audit = true
 		case "-bare":
 			o.NoControllers = true
-		case "-elect":
-			c.LeaderElect = true
+		case "-lease":
+			c.Lease = 15 * time.Second
 		case "-stopped":
 			stopped = true
 		default:

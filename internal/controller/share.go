@@ -1,0 +1,362 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+)
+
+// Share says which part of the work is this process's. See roster.Member, which is what the processes of one Fairlead agree by.
+type Share interface {
+	// Wait returns when the part is known for the first time.
+	Wait(context.Context) error
+	// Notify says whom to tell that the part may be different from before, and what others say about a key. The first is told at once.
+	Notify(changed func(), told func(key, word string))
+	// Owns reports whether what a key names is in the part. Another term than the last time says that others may have had it in between.
+	Owns(key string) (term int, mine bool)
+	// Act begins work on what a key names if it is in the part and may be worked on now; done ends it.
+	Act(ctx context.Context, key string) (_ context.Context, done func(), mine bool)
+	// Alone reports whether there is no other process.
+	Alone() bool
+	// Tell tells the others something about a key.
+	Tell(key, word string)
+}
+
+// alone is the share of a process that is the only one: everything.
+type alone struct{}
+
+func (alone) Wait(context.Context) error            { return nil }
+func (alone) Notify(func(), func(key, word string)) {}
+func (alone) Owns(string) (int, bool)               { return 0, true }
+func (alone) Alone() bool                           { return true }
+func (alone) Tell(string, string)                   {}
+
+func (alone) Act(ctx context.Context, _ string) (context.Context, func(), bool) {
+	return ctx, func() {}, true
+}
+
+func keyOfApp(o app.Owner) string                   { return "app " + o.String() }
+func keyOfEnvironment(e fleet.Environment) string   { return "environment " + e.Namespace + "/" + e.Name }
+func keyOfRepository(n types.NamespacedName) string { return "repository " + n.String() }
+
+// lateAgain is when it is looked again whether work may go on that is this process's, and may not be done now.
+const lateAgain = time.Second
+
+// late is when to look again at something that may not be worked on now: not at all if it is another process's.
+func late(mine bool) time.Duration {
+	if mine {
+		return lateAgain
+	}
+	return 0
+}
+
+// hold is whether a process has something, and since which term.
+type hold struct {
+	mine bool
+	term int
+}
+
+// isCurrent reports whether it is had since then without a break.
+func (h hold) isCurrent(s Share, key string) bool {
+	term, mine := s.Owns(key)
+	return mine && h.mine && h.term == term
+}
+
+// owns reports whether an app is this process's.
+func (c *controller) owns(o app.Owner) bool {
+	_, mine := c.share.Owns(keyOfApp(o))
+	return mine
+}
+
+// owned counts the apps that this process has.
+func (c *controller) owned() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, m := range c.apps {
+		m.mu.Lock()
+		if m.hold.mine {
+			n++
+		}
+		m.mu.Unlock()
+	}
+	return n
+}
+
+// shareChanged lets everything be looked at that came or went.
+func (c *controller) shareChanged() {
+	if !c.waited.Load() {
+		return
+	}
+	if !c.share.Alone() && !c.shared.Swap(true) {
+		c.follow()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for owner, m := range c.apps {
+		m.mu.Lock()
+		same := m.hold.isCurrent(c.share, keyOfApp(owner)) || !m.hold.mine && !c.owns(owner)
+		m.mu.Unlock()
+		if !same {
+			c.appQueue.add(owner.Namespace, owner.Name)
+		}
+	}
+	for e, st := range c.envs {
+		st.again, st.relist = true, true // an app may have come that only its App object tells of
+		c.envQueue.add(e.Namespace, e.Name)
+	}
+	for name := range c.repos {
+		c.repoQueue.add(name.Namespace, name.Name)
+	}
+	for _, n := range c.engine.Recorded() {
+		if c.envs[fleet.Of(n)] == nil { // nobody may have released it
+			c.envQueue.add(n.Namespace, n.Environment)
+		}
+	}
+}
+
+// recordTold takes in what the ledger has of an app.
+func (c *controller) recordTold(n app.Name, claims app.Claims) {
+	c.engine.Told(n, claims)
+	if c.owns(n.Owner()) {
+		return
+	}
+	c.mu.Lock()
+	m, st := c.apps[n.Owner()], c.envs[fleet.Of(n)]
+	if m == nil && st != nil && claims != nil { // it was found by another process: it is, or was, in a commit that is not read here
+		st.again = true
+		c.apps[n.Owner()] = &member{name: n}
+		c.envQueue.add(n.Namespace, n.Environment)
+	}
+	c.mu.Unlock()
+	if m != nil && claims == nil {
+		c.appQueue.add(n.Namespace, n.Object())
+	}
+	for _, claim := range claims {
+		if claim.Yielded {
+			c.wakeWaiting()
+			return
+		}
+	}
+}
+
+// appTold takes in an App object that changed: other processes' apps are known by it.
+func (c *controller) appTold(obj client.Object) {
+	if o := (app.Owner{Namespace: obj.GetNamespace(), Name: obj.GetName()}); c.shared.Load() && !c.owns(o) {
+		c.appQueue.add(o.Namespace, o.Name)
+	}
+}
+
+// told takes in what another process says about a repository: that it may have moved, or what its heads are.
+func (c *controller) told(key, word string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, r := range c.repos {
+		if keyOfRepository(name) == key && word != r.headsWord() {
+			r.hooked, r.prompted = true, true
+			c.repoQueue.add(name.Namespace, name.Name)
+		}
+	}
+}
+
+// neighbours are what the fleet knows of other apps, and which of them are other processes'.
+type neighbours struct {
+	*fleet.Fleet
+	c *controller
+}
+
+// Census implements engine.Neighbours.
+func (n neighbours) Census(of app.Name, keys []object.Key) plan.Census {
+	census := n.Fleet.Census(of, keys)
+	if !n.c.shared.Load() {
+		return census
+	}
+	census.Foreign = map[object.Key]bool{}
+	for key, owner := range census.Elsewhere {
+		census.Foreign[key] = !n.c.owns(owner)
+	}
+	return census
+}
+
+// Foreign implements engine.Neighbours.
+func (n neighbours) Foreign(by app.Owner) (app.Name, bool) {
+	if !n.c.shared.Load() || n.c.owns(by) {
+		return app.Name{}, false
+	}
+	n.c.mu.Lock()
+	defer n.c.mu.Unlock()
+	m := n.c.apps[by]
+	if m == nil {
+		return app.Name{}, false
+	}
+	return m.name, true
+}
+
+// take makes an app this process's if it was not, or may have been another's since it was looked at: then whatever is known of it is read anew. It reports
+// whether the app can be worked on: what the one before read of Git must have been read here, too.
+func (c *controller) take(ctx context.Context, m *member) (bool, error) {
+	key := keyOfApp(m.name.Owner())
+	m.mu.Lock()
+	had, since := m.hold.isCurrent(c.share, key), m.takenAt
+	m.mu.Unlock()
+	if had {
+		return since.IsZero() || c.caughtUp(m, since), nil
+	}
+	term, _ := c.share.Owns(key)
+	var taken time.Time
+	if c.shared.Load() {
+		obj := &v1alpha1.App{}
+		err := c.reader.Get(ctx, client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}, obj)
+		if err != nil && !isGone(err) {
+			return false, err
+		}
+		c.engine.Take(m.name)
+		taken = c.now()
+		m.mu.Lock()
+		m.status, m.written, m.begun = *obj.Status.DeepCopy(), *obj.Status.DeepCopy(), true
+		m.unwritten, m.doubted, m.behind, m.given, m.seen, m.made, m.dirty = false, false, false, false, false, nil, true
+		m.mu.Unlock()
+	}
+	m.mu.Lock()
+	m.hold, m.takenAt = hold{true, term}, taken
+	m.mu.Unlock()
+	return taken.IsZero() || c.caughtUp(m, taken), nil
+}
+
+// catchUpAtMost is how long an app that was another process's waits until its repository was asked: what was applied is kept true while Git is down.
+const catchUpAtMost = 5 * time.Second
+
+// caughtUp reports whether the app's repository was asked since the app was taken, and all that follows was found. If not, it is asked.
+func (c *controller) caughtUp(m *member, since time.Time) bool {
+	m.mu.Lock()
+	repository := m.place.repository
+	m.mu.Unlock()
+	c.mu.Lock()
+	r := c.repos[types.NamespacedName{Namespace: m.name.Namespace, Name: repository}]
+	asked := r == nil || r.polled.After(since)
+	if !asked {
+		r.hooked = true
+	}
+	c.mu.Unlock()
+	if asked && !c.fleet.IsStale(fleet.Of(m.name)) || c.now().Sub(since) > catchUpAtMost {
+		m.mu.Lock()
+		m.takenAt = time.Time{}
+		m.mu.Unlock()
+		return true
+	}
+	if !asked {
+		c.repoQueue.add(m.name.Namespace, repository)
+	}
+	return false
+}
+
+// takeEnvironment makes an Environment's status this process's to write, as [controller.take] does with apps.
+func (c *controller) takeEnvironment(ctx context.Context, e fleet.Environment, st *environment) error {
+	key := keyOfEnvironment(e)
+	if st.hold.isCurrent(c.share, key) {
+		return nil
+	}
+	term, _ := c.share.Owns(key)
+	if c.shared.Load() {
+		var is v1alpha1.Environment
+		if err := c.reader.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: e.Name}, &is); err != nil {
+			return ignoreGone(err)
+		}
+		c.mu.Lock()
+		st.status, st.synced, st.since, st.doubted = *is.Status.DeepCopy(), is.Status.LastHandledSync, c.now(), false
+		if st.asked == st.synced {
+			st.asked = ""
+		}
+		c.mu.Unlock()
+	}
+	st.hold = hold{true, term}
+	return nil
+}
+
+// takeRepository makes a Repository's status this process's to write, or notes that it is not.
+func (c *controller) takeRepository(ctx context.Context, repo *v1alpha1.Repository, r *repository) error {
+	term, mine := c.share.Owns(r.key)
+	if r.known && r.hold == (hold{mine, term}) {
+		return nil
+	}
+	is := repo
+	if mine && c.shared.Load() {
+		is = &v1alpha1.Repository{}
+		if err := c.reader.Get(ctx, client.ObjectKeyFromObject(repo), is); err != nil {
+			return ignoreGone(err)
+		}
+	}
+	if !r.known {
+		r.synced = repo.Status.LastHandledSync
+	}
+	r.known, r.status, r.hold, r.doubted = true, *is.Status.DeepCopy(), hold{mine, term}, false
+	return nil
+}
+
+// give notes that an app is another process's.
+func (c *controller) give(m *member) {
+	m.mu.Lock()
+	given := m.given
+	m.hold, m.given = hold{}, true
+	m.unwritten, m.doubted, m.takenAt, m.waiting, m.made = false, false, time.Time{}, false, nil
+	m.mu.Unlock()
+	if !given {
+		c.engine.Give(m.name)
+		c.metrics.forget(m.name)
+	}
+}
+
+// attend looks at an app that another process has: what it wants is known here, too, and how it stands is as that one says.
+func (c *controller) attend(ctx context.Context, m *member, env *v1alpha1.Environment, rules app.Health, ruleErr error) (reconcile.Result, error) {
+	c.give(m)
+	obj := &v1alpha1.App{}
+	err := c.client.Get(ctx, client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}, obj)
+	exists := err == nil
+	if err != nil && !apierrors.IsNotFound(err) {
+		return reconcile.Result{}, err
+	}
+	m.mu.Lock()
+	m.status, m.written, m.begun, m.seen = *obj.Status.DeepCopy(), *obj.Status.DeepCopy(), true, exists
+	m.mu.Unlock()
+	wasIdle := c.fleet.Idle()
+	if ruleErr != nil {
+		c.fleet.Broken(m.name, c.fleet.Round(m.name), ruleErr.Error(), m.mentions())
+	} else if err := c.render(ctx, m, rules); err != nil {
+		return reconcile.Result{}, err
+	} else if err := c.place(ctx, c.subject(m, env, obj), m); err != nil {
+		return reconcile.Result{}, err
+	}
+	if m.isRemoved() && !exists && len(c.engine.Claims(m.name)) == 0 {
+		c.forget(m)
+		return reconcile.Result{}, nil
+	}
+	m.mu.Lock()
+	m.dirty = m.pending
+	m.behind = m.status.Inputs != m.inputs.Digest()
+	ready := isReady(m.status) && !m.behind && !m.dirty
+	m.mu.Unlock()
+	c.looked(m, ready, false, wasIdle)
+	return reconcile.Result{}, nil
+}
+
+// place notes what another process's app wants.
+func (c *controller) place(ctx context.Context, s engine.Subject, m *member) error {
+	err := c.engine.Place(ctx, s)
+	if err != nil && fault.KindOf(err) == fault.Invalid {
+		c.fleet.Broken(m.name, s.Round, err.Error(), m.mentions())
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+)
+
+// Apps may be shared with other processes. Of an app that another one has, this one knows what it wants, since it reads the same commits, and what it claims, as
+// it is told. It never writes such an app's record, nor an object that the app claims and has not let go.
+
+func (e *Engine) isShared() bool { return e.Shared != nil && e.Shared() }
+
+// Take tells that an app is this process's from now on, and that another one may have had it: its record is read before anything is done.
+func (e *Engine) Take(n app.Name) {
+	e.Forget(n)
+	e.remember(n).loaded = false
+}
+
+// Give tells that another process has an app from now on.
+func (e *Engine) Give(n app.Name) {
+	claims := e.Claims(n)
+	e.Forget(n)
+	m := e.remember(n)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m.other = true
+	e.told(n, claims)
+}
+
+// Told takes in what an app claims, as the ledger has it; nil if it has no record. What this process does itself it knows better.
+func (e *Engine) Told(n app.Name, claims app.Claims) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.told(n, claims)
+}
+
+// told has the lock.
+func (e *Engine) told(n app.Name, claims app.Claims) {
+	if claims == nil {
+		delete(e.others, n)
+		return
+	}
+	if e.others == nil {
+		e.others = map[app.Name]app.Claims{}
+	}
+	e.others[n] = claims
+}
+
+// Recorded lists the apps that are known to have a record, in order.
+func (e *Engine) Recorded() []app.Name {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	names := map[app.Name]bool{}
+	for n := range e.others {
+		names[n] = true
+	}
+	for n, m := range e.memory {
+		if m.record.Version != "" {
+			names[n] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(names), app.Name.Compare)
+}
+
+// Place notes what an app of another process wants. The error is as [Outcome.Unplaced] if its kind is fault.Invalid.
+func (e *Engine) Place(ctx context.Context, s Subject) error {
+	m := e.remember(s.Name)
+	err := e.place(ctx, m, s)
+	if err != nil && fault.KindOf(err) == fault.Invalid {
+		m.placed = placed{}
+	}
+	return err
+}
+
+// kept says why a live object has to be left alone though it is wanted: it is another process's app that marked it, and has not let it go. Empty: it need not.
+func (l *look) kept(ctx context.Context, key object.Key, want, live object.Object) (string, error) {
+	owner := app.OwnerOf(live)
+	if owner == (app.Owner{}) || owner == l.subject.Name.Owner() || want.IsZero() && l.subject.Rendered {
+		return "", nil
+	}
+	n, foreign := l.engine.Neighbours.Foreign(owner)
+	if !foreign {
+		return "", nil
+	}
+	claims, err := l.claimsOf(ctx, n)
+	if err != nil {
+		return "", err
+	}
+	if claim, claimed := claims[key]; !claimed || claim.Yielded {
+		return "", nil
+	}
+	return "waits for app " + owner.String() + " to let it go", nil
+}
+
+// isForeign reports whether an owner mark is of another process's app.
+func (l *look) isForeign(owner app.Owner) bool {
+	if owner == (app.Owner{}) || owner == l.subject.Name.Owner() {
+		return false
+	}
+	_, foreign := l.engine.Neighbours.Foreign(owner)
+	return foreign
+}
+
+// claimsOf reads what another process's app claims, once for each look: what was heard of it may be old.
+func (l *look) claimsOf(ctx context.Context, n app.Name) (app.Claims, error) {
+	l.mu.Lock()
+	claims, known := l.foreign[n]
+	l.mu.Unlock()
+	if known {
+		return claims, nil
+	}
+	r, err := l.engine.Ledger.Load(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.foreign == nil {
+		l.foreign = map[app.Name]app.Claims{}
+	}
+	l.foreign[n] = r.Claims
+	return r.Claims, nil
+}
+
+// keptSighting is what is known of an object that has to be left alone.
+func keptSighting(why string) plan.Sighting { return plan.Sighting{State: plan.Unknown, Why: why} }
