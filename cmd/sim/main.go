@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -28,6 +29,7 @@ const usage = `sim plays the whole engine, unchanged, in simulated worlds in whi
   -from SEED       the first of them (default 1)
   -exhaustive      play every schedule of one fault instead: each kind at each request of each scenario
   -scenario NAME   only those of one scenario
+  -kind KIND       only those with a fault of one kind, such as twin
   -replay FILE     play one kept schedule, and tell all that happens
   -seed SEED       the same for the schedule of a seed
   -keep DIR        write every schedule that breaks something, shrunk, to a file in DIR; those in
@@ -54,6 +56,7 @@ type options struct {
 	exhaustive                      bool
 	mutations, hunt                 bool
 	scenario, replay, keep, profile string
+	kind                            string
 	only                            string
 	most, workers                   int
 }
@@ -70,6 +73,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.BoolVar(&o.hunt, "hunt", false, "")
 	f.StringVar(&o.only, "only", "", "")
 	f.StringVar(&o.scenario, "scenario", "", "")
+	f.StringVar(&o.kind, "kind", "", "")
 	f.StringVar(&o.replay, "replay", "", "")
 	f.StringVar(&o.keep, "keep", "", "")
 	f.StringVar(&o.profile, "cpuprofile", "", "")
@@ -129,7 +133,11 @@ func play(ctx context.Context, o options, out io.Writer) error {
 		if _, err := sim.Find(o.scenario); err != nil {
 			return err
 		}
-		schedules = only(o.scenario, schedules)
+		schedules = only(schedules, func(s sim.Schedule) bool { return s.Scenario.Name == o.scenario })
+	}
+	if o.kind != "" {
+		has := func(f sim.Fault) bool { return f.Kind == sim.Kind(o.kind) }
+		schedules = only(schedules, func(s sim.Schedule) bool { return slices.ContainsFunc(s.Faults, has) })
 	}
 	c := sim.Campaign{Workers: o.workers, Most: o.most, Out: out}
 	if o.keep != "" {
@@ -149,10 +157,10 @@ func play(ctx context.Context, o options, out io.Writer) error {
 	return errors.Join(err, ctx.Err())
 }
 
-func only(scenario string, all iter.Seq[sim.Schedule]) iter.Seq[sim.Schedule] {
+func only(all iter.Seq[sim.Schedule], meant func(sim.Schedule) bool) iter.Seq[sim.Schedule] {
 	return func(yield func(sim.Schedule) bool) {
 		for s := range all {
-			if s.Scenario.Name == scenario && !yield(s) {
+			if meant(s) && !yield(s) {
 				return
 			}
 		}

@@ -40,6 +40,7 @@ const (
 	Busy        Kind = "429"
 	Broken      Kind = "500"
 	Unavailable Kind = "503"
+	Stale       Kind = "stale"   // the first list of a watch is answered from a cache that lags behind; only the API server may do that, and only there
 	Partial     Kind = "partial" // discovery lacks groups
 	Cut         Kind = "cut"     // every watch of the process breaks off
 	Compact     Kind = "compact" // the history is forgotten: who has not read all of it gets a 410
@@ -53,11 +54,12 @@ const (
 	GitTorn     Kind = "git-torn" // the files of the commit that is read cannot be read for a while
 )
 
-// toRequests, toWrites, toDiscovery and toGit are the kinds that can strike a request, a write, a discovery, and one to Git.
+// toRequests, toWrites, toDiscovery, toFirst and toGit are the kinds that can strike a request, a write, a discovery, the first list of a watch, and one to Git.
 var (
 	toRequests  = []Kind{Timeout, Absent, Expired, Invalid, Busy, Broken, Unavailable, Cut, Compact, Coalesce, Repeat}
 	toWrites    = []Kind{CrashBefore, CrashAfter, Lost, Conflict, Twin, Ahead, Behind}
 	toDiscovery = []Kind{Partial}
+	toFirst     = []Kind{Stale}
 	toGit       = []Kind{CrashBefore, GitDown, GitDenied, GitTorn}
 )
 
@@ -69,6 +71,9 @@ var (
 
 // twinLife is how long two controllers run side by side.
 const twinLife = 20 * time.Second
+
+// staleBy is how many writes a cache lags behind.
+const staleBy = 8
 
 // restartAfter is how long it takes to start a process that died.
 const restartAfter = time.Second
@@ -88,7 +93,7 @@ func (w *world) intercept(r kube.Request) kube.Verdict {
 	if p.dead {
 		return kube.Verdict{Refuse: errDead}
 	}
-	w.sent(sent{verb: r.Verb, write: r.Write()})
+	w.sent(sent{verb: r.Verb, write: r.Write(), first: w.first})
 	w.note(func() string { return fmt.Sprintf("  %s %d: %s", name, w.requests, r) })
 	v := kube.Verdict{}
 	for _, f := range w.struck() {
@@ -124,6 +129,10 @@ func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube
 		v.Refuse = kube.Error(http.StatusInternalServerError, metav1.StatusReasonInternalError, "etcdserver: leader changed")
 	case Unavailable:
 		v.Refuse = errUnavailable
+	case Stale:
+		if w.first {
+			v.AsOf = max(w.oldest, w.server.Revision()-staleBy)
+		}
 	case Partial:
 		w.partial = r.Verb == "discover"
 	case GitDown, GitDenied, GitTorn:
@@ -146,7 +155,8 @@ func (w *world) around(p *process, k Kind) {
 	case Compact:
 		w.observe()
 		w.claims = nil
-		w.server.Compact(w.server.Revision())
+		w.oldest = w.server.Revision()
+		w.server.Compact(w.oldest)
 	case Coalesce:
 		for _, x := range p.pumps {
 			x.coalesce()

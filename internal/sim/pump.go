@@ -111,6 +111,10 @@ func (p *pump) list() {
 	at, selector, err := p.objects()
 	var out *unstructured.UnstructuredList
 	if err == nil {
+		w := p.process.world
+		was := w.first
+		w.first = p.revision == ""
+		defer func() { w.first = was }()
 		out, err = at.List(context.Background(), metav1.ListOptions{LabelSelector: selector})
 	}
 	if p.process.dead {

@@ -96,6 +96,8 @@ func (s sent) kinds() []Kind {
 		return toGit
 	case s.verb == "discover":
 		return slices.Concat(toDiscovery, toRequests)
+	case s.first:
+		return slices.Concat(toFirst, toRequests)
 	case s.write:
 		return slices.Concat(toWrites, toRequests)
 	}
@@ -110,7 +112,7 @@ func Random(seed uint64) Schedule {
 	log := calmOf(s.Scenario).log
 	for range dice.IntN(6) {
 		at := dice.IntN(len(log) + len(log)/4) // faults make more requests
-		kinds := slices.Concat(toRequests, toWrites, toDiscovery, toGit)
+		kinds := slices.Concat(toRequests, toWrites, toDiscovery, toFirst, toGit)
 		if at < len(log) && dice.IntN(2) == 0 {
 			kinds = log[at].kinds()
 		}

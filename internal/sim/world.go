@@ -43,6 +43,8 @@ type world struct {
 	looked  int64     // the revision up to which changes were looked at
 	round   int64     // the revision before the last full round; 0 before it
 	depth   int       // of things that happen while a request is under way
+	first   bool      // the request under way is the first list of a watch
+	oldest  int64     // the revision up to which the history is forgotten
 	partial bool      // the discovery under way fails in part
 	torn    time.Time // until when files cannot be read
 
@@ -65,6 +67,7 @@ type world struct {
 type sent struct {
 	verb  string
 	write bool
+	first bool // the first list of a watch
 }
 
 func newWorld(s Schedule) *world {
@@ -78,7 +81,7 @@ func newWorld(s Schedule) *world {
 		Deliver: func(_ kube.Request, x *kube.Watch) apiwatch.Interface { return opened{x} },
 	})
 	w.born = w.server.Revision()
-	w.looked, w.settled = w.born, w.born
+	w.looked, w.settled, w.oldest = w.born, w.born, w.born
 	w.people = w.server.Client("", "kubectl")
 	w.start()
 	return w
@@ -217,8 +220,9 @@ func (w *world) meanwhile(p *process, r kube.Request) {
 	if w.schedule.Seed == 0 || w.depth > 1 || r.Verb == "discover" || w.dice.IntN(12) != 0 {
 		return // who discovers holds a lock that all need
 	}
-	w.depth++
-	defer func() { w.depth-- }()
+	first := w.first
+	w.depth, w.first = w.depth+1, false
+	defer func() { w.depth, w.first = w.depth-1, first }()
 	for range 1 + w.dice.IntN(4) {
 		things := w.runnable()
 		if len(things) == 0 || p.dead {
