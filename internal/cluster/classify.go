@@ -1,11 +1,14 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -117,9 +120,18 @@ var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
 // refusal reads what is refused and why. The server's words may repeat a value: those about a Secret are kept back.
 func refusal(st metav1.Status, secret bool) *plan.Refusal {
 	r := describe(st)
-	r.Field, r.Message = shorten(r.Field), shorten(r.Message)
 	r.Immutable = isImmutable(st.Message)
-	if secret {
+	if r.Immutable {
+		r.Message = immutable(r)
+	}
+	r.Field, r.Message = shorten(r.Field), shorten(r.Message)
+	switch {
+	case secret && r.Immutable:
+		plain := cmp.Or(r.Field, "a field") + " is immutable"
+		if when := plain + " when `immutable` is set"; r.Message != when {
+			r.Message = plain
+		}
+	case secret:
 		r.Message = r.Field + ": is not valid (the API server's words are not shown, since they may repeat the Secret's value)"
 		r.Message = strings.TrimPrefix(r.Message, ": ")
 	}
@@ -139,10 +151,10 @@ func describe(st metav1.Status) plan.Refusal {
 		return r
 	}
 	if st.Details != nil && len(st.Details.Causes) > 0 {
-		cause := st.Details.Causes[0]
+		cause := st.Details.Causes[max(0, slices.IndexFunc(st.Details.Causes, func(c metav1.StatusCause) bool { return isImmutable(c.Message) }))]
 		r.Field = cause.Field
 		if cause.Field != "" {
-			r.Message = cause.Field + ": " + cause.Message
+			r.Message = cause.Field + ": " + withoutDump(cause.Message)
 		}
 		if more := len(st.Details.Causes) - 1; more > 0 {
 			r.Message += fmt.Sprintf(" (and %d more)", more)
@@ -181,6 +193,43 @@ func plainType(words string) string {
 		wanted = "number"
 	}
 	return fmt.Sprintf("expected a %s, got %s", wanted, got)
+}
+
+// withoutDump leaves out a map or list that the server repeats: it is in Git already, and hides what is wrong with it.
+func withoutDump(message string) string {
+	rest, ok := strings.CutPrefix(message, "Invalid value: ")
+	if !ok || rest == "" || rest[0] != '{' && rest[0] != '[' {
+		return message
+	}
+	d := json.NewDecoder(strings.NewReader(rest))
+	var value json.RawMessage
+	if d.Decode(&value) != nil {
+		return message
+	}
+	if words, ok := strings.CutPrefix(rest[d.InputOffset():], ": "); ok {
+		return words
+	}
+	return message
+}
+
+// butFor is how the server words that all but a few fields are immutable. What follows is a dump of the object.
+var butFor = regexp.MustCompile(`(?:for fields other than|may not change fields other than|immutable after creation except) ([^\n]+)`)
+
+// immutable says in one clause what cannot be changed.
+func immutable(r plan.Refusal) string {
+	words := strings.TrimPrefix(r.Message, r.Field+": ")
+	field := cmp.Or(r.Field, "a field")
+	if m := butFor.FindStringSubmatch(words); m != nil {
+		return fmt.Sprintf("%s is immutable but for %s", field, strings.NewReplacer("'", "", "`", "", ",", ", ", ", ", ", ").Replace(strings.TrimSuffix(m[1], " are forbidden")))
+	}
+	const plain = "field is immutable"
+	if at := strings.LastIndex(words, plain); at >= 0 {
+		return field + " is immutable" + words[at+len(plain):]
+	}
+	if strings.HasSuffix(words, "is immutable") {
+		return field + " is immutable"
+	}
+	return fmt.Sprintf("%s is immutable (%s)", field, words)
 }
 
 // isImmutable recognises the words in which the API server's validations refuse a change of a field that was fine at creation.

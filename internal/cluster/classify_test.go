@@ -31,3 +31,55 @@ func TestRefusal(t *testing.T) {
 		}
 	}
 }
+
+// TestImmutable: what cannot be changed is said in one clause, without the object that the server repeats.
+func TestImmutable(t *testing.T) {
+	const pod = "{\"labels\":{\"a: b\":\"}: x\"},\"spec\":{\"containers\":[{\"image\":\"x:2\"}]}}"
+	cause := func(field, message string) metav1.StatusCause {
+		return metav1.StatusCause{Field: field, Message: message}
+	}
+	for _, c := range []struct {
+		cause, second metav1.StatusCause
+		secret        bool
+		want          string
+	}{
+		{cause: cause("spec.template", "Invalid value: "+pod+": field is immutable"), want: "spec.template is immutable"},
+		{cause: cause("spec.selector", `Invalid value: {"matchLabels":{"a":"c"}}: field is immutable`), want: "spec.selector is immutable"},
+		{cause: cause("data", "Forbidden: field is immutable when `immutable` is set"), want: "data is immutable when `immutable` is set"},
+		{cause: cause("data", "Forbidden: field is immutable when `immutable` is set"), secret: true, want: "data is immutable when `immutable` is set"},
+		{cause: cause("type", `Invalid value: "field is immutable: x": field is immutable`), secret: true, want: "type is immutable"},
+		{
+			cause: cause("spec", "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template' and 'minReadySeconds' are forbidden"),
+			want:  "spec is immutable but for replicas, ordinals, template and minReadySeconds",
+		},
+		{
+			cause: cause("spec", "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.tolerations` (only additions to existing tolerations)\n  core.PodSpec{\n"),
+			want:  "spec is immutable but for spec.containers[*].image, spec.tolerations (only additions to existing tolerations)",
+		},
+		{
+			cause: cause("spec", "Forbidden: spec is immutable after creation except resources.requests for bound claims\n  core.PersistentVolumeClaimSpec{\n"),
+			want:  "spec is immutable but for resources.requests for bound claims",
+		},
+		{cause: cause("roleRef", `Invalid value: {"kind":"Role","name":"b"}: cannot change roleRef`), want: "roleRef is immutable (cannot change roleRef)"},
+		{cause: cause("spec.clusterIPs[0]", `Invalid value: ["10.0.0.9"]: may not change once set`), want: "spec.clusterIPs[0] is immutable (may not change once set)"},
+		{cause: cause("spec.kind", `Invalid value: "string": spec.kind is immutable`), want: "spec.kind is immutable"},
+		{
+			cause:  cause("spec.template.metadata.labels", `Invalid value: {"a":"c"}: `+"`selector` does not match template `labels`"),
+			second: cause("spec.selector", `Invalid value: {"matchLabels":{"a":"c"}}: field is immutable`),
+			want:   "spec.selector is immutable (and 1 more)",
+		},
+	} {
+		st := metav1.Status{Message: "x: " + c.cause.Message, Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{c.cause}}}
+		if c.second != (metav1.StatusCause{}) {
+			st.Message += ", " + c.second.Message
+			st.Details.Causes = append(st.Details.Causes, c.second)
+		}
+		if got := refusal(st, c.secret); got.Message != c.want || !got.Immutable {
+			t.Errorf("%s\ngot  %v\nwant %s", st.Message, got, c.want)
+		}
+	}
+	plain := metav1.Status{Message: "x", Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{cause("spec.replicas", "Invalid value: -1: must be at least 0")}}}
+	if got, want := refusal(plain, false).Message, "spec.replicas: Invalid value: -1: must be at least 0"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -242,20 +242,20 @@ func (c *computer) refused(b *Batch, step Step, s Sighting, mode app.Apply) {
 		return
 	}
 	step.Do = Replace
-	reason := ""
+	held := Held{Step: step, Reason: s.Refusal.Message, Advice: adviceByHand}
 	switch data, guarded := protected[step.Key.GroupKind()]; {
-	case mode != app.ApplyReplace:
-		reason = immutableReason(s.Refusal)
 	case guarded:
-		reason = byHand(s.Refusal, data)
+		held.Reason += ", and Fairlead does not replace the object, since " + data
+	case mode != app.ApplyReplace:
+		held.Advice = adviceReplace
 	case app.OwnerOf(s.Live) != c.App.Owner():
-		reason = byHand(s.Refusal, "it does not carry the owner mark of the app")
+		held.Reason += ", and Fairlead does not replace the object, since it does not carry the owner mark of the app"
 	default:
 		step.Why = "immutable: " + s.Refusal.Field
 		c.add(b, step)
 		return
 	}
-	c.plan.Held = append(c.plan.Held, Held{Step: step, Reason: reason})
+	c.plan.Held = append(c.plan.Held, held)
 	c.block(step.Key.String() + " is held")
 }
 

@@ -119,7 +119,7 @@ func (d *drawn) object(t *rapid.T, i int, one func(string, int) bool) {
 		}
 	}
 	if wanted && one("refused", 8) {
-		s.Refusal = &plan.Refusal{Message: "no", Immutable: one("immutable", 2)}
+		s.Refusal = &plan.Refusal{Message: "spec is immutable", Immutable: one("immutable", 2)}
 	}
 	if s.State == plan.Unknown {
 		s.Why, s.Deferred = "not known", one("deferred", 2)

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +21,8 @@ func (p Plan) String() string {
 		t.steps(batch.Steps, runs)
 	}
 	for _, h := range p.Held {
-		t.line("-", "hold", string(h.Step.Do)+" "+h.Step.Key.String(), h.Reason)
+		h.Approve = "" // the command is the same for all: it is said once
+		t.line("-", "hold", h.What(), h.Text())
 	}
 	if n, approve := approvable(p.Held); n > 0 {
 		t.line("-", "approve", fmt.Sprintf("%d held", n), approve)
@@ -166,13 +166,8 @@ func editText(s Sighting) string {
 	return fmt.Sprintf("%s changed %s", who, strings.Join(fields, ", "))
 }
 
-func immutableReason(r *Refusal) string {
-	return fmt.Sprintf("%s cannot be changed on an existing object (%s): undo the change in Git, or set the annotation %s: %s to let Fairlead delete and create the object anew",
-		cmp.Or(r.Field, "a field"), r.Message, app.AnnotationApply, app.ApplyReplace)
-}
-
-// byHand is why an object is not replaced though the user allows it.
-func byHand(r *Refusal, why string) string {
-	return fmt.Sprintf("%s cannot be changed on an existing object, and Fairlead does not replace it: %s; undo the change in Git, or delete the object with kubectl",
-		cmp.Or(r.Field, "a field"), why)
-}
+// What to do about an immutable field, if Fairlead may replace the object, and if it may not.
+const (
+	adviceReplace = "undo the change in Git, or let the object be deleted and created anew with the annotation " + app.AnnotationApply + ": " + string(app.ApplyReplace)
+	adviceByHand  = "undo the change in Git, or delete the object with kubectl"
+)

@@ -78,7 +78,7 @@ type Refusal struct {
 	Message string
 	// Field is the field that is refused, such as "spec.selector"; empty if the server named none.
 	Field string
-	// Immutable says that the field cannot be changed on an existing object.
+	// Immutable says that the field cannot be changed on an existing object. Then the message is a clause that says so, "spec.selector is immutable".
 	Immutable bool
 	// At is the file and line that say it, where known.
 	At string
@@ -139,17 +139,30 @@ type Step struct {
 // Held is a step that waits for a person.
 type Held struct {
 	Step   Step
-	Reason string // why, and what to do about it where no approval helps
+	Reason string // why
+	// Advice is what to do about it where no approval helps and the reason does not say it; may be empty.
+	Advice string
 	// Approve is the command that lets it go, with all others of the same HoldID; empty if no approval does.
 	Approve string
 }
 
+// What is what is held: the step, or, since Fairlead would not replace an object unasked, the object alone.
+func (h Held) What() string {
+	if h.Step.Do == Replace {
+		return h.Step.Key.String()
+	}
+	return string(h.Step.Do) + " " + h.Step.Key.String()
+}
+
 // Text is why a step is held and how to let it go.
 func (h Held) Text() string {
-	if h.Approve == "" {
-		return h.Reason
+	switch {
+	case h.Approve != "":
+		return h.Reason + "; approve with: " + h.Approve
+	case h.Advice != "":
+		return h.Reason + ": " + h.Advice
 	}
-	return h.Reason + "; approve with: " + h.Approve
+	return h.Reason
 }
 
 // Note is an object and what is to be said of it.

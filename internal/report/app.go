@@ -252,14 +252,14 @@ func (f Finding) refusal(notes []plan.Note) string {
 
 func held(p plan.Plan) string {
 	h := p.Held[0]
-	text := fmt.Sprintf("held: %s %s: %s", h.Step.Do, h.Step.Key, why(h))
+	text := fmt.Sprintf("held: %s: %s", h.What(), why(h))
 	if more := len(p.Held) - 1; more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}
 	return text
 }
 
-// why keeps the command whole, however long the reason is.
+// why keeps what to do whole, however long the reason is.
 func why(h plan.Held) string {
 	h.Reason = clip(h.Reason, maxName)
 	return h.Text()
