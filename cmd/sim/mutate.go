@@ -86,8 +86,9 @@ func hunted(ctx context.Context, m mutation.Mutation, o options, root, dir strin
 			return row{by: by, after: took, why: why}, nil
 		}
 	}
-	if err != nil { // it panicked: that is an answer too
-		return row{by: "a panic", after: took}, nil
+	if exit != nil { // it panicked: that is an answer too
+		why, _, _ := strings.Cut(string(exit.Stderr), "\n")
+		return row{by: "a panic", after: took, why: why}, nil
 	}
 	return row{after: took}, nil
 }
@@ -98,8 +99,12 @@ func hunt(ctx context.Context, o options, out io.Writer) error {
 	if result.FirstErr == nil {
 		return err
 	}
+	by := strings.TrimSpace(result.First.String())
 	first, _, _ := strings.Cut(result.FirstErr.Error(), "\n")
 	_, why, _ := strings.Cut(first, ": ")
-	_, _ = fmt.Fprintf(out, "FOUND %s\tafter %d runs: %s\n", strings.TrimSpace(result.First.String()), result.Runs, why)
+	if errors.Is(result.FirstErr, sim.ErrCalm) {
+		by, why = result.First.Scenario.Name+" without faults", strings.TrimPrefix(why, sim.ErrCalm.Error()+": ")
+	}
+	_, _ = fmt.Fprintf(out, "FOUND %s\tafter %d runs: %s\n", by, result.Runs, why)
 	return errors.New("something breaks")
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -18,6 +19,9 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
+// ErrCalm says that a scenario fails although nothing goes wrong.
+var ErrCalm = errors.New("the scenario fails without any fault")
+
 // judge holds the end of a run to what was promised, whatever went wrong on the way.
 func (w *world) judge() {
 	w.quiet()
@@ -31,7 +35,7 @@ func (w *world) judge() {
 	}
 	calm := calmOf(w.schedule.Scenario)
 	if calm.err != nil {
-		w.fail("the scenario fails without any fault: %v", calm.err)
+		w.fail("%w: %w", ErrCalm, calm.err)
 		return
 	}
 	for text, n := range w.repeats {

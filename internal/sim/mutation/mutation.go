@@ -1,7 +1,7 @@
 // Package mutation plants known bugs in Fairlead, to show that the simulator finds them.
 //
-// Each is an archive in testdata: its comment says what is wrong, and its files, in pairs "PATH old" and "PATH new", what lines of the source are replaced
-// by what others. The source itself is not touched: the Go tool is told to read the changed files in place of it.
+// Each is an archive in testdata: its comment says what is wrong, and its files, in pairs "PATH old" and "PATH new", what text of the source is replaced
+// by what other. The source itself is not touched: the Go tool is told to read the changed files in place of it.
 //
 // It is imported by cmd/sim and by tests only.
 package mutation
@@ -29,7 +29,7 @@ type Mutation struct {
 	edits      []edit
 }
 
-// edit replaces lines of a file, which must be there exactly once.
+// edit replaces a text in a file, which must be there exactly once.
 type edit struct{ file, old, new string }
 
 // All are all mutations, by name.
@@ -60,7 +60,8 @@ func parse(name string, ar *txtar.Archive) (Mutation, error) {
 		if !ok || i+1 == len(ar.Files) || ar.Files[i+1].Name != path+" new" {
 			return m, fmt.Errorf("want files in pairs: PATH old, PATH new")
 		}
-		m.edits = append(m.edits, edit{path, string(ar.Files[i].Data), string(ar.Files[i+1].Data)})
+		text := func(f txtar.File) string { return strings.TrimSuffix(string(f.Data), "\n") }
+		m.edits = append(m.edits, edit{path, text(ar.Files[i]), text(ar.Files[i+1])})
 	}
 	return m, nil
 }
@@ -77,7 +78,7 @@ func (m Mutation) Apply(root string) (map[string][]byte, error) {
 			}
 		}
 		if n := bytes.Count(text, []byte(e.old)); n != 1 {
-			return nil, fmt.Errorf("mutation %s: the lines to replace are %d times in %s: write it anew", m.Name, n, e.file)
+			return nil, fmt.Errorf("mutation %s: the text to replace is %d times in %s: write it anew", m.Name, n, e.file)
 		}
 		out[e.file] = bytes.Replace(text, []byte(e.old), []byte(e.new), 1)
 	}
