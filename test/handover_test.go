@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
@@ -56,6 +57,26 @@ func TestHandOver(t *testing.T) {
 		p.claimed("web", 1)
 		p.claimed("api", 2)
 		p.kept(was)
+	})
+
+	// The app that gives it away takes longer to be read than the one that gets it: that one is not said to have failed meanwhile.
+	run("slow", func(t *testing.T, p place) {
+		var many strings.Builder
+		for i := range 300 {
+			many.WriteString("---\n" + config(fmt.Sprintf("many-%d", i), ""))
+		}
+		p.begin(nil, []string{"slow", "api"}, write("apps/api", "mc"), write("apps/slow", "mb"),
+			gitserver.Write("apps/slow/many.yaml", many.String()),
+			gitserver.Write("apps/slow/kustomization.yaml", "resources: [many.yaml, mb.yaml]\nnamePrefix: \"\"\n"))
+		was := p.uids("configmap/mb")
+		p.push(gitserver.Rename("apps/slow/mb.yaml", "apps/api/mb.yaml"), gitserver.Write("apps/slow/kustomization.yaml", "resources: [many.yaml]\nnamePrefix: \"\"\n"))
+		p.owned("prod-api", "configmap/mb")
+		p.synced("prod-slow")
+		p.synced("prod-api")
+		p.kept(was)
+		if log := p.ctl.Tail(p.Namespace, 1000); strings.Contains(log, `"phase":"Failed"`) {
+			t.Errorf("an app failed for a while:\n%s", log)
+		}
 	})
 
 	// From one environment to another that follows the same branch and puts its objects into the same namespace.

@@ -203,6 +203,9 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	f.Was = m.stands()
 	c.conclude(ctx, m, obj, f)
 	c.tell(obj, out, m.stands().Drift.Total > f.Was.Drift.Total)
+	for _, o := range slices.Compact(out.Takers) {
+		c.appQueue.add(o.Namespace, o.Name)
+	}
 	c.afterPass(m, f, wasIdle)
 	return again(out, f, err)
 }

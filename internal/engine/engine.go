@@ -64,8 +64,8 @@ type Ledger interface {
 
 // Neighbours are the other apps.
 type Neighbours interface {
-	// Claims reports whether another app exists under that owner mark and wants the object, or may want it.
-	Claims(by app.Owner, key object.Key) bool
+	// Claims reports whether another app exists under that owner mark and wants the object, or may want it. It is unread if that app has to be read first.
+	Claims(by app.Owner, key object.Key) (claims, unread bool)
 	// Wants is told what an app wants, once it is known in which namespaces, and in which round it was read. It may keep the keys.
 	Wants(n app.Name, round int, keys []object.Key)
 	// Census says what the environment says about deleting the given keys of an app.
@@ -150,6 +150,8 @@ type Outcome struct {
 	Blind error
 	// Unplaced is why the wanted objects contradict each other; nil if they do not. Nothing but repairs was done then.
 	Unplaced error
+	// Takers are the apps that want objects which the app claims and does not want any more.
+	Takers []app.Owner
 	// Undone and Left are the hand edits that were repaired, and those that were left in place.
 	Undone, Left []plan.Step
 }

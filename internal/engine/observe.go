@@ -156,6 +156,9 @@ func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (
 	if a, ok := l.m.asked[key]; ok && a.resourceVersion == entry.ResourceVersion && a.want == l.m.placed.hashes[key] && !l.isForeign(entry.Owner) {
 		s := a.sighting
 		s.Rival = l.rival(key, s.Live)
+		if waits, ok := l.undecided(key, want, s.Rival); ok {
+			s = waits
+		}
 		return s, true
 	}
 	return plan.Sighting{}, false
@@ -245,6 +248,9 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 	if why, err := l.kept(ctx, key, want, live); err != nil || why != "" && s.Rival == (app.Owner{}) {
 		return keptSighting(why), err
 	}
+	if waits, ok := l.undecided(key, want, s.Rival); ok {
+		return waits, nil
+	}
 	if !live.IsZero() && held.IsZero() && app.OwnerOf(live) == l.subject.Name.Owner() { // another app has to be told by the watch
 		l.engine.Live.Put(l.subject.Identity, r, live)
 	}
@@ -297,6 +303,9 @@ func (l *look) dryRun(ctx context.Context, r object.Resource, key object.Key, wa
 		if why, err := l.kept(ctx, key, want, live); err != nil || why != "" && s.Rival == (app.Owner{}) {
 			return keptSighting(why), err
 		}
+		if waits, ok := l.undecided(key, want, s.Rival); ok {
+			return waits, nil
+		}
 		if cede := l.ceded(key, want, live); !live.IsZero() && cede.Hash() != want.Hash() {
 			if predicted, err = l.session.DryRun(ctx, r, cede); err != nil {
 				return l.refused(s, want, err)
@@ -321,10 +330,22 @@ func (l *look) sight(key object.Key, live object.Object) plan.Sighting {
 
 func (l *look) rival(key object.Key, live object.Object) app.Owner {
 	owner := app.OwnerOf(live)
-	if owner == (app.Owner{}) || owner == l.subject.Name.Owner() || !l.engine.Neighbours.Claims(owner, key) {
+	if owner == (app.Owner{}) || owner == l.subject.Name.Owner() {
+		return app.Owner{}
+	}
+	if claims, _ := l.engine.Neighbours.Claims(owner, key); !claims {
 		return app.Owner{}
 	}
 	return owner
+}
+
+// undecided is the sighting of a wanted object whose owner has to be read first: one commit may move an object from app to app.
+func (l *look) undecided(key object.Key, want object.Object, rival app.Owner) (plan.Sighting, bool) {
+	if want.IsZero() || rival == (app.Owner{}) {
+		return plan.Sighting{}, false
+	}
+	_, unread := l.engine.Neighbours.Claims(rival, key)
+	return plan.Sighting{State: plan.Unknown, Why: "waits until app " + rival.String() + ", which owns it, is read"}, unread
 }
 
 // refused turns the refusal of a request into a sighting, and passes every other error on.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -74,6 +75,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	if gone := l.unwanted(); len(gone) > 0 && s.Rendered {
 		in.Census = e.Neighbours.Census(s.Name, gone)
 	}
+	out.Takers = slices.SortedFunc(maps.Values(in.Census.Elsewhere), func(a, b app.Owner) int { return strings.Compare(a.String(), b.String()) })
 	p := plan.Compute(in)
 	out.Plan, out.Left = p, p.Reported
 	out.Health = l.health()

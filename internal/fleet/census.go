@@ -151,18 +151,17 @@ func same(a, b app.Claims) bool {
 	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
 }
 
-// Claims reports whether the app of an owner mark exists and wants an object, or may want it because it could not be read.
-func (f *Fleet) Claims(by app.Owner, key object.Key) bool {
+// Claims reports whether the app of an owner mark exists and wants an object, or may want it because it could not be read. It is unread if the app has to be
+// read first: in the commit that is about to be read, it may not want it any more.
+func (f *Fleet) Claims(by app.Owner, key object.Key) (claims, unread bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, n := range f.owners[by] {
 		m := f.member(n)
-		if f.wanted[key][n] {
-			return true
-		}
-		if _, claimed := f.ClaimsOf(n)[key]; claimed && !m.removed && (f.pending[n] || m.broken != "") {
-			return true
+		_, claimed := f.ClaimsOf(n)[key]
+		if f.wanted[key][n] || claimed && !m.removed && (f.pending[n] || m.broken != "") {
+			return true, f.pending[n]
 		}
 	}
-	return false
+	return false, false
 }

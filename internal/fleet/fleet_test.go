@@ -230,28 +230,37 @@ func TestWholeEnvironmentGone(t *testing.T) {
 func TestClaims(t *testing.T) {
 	w := open()
 	owner := name("a").Owner()
+	unread := false
 	asks := func(want bool, when string) {
 		t.Helper()
-		if got := w.Claims(owner, key("x")); got != want {
-			t.Errorf("%s: %t", when, got)
+		if got, gotUnread := w.Claims(owner, key("x")); got != want || gotUnread != unread {
+			t.Errorf("%s: %t, unread %t", when, got, gotUnread)
 		}
 	}
 	asks(false, "no such app")
 	w.Found(prod, unbound(), names("a"), names("a"), nil)
 	asks(false, "not read, not claimed")
 	w.claim(name("a"), false, key("x"))
+	unread = true
 	asks(true, "not read, claimed")
+	unread = false
 	w.read(name("a"))
 	asks(false, "read, and not wanted")
 	w.read(name("a"), key("x"))
 	asks(true, "wanted")
+	w.Found(prod, unbound(), names("a"), names("a"), nil)
+	unread = true
+	asks(true, "wanted, and changed since")
+	unread = false
 	w.read(name("a"))
 	w.Broken(name("a"), w.Round(name("a")), "bad", nil)
 	asks(true, "broken, claimed")
 	w.Found(prod, unbound(), nil, nil, names("a"))
 	asks(false, "removed")
 	w.Found(prod, unbound(), names("a"), names("a"), nil)
+	unread = true
 	asks(true, "back, not read yet")
+	unread = false
 	w.Gone(name("a"))
 	asks(false, "gone")
 }
