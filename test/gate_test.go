@@ -33,7 +33,9 @@ type gate struct {
 	mu     sync.Mutex
 	match  func(*http.Request) bool // nil: every request passes
 	answer answer
-	count  int // how many requests have matched
+	count  int      // how many requests have matched
+	gone   []string // the paths of what was deleted through it
+	lapsed int      // how many watches were told that what they have missed is forgotten: 410
 }
 
 func newGate(t *testing.T, plane *testkit.Plane) *gate {
@@ -50,24 +52,31 @@ func newGate(t *testing.T, plane *testkit.Plane) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := &httputil.ReverseProxy{
+	return startGate(t, &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Header.Del("Accept-Encoding") // rules read and change what is answered
 		},
-		Transport:     transport,
-		FlushInterval: -1,
-		ErrorLog:      log.New(io.Discard, "", 0),
-		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}
+		Transport: transport,
+	})
+}
+
+// startGate lets a proxy answer what nobody else does.
+func startGate(t *testing.T, proxy *httputil.ReverseProxy) *gate {
+	t.Helper()
 	g := &gate{}
-	g.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy.FlushInterval, proxy.ErrorLog = -1, log.New(io.Discard, "", 0)
+	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
+	proxy.ModifyResponse = g.note
+	g.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if f := g.meets(r); f != nil {
 			f(w, r, proxy)
 			return
 		}
 		proxy.ServeHTTP(w, r)
 	}))
+	g.server.Config.ErrorLog = proxy.ErrorLog
+	g.server.Start()
 	t.Cleanup(g.server.Close)
 	return g
 }
@@ -93,6 +102,62 @@ func (g *gate) meets(r *http.Request) answer {
 	}
 	g.count++
 	return g.answer
+}
+
+// note remembers what was deleted, and which watches lapsed.
+func (g *gate) note(res *http.Response) error {
+	if res.Request.URL.Query().Get("watch") != "" {
+		res.Body = &watched{ReadCloser: res.Body, g: g}
+		if res.StatusCode == http.StatusGone {
+			g.lapse()
+		}
+	}
+	if r := res.Request; r.Method == http.MethodDelete && res.StatusCode/100 == 2 {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.gone = append(g.gone, r.URL.Path)
+	}
+	return nil
+}
+
+// deletions are how many objects of a kind were deleted in a namespace: accepted, whether anybody heard of it or not.
+func (g *gate) deletions(namespace, plural string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for _, path := range g.gone {
+		if strings.Contains(path, "/namespaces/"+namespace+"/"+plural+"/") {
+			n++
+		}
+	}
+	return n
+}
+
+// watched reads the stream of a watch.
+type watched struct {
+	io.ReadCloser
+	g *gate
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	if bytes.Contains(p[:n], []byte(`"type":"ERROR"`)) && bytes.Contains(p[:n], []byte(`"code":410`)) {
+		w.g.lapse()
+	}
+	return n, err
+}
+
+func (g *gate) lapse() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lapsed++
+}
+
+// gones are how many watches have lapsed so far.
+func (g *gate) gones() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lapsed
 }
 
 // guard answers the requests that match, which is asked of one at a time. A nil match ends it.

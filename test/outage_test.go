@@ -19,7 +19,7 @@ import (
 func TestHalfAnswers(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{})
 	g := newGate(t, plane)
-	w := world{plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})}
+	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})}
 	run := func(name string, f func(*testing.T, place)) {
 		t.Run(name, func(t *testing.T) {
 			t.Cleanup(g.open)

@@ -236,7 +236,7 @@ func numbered(app, name string, n int) gitserver.Change {
 func TestReplicasKilled(t *testing.T) {
 	const apps = 30
 	plane := testkit.Start(t, testkit.Options{Audit: true})
-	w := world{plane: plane}
+	w := world{home: t, plane: plane}
 	r := w.replicas(t, "many", 3)
 	name := func(i int) string { return fmt.Sprintf("a%02d", i) }
 	var first []gitserver.Change
@@ -334,7 +334,7 @@ func TestReplicasKilled(t *testing.T) {
 // TestReplicasTogether lets apps of different replicas hand objects over, depend on one another, and share a budget.
 func TestReplicasTogether(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{Audit: true})
-	w := world{plane: plane}
+	w := world{home: t, plane: plane}
 	r := w.replicas(t, "together", 3)
 	const pairs = 6
 	from, to := func(i int) string { return fmt.Sprintf("from%d", i) }, func(i int) string { return fmt.Sprintf("to%d", i) }

@@ -23,7 +23,7 @@ import (
 // TestTwoControllers runs two controllers at once, without a leader, over several commits. They come to one end, and then nothing is written any more.
 func TestTwoControllers(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{})
-	w := world{plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{})}
+	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{})}
 	other := plane.Controller(t, testkit.ControllerOptions{})
 	p := w.place(t, "twice")
 	p.begin(nil, []string{"web", "api"}, write("apps/web", "xa", "xb"), write("apps/api", "xc"))
@@ -81,7 +81,7 @@ func TestTwoControllers(t *testing.T) {
 func TestRestart(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{})
 	g := newGate(t, plane)
-	w := world{plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})}
+	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})}
 	p := w.place(t, "again")
 	p.begin(nil, []string{"web", "api"}, write("apps/web", "wa", "wb"), write("apps/api", "wc"))
 	c := p.push(gitserver.Write("apps/api/wc.yaml", strings.ReplaceAll(config("wc"), "git", "more")), gitserver.Delete("apps/web/wb.yaml"), write("apps/web", "wd"))
@@ -183,7 +183,7 @@ func (p place) versions() map[string]string {
 func TestDataDir(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{})
 	data := filepath.Join(t.TempDir(), "data")
-	w := world{plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{DataDir: data})}
+	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{DataDir: data})}
 	p := w.place(t, "data")
 	p.begin(nil, []string{"web", "api"}, write("apps/web", "ya", "yb"), write("apps/api", "yc"))
 	was := p.uids("configmap/ya", "configmap/yb", "configmap/yc")

@@ -22,6 +22,7 @@ import (
 
 // world is a control plane and a controller that several cases share.
 type world struct {
+	home  testing.TB // as long as it runs, so do the Git servers: one that is gone would be waited for before anything is deleted anywhere
 	plane *testkit.Plane
 	ctl   *testkit.Controller
 }
@@ -29,7 +30,7 @@ type world struct {
 func newWorld(t *testing.T) world {
 	t.Helper()
 	p := testkit.Start(t, testkit.Options{})
-	return world{plane: p, ctl: p.Controller(t, testkit.ControllerOptions{})}
+	return world{home: t, plane: p, ctl: p.Controller(t, testkit.ControllerOptions{})}
 }
 
 // place is one case: a namespace of its own with a repository of its own.
@@ -42,7 +43,7 @@ type place struct {
 
 func (w world) place(t testing.TB, namespace string) place {
 	t.Helper()
-	git := testkit.StartGit(t, gitserver.Options{})
+	git := testkit.StartGit(w.home, gitserver.Options{})
 	p := place{Tenant: w.plane.Tenant(t, namespace, git), t: t, ctl: w.ctl, objs: w.plane.Objects}
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -101,6 +101,27 @@ func (c *Controller) Stop(t testing.TB) {
 // Kill ends the controller at once: kill -9. It returns when the process is gone.
 func (c *Controller) Kill() { _ = c.end(syscall.SIGKILL) }
 
+// LimitFiles lets no file grow beyond a size that the controller, or a program that it runs, writes: what a full disk does to large files. It lasts until
+// restore is called.
+func (c *Controller) LimitFiles(t testing.TB, most uint64) (restore func()) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cmd == nil {
+		t.Fatal("the controller does not run")
+	}
+	pid := c.cmd.Process.Pid
+	was, err := limitFiles(pid, most)
+	if err != nil {
+		t.Fatalf("limit files: %v", err)
+	}
+	return func() {
+		if _, err := limitFiles(pid, was); err != nil {
+			t.Fatalf("limit files: %v", err)
+		}
+	}
+}
+
 // Running reports whether the process runs.
 func (c *Controller) Running() bool {
 	c.mu.Lock()
