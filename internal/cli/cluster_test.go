@@ -127,8 +127,9 @@ func TestCluster(t *testing.T) {
 		shop.Environment(t, "prod", "apps/*", map[string]any{"sync.prune": map[string]any{"maxObjects": int64(0)}})
 		git.Commit(t, "main", "without api", gitserver.Delete("apps/api/flags.yaml"))
 		want{"sync prod -n shop --wait --timeout 30s", 3, `prod/api: held at .*: delete ConfigMap shop/api`, `1 held`}.check(t, env)
-		want{"approve prod/api -n shop", 2, `^$`, `delete ConfigMap shop/api: .*say --yes`}.check(t, env)
-		want{"approve prod/api -n shop --hold other --yes", 1, `^$`, `what is held has changed since; hold \S+ is now:\n  delete ConfigMap shop/api`}.check(t, env)
+		want{"approve prod/api -n shop", 2, `^$`, `app prod/api, hold \S+:\n  delete ConfigMap shop/api: [^;]*\nerror: app prod/api: input is not a terminal: use --yes --hold \S+\n`}.check(t, env)
+		want{"approve prod/api -n shop --hold other --yes", 1, `^$`, `^error: other is not what is held; it is \S+:\n  delete ConfigMap shop/api: [^;]*\n$`}.check(t, env)
+		want{"approve prod/web -n shop --hold other --yes", 1, `^$`, `^error: other is not what is held: app prod/web holds nothing now\n$`}.check(t, env)
 		want{"approve prod -n shop --yes", 0, `^app prod/api: hold \S+ approved\n$`, `delete ConfigMap shop/api`}.check(t, env)
 		testkit.Eventually(t, func(ctx context.Context) error {
 			if _, err := plane.Objects.Get(ctx, "shop", "cm/api"); !testkit.IsNotFound(err) {
@@ -137,6 +138,21 @@ func TestCluster(t *testing.T) {
 			return nil
 		})
 		want{"status prod -n shop --wait --timeout 30s", 0, `1 app: 1 ready\n$`, ``}.check(t, env)
+	})
+	t.Run("approve what waits for something else", func(t *testing.T) {
+		frozen := func(text string) gitserver.Change {
+			return gitserver.Write("apps/web/frozen.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: frozen}\nimmutable: true\ndata: {text: "+text+"}\n")
+		}
+		git.Commit(t, "main", "frozen", frozen("one"))
+		want{"sync prod -n shop --wait --timeout 30s", 0, ``, ``}.check(t, env)
+		git.Commit(t, "main", "frozen but changed", frozen("two"))
+		want{"sync prod -n shop --wait --timeout 30s", 3, `held: ConfigMap shop/frozen: data is immutable`, ``}.check(t, env)
+		in := `is held, and no approval lets it go:\n  ConfigMap shop/frozen: data is immutable .*: undo the change in Git, or .* fairlead.dev/apply: replace\n$`
+		for _, line := range []string{"prod", "prod/web", "prod --yes", "prod/web --hold other --yes"} {
+			want{"approve -n shop " + line, 1, `^$`, `^error: app prod/web ` + in}.check(t, env)
+		}
+		git.Commit(t, "main", "as before", frozen("one"))
+		want{"sync prod -n shop --wait --timeout 30s", 0, ``, ``}.check(t, env)
 	})
 	ctl.Stop(t)
 	want{"sync prod -n shop --wait --timeout 1s", 1, `^$`, `not done after 1s: environment prod: waiting .* controller: is it running\?\n$`}.check(t, env)

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"strings"
+
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/diff"
 	"github.com/fairlead-cd/fairlead/internal/fingerprint"
@@ -154,15 +156,26 @@ func (h Held) What() string {
 	return string(h.Step.Do) + " " + h.Step.Key.String()
 }
 
+// approveWith stands between a reason and the command that lets the step go.
+const approveWith = "; approve with: "
+
 // Text is why a step is held and how to let it go.
 func (h Held) Text() string {
 	switch {
 	case h.Approve != "":
-		return h.Reason + "; approve with: " + h.Approve
+		return h.Reason + approveWith + h.Approve
 	case h.Advice != "":
 		return h.Reason + ": " + h.Advice
 	}
 	return h.Reason
+}
+
+// WithoutCommand takes the command away from what Text said, and says whether there was one.
+func WithoutCommand(text string) (reason string, approvable bool) {
+	if at := strings.LastIndex(text, approveWith); at >= 0 {
+		return text[:at], true
+	}
+	return text, false
 }
 
 // Note is an object and what is to be said of it.
