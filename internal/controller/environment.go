@@ -111,7 +111,7 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 const tornAgain = 5 * time.Second
 
 // startingFor is how long an Environment's status may wait for its apps to be looked at by a process that just started.
-const startingFor = 10 * time.Second
+const startingFor = time.Minute
 
 func (c *controller) environment(e fleet.Environment, env *v1alpha1.Environment) *environment {
 	c.mu.Lock()
