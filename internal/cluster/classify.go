@@ -141,12 +141,12 @@ func refusal(st metav1.Status, secret bool) *plan.Refusal {
 func describe(st metav1.Status) plan.Refusal {
 	r := plan.Refusal{Message: st.Message}
 	if m := typedField.FindStringSubmatch(st.Message); m != nil {
-		r.Field = strings.TrimPrefix(m[1], ".")
+		r.Field, r.Schema = strings.TrimPrefix(m[1], "."), true
 		r.Message = fmt.Sprintf("%s: %s", r.Field, plainType(m[2]))
 		return r
 	}
 	if m := unknownField.FindStringSubmatch(st.Message); m != nil {
-		r.Field = m[1]
+		r.Field, r.Schema = m[1], true
 		r.Message = fmt.Sprintf("%s: unknown field", m[1])
 		return r
 	}

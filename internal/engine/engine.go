@@ -165,6 +165,7 @@ type memory struct {
 
 	placed   placed
 	asked    map[object.Key]answer
+	misfits  map[object.Key]misfit
 	fights   map[object.Key]contest.Record
 	since    map[object.Key]time.Time // since when an object is on its way
 	kinds    map[object.Key]object.Resource
@@ -197,6 +198,12 @@ type made struct {
 type answer struct {
 	want, resourceVersion string
 	sighting              plan.Sighting
+}
+
+// misfit is what was said first of an object that does not fit its schema.
+type misfit struct {
+	want    string
+	refusal plan.Refusal
 }
 
 // Preload gives the engine the record of an app as it was stored, so that its first pass need not ask for it. The bundle is not kept.
@@ -257,7 +264,7 @@ func (e *Engine) remember(n app.Name) *memory {
 	if m == nil {
 		m = &memory{
 			record: app.Record{App: n}, loaded: e.listed && !e.isShared(),
-			asked: map[object.Key]answer{}, fights: map[object.Key]contest.Record{}, since: map[object.Key]time.Time{},
+			asked: map[object.Key]answer{}, misfits: map[object.Key]misfit{}, fights: map[object.Key]contest.Record{}, since: map[object.Key]time.Time{},
 			kinds: map[object.Key]object.Resource{},
 		}
 		e.memory[n] = m

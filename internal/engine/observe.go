@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -193,6 +194,8 @@ func (l *look) unserved(key object.Key, want object.Object, err error) plan.Sigh
 		return plan.Sighting{State: plan.Absent} // the kind is gone, and every object of it
 	case l.m.placed.crds[key.GroupKind()]:
 		return plan.Sighting{State: plan.Unknown, Deferred: true, Why: "waits for its CustomResourceDefinition"}
+	case !strings.Contains(key.Group, "."): // one of Kubernetes' own: nobody can add a kind to it
+		return plan.Sighting{State: plan.Absent, Refusal: &plan.Refusal{Message: err.Error()}}
 	default:
 		return plan.Sighting{State: plan.Unknown, Why: err.Error()}
 	}
@@ -361,6 +364,15 @@ func (l *look) refused(s plan.Sighting, want object.Object, err error) (plan.Sig
 		return plan.Sighting{}, err
 	}
 	copied := *refusal
+	if copied.Schema { // of several fields that do not fit, the server names one at random
+		key, hash := want.Key(), want.Hash()
+		l.mu.Lock()
+		if was, ok := l.m.misfits[key]; ok && was.want == hash {
+			copied = was.refusal
+		}
+		l.m.misfits[key] = misfit{hash, copied}
+		l.mu.Unlock()
+	}
 	s.Refusal = &copied
 	if s.State == plan.Unknown {
 		s.State = plan.Absent

@@ -58,6 +58,9 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	for k := range p.objects {
 		p.keys = append(p.keys, k)
 	}
+	if m.placed.digest != p.digest {
+		clear(m.misfits)
+	}
 	m.placed = p
 	e.Neighbours.Wants(s.Name, s.Round, p.keys)
 	return nil

@@ -82,6 +82,8 @@ type Refusal struct {
 	Field string
 	// Immutable says that the field cannot be changed on an existing object. Then the message is a clause that says so, "spec.selector is immutable".
 	Immutable bool
+	// Schema says that the object does not fit the schema of its kind: trying it again cannot help.
+	Schema bool
 	// At is the file and line that say it, where known.
 	At string
 }
