@@ -23,8 +23,22 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/report"
 )
 
-// refusedAgain is when a refused app is tried again though nothing changed: a quota, a right or a policy may have.
-const refusedAgain = 30 * time.Second
+// A refused app is tried again though nothing changed: a quota, a right or a policy may have. Who is just setting things up does not wait long.
+const (
+	refusedFirst = time.Second
+	refusedMost  = 30 * time.Second
+)
+
+// refusedAgain is how long to wait until the app is tried again: longer each time, as long as what it says of itself stays the same.
+func (m *member) refusedAgain() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if reason := m.status.Reason; m.refusal.reason != reason || m.refusal.wait == 0 {
+		m.refusal.reason, m.refusal.wait = reason, refusedFirst/2
+	}
+	m.refusal.wait = min(2*m.refusal.wait, refusedMost)
+	return m.refusal.wait
+}
 
 // reconcileApp looks at an app.
 func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
@@ -198,7 +212,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		return reconcile.Result{}, nil
 	}
 	if fault.KindOf(err) == fault.Conflict && err != nil {
-		return again(out, f, err) // somebody was faster: look anew before anything is said
+		return again(m, out, f, err) // somebody was faster: look anew before anything is said
 	}
 	f.Was = m.stands()
 	c.conclude(ctx, m, obj, f)
@@ -207,7 +221,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		c.appQueue.add(o.Namespace, o.Name)
 	}
 	c.afterPass(m, f, wasIdle)
-	return again(out, f, err)
+	return again(m, out, f, err)
 }
 
 // askedFor lets an app's repository be asked for a sync request, and reports whether it has been.
@@ -254,7 +268,7 @@ func suspension(env *v1alpha1.Environment, obj *v1alpha1.App) string {
 }
 
 // again says when the app is looked at next though nothing happens.
-func again(out engine.Outcome, f report.Finding, err error) (reconcile.Result, error) {
+func again(m *member, out engine.Outcome, f report.Finding, err error) (reconcile.Result, error) {
 	if err != nil && f.Suspended == "" {
 		k := fault.KindOf(err)
 		if k == fault.Conflict {
@@ -269,8 +283,10 @@ func again(out engine.Outcome, f report.Finding, err error) (reconcile.Result, e
 	unknown := len(out.Plan.Waiting) > 0 || out.Blind != nil ||
 		slices.ContainsFunc(out.Plan.Held, func(h plan.Held) bool { return app.OwnerOf(h.Step.Live) == app.Owner{} }) // no watch tells what becomes of it
 	next := out.Again
-	if (refused || unknown) && f.Suspended == "" && (next == 0 || next > refusedAgain) {
-		next = refusedAgain
+	if (refused || unknown) && f.Suspended == "" {
+		if again := m.refusedAgain(); next == 0 || next > again {
+			next = again
+		}
 	}
 	return reconcile.Result{RequeueAfter: next}, nil
 }

@@ -50,6 +50,12 @@ type member struct {
 	dirty   bool // found anew since it was looked at last
 	waiting bool // the last pass waits for something outside
 
+	// refusal is why the app is not further though nothing is on its way, and how long it waited last to be tried again.
+	refusal struct {
+		reason string
+		wait   time.Duration
+	}
+
 	hold    hold      // whether it is this process's
 	given   bool      // it is another one's, and that was noted
 	takenAt time.Time // when it was taken from another one, until what that one may have read is read here; else zero
