@@ -250,6 +250,10 @@ func (l *look) health() map[object.Key]health.Verdict {
 		}
 		_, wanted := l.m.placed.objects[key]
 		switch {
+		case s.Rival != (app.Owner{}): // how that object is, is for its own app to say
+			if wanted || !l.subject.Rendered {
+				out[key] = health.Verdict{Status: health.Missing, Message: "is owned by app " + s.Rival.String()}
+			}
 		case s.State == plan.Current || s.Ended != "" || s.State == plan.Present:
 			out[key] = s.Health
 		case s.State == plan.Absent && (wanted || !l.subject.Rendered):
