@@ -18,6 +18,8 @@ MODULE   := github.com/fairlead-cd/fairlead
 VERSION  ?= $(shell git describe --tags --always --dirty --match 'v*' 2>/dev/null || echo devel)
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
 ARGS     ?=
+MINUTES  ?= 60
+SEED     ?= $(shell echo $$RANDOM)
 SEEDS    ?= 1000
 
 GOLANGCI_VERSION       := v2.15.0
@@ -61,6 +63,11 @@ test: build ## Run all tests of both modules, those on a real control plane incl
 	$(GO) test -timeout 20m ./... || code=1; \
 	(cd devcluster && $(GO) test -timeout 20m ./...) || code=1; \
 	exit $$code
+
+# What it does is drawn from the seed, which it prints: SEED=n does it again.
+.PHONY: soak
+soak: build ## Let a control plane, replicas, people and faults go on for MINUTES=n; then everything has to be as Git says, and memory flat
+	$(GO) test ./test -run '^TestSoak$$' -count=1 -timeout 0 -v -args -soak=$(MINUTES)m -seed=$(SEED) $(ARGS)
 
 # Those that are found, not those of a list. What makes one fail stays in testdata/fuzz beside it, and is a test from then on.
 .PHONY: fuzz

@@ -120,17 +120,16 @@ func (g *gate) note(res *http.Response) error {
 	return nil
 }
 
-// deletions are how many objects of a kind were deleted in a namespace: accepted, whether anybody heard of it or not.
-func (g *gate) deletions(namespace, plural string) int {
+// deleted are the paths of the objects of a kind that were deleted in a namespace: what was accepted, whether anybody heard of it or not.
+func (g *gate) deleted(namespace, plural string) (paths []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := 0
 	for _, path := range g.gone {
 		if strings.Contains(path, "/namespaces/"+namespace+"/"+plural+"/") {
-			n++
+			paths = append(paths, path)
 		}
 	}
-	return n
+	return paths
 }
 
 // watched reads the stream of a watch.

@@ -127,7 +127,7 @@ func (s story) end(g *gate) storyEnd {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	e := storyEnd{Deletions: g.deletions(s.Namespace, "configmaps")}
+	e := storyEnd{Deletions: len(g.deleted(s.Namespace, "configmaps"))}
 	for i := range list {
 		u := &list[i]
 		if u.GetName() == "kube-root-ca.crt" {
