@@ -31,7 +31,8 @@ const (
 // replicas are several controllers that share the apps of one place.
 type replicas struct {
 	place
-	all []*testkit.Controller
+	all    []*testkit.Controller
+	paused map[*testkit.Controller]bool
 }
 
 func (w *world) replicas(t *testing.T, namespace string, n int) replicas {
@@ -41,7 +42,7 @@ func (w *world) replicas(t *testing.T, namespace string, n int) replicas {
 		all = append(all, w.plane.Controller(t, testkit.ControllerOptions{Lease: lease}))
 	}
 	w.ctl = all[0]
-	r := replicas{place: w.place(t, namespace), all: all}
+	r := replicas{place: w.place(t, namespace), all: all, paused: map[*testkit.Controller]bool{}}
 	t.Cleanup(func() {
 		if t.Failed() {
 			for i, c := range all {
@@ -54,7 +55,7 @@ func (w *world) replicas(t *testing.T, namespace string, n int) replicas {
 
 func (r replicas) live() (live []*testkit.Controller) {
 	for _, c := range r.all {
-		if c.Running() {
+		if c.Running() && !r.paused[c] {
 			live = append(live, c)
 		}
 	}
@@ -465,4 +466,120 @@ func TestReplicasTogether(t *testing.T) {
 			t.Errorf("round %d: the versions of the chain are %v: not in order", n, versions)
 		}
 	}
+}
+
+// TestReplicasPaused lets a replica sleep, in the middle of its work, for longer than its Lease lasts, and wake up again. It finds that others have its apps,
+// and writes nothing that they have not.
+func TestReplicasPaused(t *testing.T) {
+	const apps = 12
+	plane := testkit.Start(t, testkit.Options{Audit: true})
+	w := world{plane: plane}
+	r := w.replicas(t, "paused", 2)
+	name := func(i int) string { return fmt.Sprintf("a%02d", i) }
+	every := func(n int) (changes []gitserver.Change) {
+		for i := range apps {
+			for j := range 4 {
+				changes = append(changes, numbered(name(i), fmt.Sprintf("%s-%d", name(i), j), n))
+			}
+		}
+		return changes
+	}
+	wi := r.witness()
+	r.begin(nil, nil, every(1)...)
+	r.shared(apps)
+	for i := range apps {
+		r.synced("prod-" + name(i))
+	}
+	n := 1
+	sleeper := r.all[1]
+	for _, delay := range []time.Duration{0, 20 * time.Millisecond, 60 * time.Millisecond, 120 * time.Millisecond} {
+		n++
+		r.push(every(n)...)
+		time.Sleep(delay) // it falls asleep anywhere on the way of the commit
+		sleeper.Pause(t)
+		r.paused[sleeper] = true
+		d := r.shared(apps)
+		if d > lease+soon {
+			t.Errorf("its apps were owned after %s", d)
+		}
+		n++
+		r.push(every(n)...)
+		at := func(ctx context.Context) error {
+			for i := range apps {
+				for j := range 4 {
+					if err := r.Is(ctx, fmt.Sprintf("configmap/%s-%d", name(i), j), ".data.of", strconv.Itoa(n)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}
+		testkit.Eventually(t, at)
+		sleeper.Resume(t)
+		delete(r.paused, sleeper)
+		r.shared(apps)
+		time.Sleep(500 * time.Millisecond)
+		if err := at(t.Context()); err != nil {
+			t.Errorf("after it woke up: %v", err)
+		}
+		t.Logf("slept after %s of a commit: its apps were owned after %s", delay, d)
+	}
+	for i := range apps {
+		r.synced("prod-" + name(i))
+	}
+	wi.hold(t, plane, r.Namespace)
+}
+
+// TestReplicasEnd deletes environments whose apps are several replicas', with and without their objects, and kills one that has to do a part of it.
+func TestReplicasEnd(t *testing.T) {
+	const apps = 9
+	plane := testkit.Start(t, testkit.Options{})
+	w := world{plane: plane}
+	r := w.replicas(t, "end", 3)
+	var first []gitserver.Change
+	var refs, objects []string
+	for i := range apps {
+		a := fmt.Sprintf("a%d", i)
+		first = append(first, numbered(a, a, 0))
+		refs, objects = append(refs, "apps.fairlead.dev/prod-"+a), append(objects, "configmap/"+a)
+	}
+	r.begin(map[string]any{"deletion": "Prune"}, nil, first...)
+	r.shared(apps)
+	for i := range apps {
+		r.synced(fmt.Sprintf("prod-a%d", i))
+	}
+	r.remove("environments.fairlead.dev/prod")
+	testkit.Eventually(t, func(ctx context.Context) error {
+		list, err := r.objs.List(ctx, r.Namespace, "apps.fairlead.dev")
+		for _, u := range list { // all that an environment has may be held
+			if id, _, _ := unstructured.NestedString(u.Object, "status", "holdID"); id != "" {
+				_ = r.objs.Patch(ctx, "kubectl-annotate", r.Namespace, "apps.fairlead.dev/"+u.GetName(), "metadata: {annotations: {fairlead.dev/approve: "+id+"}}", "")
+			}
+		}
+		if err != nil {
+			return err
+		}
+		_, err = r.objs.Get(ctx, r.Namespace, "environments.fairlead.dev/prod")
+		if err == nil {
+			return fmt.Errorf("the environment is still there, with %d apps", len(list))
+		}
+		return nil
+	})
+	r.gone(append(refs, objects...)...)
+
+	// Released: the replica that dies leaves its part of that to the others.
+	r.begin(nil, nil, gitserver.Write("README.md", "again\n"))
+	for i := range apps {
+		r.synced(fmt.Sprintf("prod-a%d", i))
+	}
+	r.shared(apps)
+	was := r.uids(objects...)
+	r.all[1].Pause(t)
+	r.remove("environments.fairlead.dev/prod")
+	r.gone("environments.fairlead.dev/prod")
+	r.all[1].Kill()
+	for i := range apps {
+		r.forgotten(fmt.Sprintf("a%d", i))
+	}
+	r.kept(was)
 }

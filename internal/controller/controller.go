@@ -61,6 +61,9 @@ type controller struct {
 	envs    map[fleet.Environment]*environment
 	apps    map[app.Owner]*member
 
+	gainedAt time.Time // when apps of lastTerm were taken
+	lastTerm int
+
 	idle atomic.Bool // every app had been read when a pass ended last
 
 	preloaded sync.Mutex

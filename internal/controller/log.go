@@ -8,20 +8,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 )
 
-// quiet lets only warnings and errors of the libraries through: every decision of ours is logged by ourselves.
-func quiet(h slog.Handler) slog.Handler { return quietHandler{h} }
+// quiet lets only warnings and errors of the libraries through: every decision of ours is logged by ourselves. Once the controller is being stopped, what it
+// interrupts is no error.
+func quiet(stopped context.Context, h slog.Handler) slog.Handler {
+	return quietHandler{h, func() bool { return stopped.Err() != nil }}
+}
 
-type quietHandler struct{ slog.Handler }
+type quietHandler struct {
+	slog.Handler
+	stopped func() bool
+}
 
 func (q quietHandler) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
+	return l >= slog.LevelWarn && !q.stopped() && q.Handler.Enabled(ctx, l)
 }
 
 func (q quietHandler) WithAttrs(a []slog.Attr) slog.Handler {
-	return quietHandler{q.Handler.WithAttrs(a)}
+	return quietHandler{q.Handler.WithAttrs(a), q.stopped}
 }
 
-func (q quietHandler) WithGroup(g string) slog.Handler { return quietHandler{q.Handler.WithGroup(g)} }
+func (q quietHandler) WithGroup(g string) slog.Handler {
+	return quietHandler{q.Handler.WithGroup(g), q.stopped}
+}
 
 func withWatchPredicate(p predicate.Predicate) builder.WatchesOption {
 	return builder.WithPredicates(p)

@@ -63,7 +63,7 @@ type Config struct {
 
 // Run runs a controller until ctx ends, then stops it gracefully. It returns nil after such a stop.
 func Run(ctx context.Context, cfg Config) error {
-	ctrl.SetLogger(logr.FromSlogHandler(quiet(cfg.Log.Handler())))
+	ctrl.SetLogger(logr.FromSlogHandler(quiet(ctx, cfg.Log.Handler())))
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return fmt.Errorf("register types: %w", err)

@@ -223,7 +223,7 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 			return false, err
 		}
 		c.engine.Take(m.name)
-		taken = c.now()
+		taken = c.gained(term)
 		m.mu.Lock()
 		m.status, m.written, m.begun = *obj.Status.DeepCopy(), *obj.Status.DeepCopy(), true
 		m.unwritten, m.doubted, m.behind, m.given, m.seen, m.made, m.dirty = false, false, false, false, false, nil, true
@@ -233,6 +233,16 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 	m.hold, m.takenAt = hold{true, term}, taken
 	m.mu.Unlock()
 	return taken.IsZero() || c.caughtUp(m, taken), nil
+}
+
+// gained is when what began with a term became this process's, or a moment later: the same for all apps, so that Git is asked once.
+func (c *controller) gained(term int) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gainedAt.IsZero() || term > c.lastTerm {
+		c.gainedAt, c.lastTerm = c.now(), term
+	}
+	return c.gainedAt
 }
 
 // catchUpAtMost is how long an app that was another process's waits until its repository was asked: what was applied is kept true while Git is down.

@@ -126,7 +126,7 @@ func (d *drawn) object(t *rapid.T, i int, one func(string, int) bool) {
 	}
 	d.in.Seen[key] = s
 	if !wanted || !one("unclaimed", 3) {
-		c := app.Claim{Key: key, Version: k.version, Want: want.Hash(), Print: "p", Wave: rapid.IntRange(-1, 1).Draw(t, "claimed wave"), Confirmed: one("confirmed", 6)}
+		c := app.Claim{Key: key, Version: k.version, Want: want.Hash(), Print: "p", Wave: rapid.IntRange(-1, 1).Draw(t, "claimed wave"), Confirmed: one("confirmed", 6), Yielded: one("yielded", 8)}
 		if one("old want", 2) {
 			c.Want = "old"
 		}

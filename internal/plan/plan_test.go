@@ -64,6 +64,39 @@ type sighting struct {
 	Rival     string
 }
 
+// TestYield lets an object go that another process's app wants, and takes that back when Git wants it again.
+func TestYield(t *testing.T) {
+	o := object.New(map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"namespace": "shop", "name": "moved"}})
+	o = web.Mark(o)
+	k := o.Key()
+	batches, err := order.Batches([]object.Object{o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := plan.Input{
+		App: web, Rendered: true, Claims: app.Claims{k: {Key: k, Version: "v1", Want: o.Hash(), Print: "p"}},
+		Seen:   map[object.Key]plan.Sighting{k: {State: plan.Present, Live: o}},
+		Census: plan.Census{Elsewhere: map[object.Key]app.Owner{k: {Namespace: "shop", Name: "prod-api"}}},
+	}
+	if p := plan.Compute(in); p.Claims[k].Yielded || len(p.Waiting) != 1 {
+		t.Errorf("to an app of the same process it is yielded: %t\n%s", p.Claims[k].Yielded, p)
+	}
+	in.Census.Foreign = map[object.Key]bool{k: true}
+	p := plan.Compute(in)
+	if !p.Claims[k].Yielded || len(p.Waiting) != 1 || len(p.Next()) > 0 {
+		t.Errorf("to an app of another process it is yielded: %t\n%s", p.Claims[k].Yielded, p)
+	}
+	in.Claims, in.Want, in.Census = p.Claims, batches, plan.Census{}
+	in.Seen[k] = plan.Sighting{State: plan.Current}
+	if p := plan.Compute(in); p.Claims[k].Yielded {
+		t.Errorf("wanted again, it is still yielded:\n%s", p)
+	}
+	in.Seen[k] = plan.Sighting{State: plan.Unknown, Why: "waits for app shop/prod-api to let it go"}
+	if p := plan.Compute(in); p.Claims[k].Yielded || len(p.Next()) > 0 || p.Applied() {
+		t.Errorf("what another one keeps is not left alone:\n%s", p)
+	}
+}
+
 func input(t *testing.T, ar *txtar.Archive) plan.Input {
 	t.Helper()
 	var s state

@@ -122,6 +122,24 @@ func (c *Controller) LimitFiles(t testing.TB, most uint64) (restore func()) {
 	}
 }
 
+// Pause stops the process where it is, as a machine that hangs does.
+func (c *Controller) Pause(t testing.TB) { c.signal(t, syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (c *Controller) Resume(t testing.TB) { c.signal(t, syscall.SIGCONT) }
+
+func (c *Controller) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cmd == nil {
+		t.Fatal("the controller does not run")
+	}
+	if err := c.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Running reports whether the process runs.
 func (c *Controller) Running() bool {
 	c.mu.Lock()
