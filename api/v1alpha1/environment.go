@@ -265,7 +265,7 @@ type SourceStatus struct {
 	//
 	// +optional
 	Apps int32 `json:"apps"`
-	// Error says why the source cannot be read. Its apps are then kept as they are.
+	// Error says why the source cannot be read, and its apps are kept as they are; or which of its directories cannot be apps, and why.
 	Error string `json:"error,omitempty"`
 }
 

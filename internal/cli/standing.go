@@ -50,6 +50,8 @@ func ofEnvironment(e *v1alpha1.Environment) standing {
 		return underway
 	case c.Reason == "SourceFailed" && meta.IsStatusConditionTrue(e.Status.Conditions, "Stalled"):
 		return failed
+	case c.Reason == "UnusableDirectory":
+		return failed
 	case c.Reason == "SourceFailed":
 		return underway
 	}

@@ -3,7 +3,6 @@ package controller
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -42,6 +41,7 @@ type environment struct {
 	sources []v1alpha1.SourceStatus
 	commit  string
 	problem error
+	wrong   string    // which directories cannot be apps, and why; empty if all can
 	synced  string    // the sync request that was carried out
 	asked   string    // the sync request that is being carried out
 	askedAt time.Time // when it was seen
@@ -192,9 +192,9 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	began := c.now()
 	found := c.findIn(heads)
 	clashed := c.clash(e, &found)
-	c.metrics.stage("discover", c.now().Sub(began), found.err)
+	c.metrics.stage("discover", c.now().Sub(began), found.problem())
 	c.mu.Lock()
-	st.sources, st.problem, st.commit, st.clashed = found.sources, found.err, "", clashed
+	st.sources, st.problem, st.wrong, st.commit, st.clashed = found.sources, found.err, summary(found.wrong), "", clashed
 	if len(heads) > 0 && heads[0].err == nil {
 		st.commit = heads[0].head.Commit.Short()
 	}
@@ -239,7 +239,7 @@ func (c *controller) clash(e fleet.Environment, f *finding) bool {
 		p := f.apps[name]
 		p.problem = fault.Newf(fault.Invalid, "app %s of environment %s and app %s of environment %s would both be App %s: rename one",
 			n.App, n.Environment, other.name.App, other.name.Environment, n.Object())
-		f.err = errors.Join(f.err, p.problem)
+		f.wrong = append(f.wrong, p.problem.Error())
 		f.strays = append(f.strays, p)
 		delete(f.apps, name)
 		clashed = true
@@ -321,7 +321,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 		c.appQueue.add(n.Namespace, n.Object())
 	}
 	c.log.InfoContext(ctx, "apps found", "environment", env.Namespace+"/"+env.Name, "commit", st.commit,
-		"apps", len(all), "changed", len(changed), "removed", len(removed), "error", f.err)
+		"apps", len(all), "changed", len(changed), "removed", len(removed), "error", f.problem())
 	if len(changed) == 0 {
 		c.wakeWaiting()
 	}

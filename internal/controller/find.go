@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -74,7 +76,8 @@ type finding struct {
 	sources []v1alpha1.SourceStatus
 	// failed are the sources that could not be read: their apps stay as they are.
 	failed map[string]bool // by repository and path
-	err    error           // the first problem of the environment as a whole
+	err    error           // why sources could not be read
+	wrong  []string        // directories that cannot be apps, and why: a clause each
 	torn   bool            // a source could not be read for a reason that may pass by itself
 	soon   bool            // a repository has not been read since the start, and may be in a moment
 
@@ -96,7 +99,8 @@ func (c *controller) findIn(heads []sourceHead) finding {
 	f := finding{failed: map[string]bool{}, revisions: map[string]v1alpha1.Revision{}}
 	var read []discover.Source
 	var at []sourceHead // beside read
-	for _, h := range heads {
+	var index []int     // of sources, beside read
+	for i, h := range heads {
 		f.soon = f.soon || h.soon
 		st := v1alpha1.SourceStatus{Repository: h.source.Repository, Path: h.source.Path}
 		err := h.err
@@ -108,6 +112,7 @@ func (c *controller) findIn(heads []sourceHead) finding {
 				f.revisions[h.source.Repository+" "+h.source.Path] = h.head.revision()
 				read = append(read, discover.Source{Place: "repository " + h.source.Repository + ", " + h.source.Path, Result: res})
 				at = append(at, h)
+				index = append(index, i)
 			}
 			f.torn = f.torn || err != nil && fault.KindOf(err) != fault.Invalid
 		}
@@ -120,8 +125,32 @@ func (c *controller) findIn(heads []sourceHead) finding {
 		}
 		f.sources = append(f.sources, st)
 	}
-	f.merge(discover.Merge(read...), at)
+	res := discover.Merge(read...)
+	f.merge(res, at)
+	f.wrong = discover.Clauses(res.Problems)
+	for i := range at {
+		st := &f.sources[index[i]]
+		own := slices.DeleteFunc(slices.Clone(res.Problems), func(p discover.Problem) bool { return p.Source != i })
+		st.Error = clipText(cmp.Or(st.Error, summary(discover.Clauses(own))), 500)
+	}
 	return f
+}
+
+// problem is all that stands in the way; nil if nothing does.
+func (f finding) problem() error {
+	if len(f.wrong) == 0 {
+		return f.err
+	}
+	return errors.Join(f.err, fault.New(fault.Invalid, errors.New(summary(f.wrong))))
+}
+
+// summary is a line of the first clauses.
+func summary(clauses []string) string {
+	const most = 2
+	if more := len(clauses) - most; more > 0 {
+		clauses = append(slices.Clone(clauses[:most]), fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(clauses, "; ")
 }
 
 // search finds the apps of one source. That its directory does not exist is an error: it is more likely a mistake than the end of every app.
@@ -145,7 +174,6 @@ func (f *finding) merge(res discover.Result, at []sourceHead) {
 	}
 	for _, p := range res.Problems {
 		err := fault.Newf(fault.Invalid, "%s", p)
-		f.err = errors.Join(f.err, err)
 		if len(validation.IsDNS1123Label(p.Name)) > 0 {
 			f.strays = append(f.strays, place{dir: p.Dir, head: at[p.Source].head, problem: err})
 		} else if _, ok := f.apps[p.Name]; !ok {

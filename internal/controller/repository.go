@@ -524,6 +524,12 @@ func sameMessage(conditions []metav1.Condition, message string) bool {
 	return c != nil && c.Message == message
 }
 
+// says reports whether the message of Ready holds a text.
+func says(conditions []metav1.Condition, text string) bool {
+	c := meta.FindStatusCondition(conditions, "Ready")
+	return c != nil && strings.Contains(c.Message, text)
+}
+
 // setConditions writes Ready, Stalled and Reconciling by the usual conventions.
 func setConditions(conditions *[]metav1.Condition, generation int64, now time.Time, ready, stalled bool, reason, message string) {
 	for kind, is := range map[string]bool{"Ready": ready, "Stalled": stalled, "Reconciling": !ready && !stalled} {

@@ -28,26 +28,31 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 	}
 	next.ObservedGeneration, next.LastHandledSync = env.Generation, st.synced
 	next.Commit, next.Sources = st.commit, slices.Clone(st.sources)
-	problem := errors.Join(st.ruleErr, st.problem)
+	problem, wrong := errors.Join(st.ruleErr, st.problem), clipText(st.wrong, 400)
 	c.mu.Unlock()
 	var worst string
 	next.Apps, worst = c.count(e)
 	reason, message := "Ready", fmt.Sprintf("%d of %d apps are ready", next.Apps.Ready, next.Apps.Total)
-	ready := problem == nil && next.Apps.Ready == next.Apps.Total
+	ready := problem == nil && wrong == "" && next.Apps.Ready == next.Apps.Total
 	switch {
 	case problem != nil:
-		reason, message = "SourceFailed", clipText(problem.Error(), 700)
+		reason, message = "SourceFailed", clipText(strings.ReplaceAll(problem.Error(), "\n", "; "), 700)
 	case env.Spec.Sync.Suspend:
 		reason, message, ready = "Suspended", suspendedText(env), false
+	case wrong != "":
+		reason, message = "UnusableDirectory", message+"; "+wrong+worst
 	case !ready:
 		reason, message = "Apps", message+worst
 	}
-	setConditions(&next.Conditions, env.Generation, c.now(), ready, problem != nil && stalled(problem) || next.Apps.Failed+next.Apps.Held > 0, reason, message)
+	setConditions(&next.Conditions, env.Generation, c.now(), ready, stalled(problem) || wrong != "" || next.Apps.Failed+next.Apps.Held > 0, reason, message)
 	if equality.Semantic.DeepEqual(next, st.status) {
 		return nil
 	}
-	if problem != nil && !sameMessage(st.status.Conditions, message) {
+	switch {
+	case problem != nil && !sameMessage(st.status.Conditions, message):
 		c.warn(env, reason, "Find", message)
+	case reason == "UnusableDirectory" && !says(st.status.Conditions, wrong): // how many apps are ready is no news
+		c.warn(env, reason, "Find", wrong)
 	}
 	if err := ignoreGone(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
 		st.doubted = true

@@ -31,6 +31,32 @@ type Problem struct {
 // String is "dir: why".
 func (p Problem) String() string { return p.Dir + ": " + p.Why }
 
+// Clauses says what is wrong, a clause for each problem, but one for all names that are no DNS labels.
+func Clauses(problems []Problem) []string {
+	var misnamed, out []string
+	for _, p := range problems {
+		if wrongName(p.Name) != "" {
+			misnamed = append(misnamed, p.Dir)
+		} else {
+			out = append(out, p.String())
+		}
+	}
+	const most = 2
+	switch n := len(misnamed); {
+	case n == 1:
+		i := slices.IndexFunc(problems, func(p Problem) bool { return p.Dir == misnamed[0] })
+		return append([]string{problems[i].String()}, out...)
+	case n > most:
+		misnamed = append(misnamed[:most:most], fmt.Sprintf("%d more", n-most))
+		fallthrough
+	case n > 1:
+		last := len(misnamed) - 1
+		dirs := strings.Join(misnamed[:last], ", ") + " and " + misnamed[last]
+		return append([]string{fmt.Sprintf("%d directories cannot be apps, since names must be DNS labels: %s", n, dirs)}, out...)
+	}
+	return out
+}
+
 // Result is what a pattern matches in a tree.
 type Result struct {
 	Found    []Found   // ordered by name; names are distinct

@@ -226,3 +226,26 @@ func matched(t *testing.T, tree source.Tree, pattern string) (dirs []string) {
 	slices.Sort(dirs)
 	return dirs
 }
+
+func TestClauses(t *testing.T) {
+	name := func(dir string) discover.Problem {
+		return discover.Problem{Name: path.Base(dir), Dir: dir, Why: "is no name"}
+	}
+	twice := discover.Problem{Name: "web", Dir: "a/web", Why: "b/web is the app web as well: rename one"}
+	for _, c := range []struct {
+		problems []discover.Problem
+		want     []string
+	}{
+		{nil, nil},
+		{[]discover.Problem{name("a/Up")}, []string{"a/Up: is no name"}},
+		{[]discover.Problem{name("a/Up"), twice, name("a/x_y")}, []string{"2 directories cannot be apps, since names must be DNS labels: a/Up and a/x_y", twice.String()}},
+		{
+			[]discover.Problem{name("a/Up"), name("a/x_y"), name("a/ü"), name("a/-")},
+			[]string{"4 directories cannot be apps, since names must be DNS labels: a/Up, a/x_y and 2 more"},
+		},
+	} {
+		if got := discover.Clauses(c.problems); !slices.Equal(got, c.want) {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
