@@ -66,6 +66,7 @@ type soak struct {
 	mine  []string                  // what a person made
 	uids  map[string]string         // of what is there since the last check, and was not deleted by hand
 	due   []undo                    // faults that end by themselves
+	down  time.Time                 // when a replica that was killed may start
 
 	last     []string // what was done last
 	done     map[string]int
@@ -84,12 +85,12 @@ func newSoak(t *testing.T, seed uint64) *soak {
 	t.Helper()
 	plane := testkit.Start(t, testkit.Options{})
 	g := newGate(t, plane)
-	replica := func() *testkit.Controller {
-		return plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t), Lease: lease})
+	replica := func(noWait bool) *testkit.Controller {
+		return plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t), Lease: lease, NoWait: noWait})
 	}
-	w := world{home: t, plane: plane, ctl: replica()}
+	w := world{home: t, plane: plane, ctl: replica(false)}
 	s := &soak{
-		place: w.place(t, "soak"), g: g, rnd: rand.New(rand.NewPCG(seed, seed)), steady: w.ctl, victim: replica(), //nolint:gosec // repeatable
+		place: w.place(t, "soak"), g: g, rnd: rand.New(rand.NewPCG(seed, seed)), steady: w.ctl, victim: replica(true), //nolint:gosec // repeatable
 		apps: map[string]map[string]int{}, uids: map[string]string{}, done: map[string]int{},
 	}
 	t.Cleanup(func() {
@@ -257,10 +258,7 @@ func (s *soak) fault() {
 	case n < 6 && s.victim.Running():
 		s.did("faults", "kill a replica")
 		s.victim.Kill()
-		later(func() {
-			s.did("starts", "start it again")
-			s.victim.Start(s.t)
-		})
+		s.down = time.Now().Add(s.some(0, 4000) * time.Millisecond)
 	case n < 13:
 		kind := pick(s.rnd, []string{"slow", "unsent", "unheard", "cut"})
 		s.did("faults", "requests are %s", kind)
@@ -290,8 +288,13 @@ func (s *soak) fault() {
 	}
 }
 
-// restore ends the faults whose time has come, or all.
+// restore ends the faults whose time has come, or all. A replica that ended is started again, as a Deployment does: one that starts while its first requests
+// are lost gives up.
 func (s *soak) restore(all bool) {
+	if (all || time.Now().After(s.down)) && !s.victim.Running() {
+		s.did("starts", "start a replica again")
+		s.victim.Start(s.t)
+	}
 	s.due = slices.DeleteFunc(s.due, func(u undo) bool {
 		if !all && time.Now().Before(u.at) {
 			return false
@@ -309,7 +312,10 @@ func (s *soak) check() {
 	s.Git.Serve()
 	s.tell(s.steady)
 	s.tell(s.victim)
-	testkit.Eventually(s.t, s.settled)
+	testkit.Eventually(s.t, func(ctx context.Context) error {
+		s.restore(true)
+		return s.settled(ctx)
+	})
 
 	is := map[string]string{}
 	list, err := s.objs.List(s.t.Context(), s.Namespace, "configmaps")
