@@ -30,7 +30,7 @@ func Locate(data []byte, key Key, path string) (line int, ok bool) {
 func find(docs []*yaml.Node, key Key) *yaml.Node {
 	s := search{kind: key.GroupKind()}
 	for _, d := range docs {
-		s.visit(d, 0)
+		s.visit(d, typing{}, 0)
 	}
 	all := s.found
 	for _, close := range []func(Key) bool{
@@ -39,14 +39,14 @@ func find(docs []*yaml.Node, key Key) *yaml.Node {
 		func(k Key) bool { return k.Name != "" && strings.Contains(key.Name, k.Name) },
 		func(Key) bool { return true },
 	} {
-		i := slices.IndexFunc(all, func(n *yaml.Node) bool { return close(keyOf(n)) })
+		i := slices.IndexFunc(all, func(f located) bool { return close(f.key) })
 		if i < 0 {
 			continue
 		}
-		if slices.ContainsFunc(all[i+1:], func(n *yaml.Node) bool { return close(keyOf(n)) }) {
+		if slices.ContainsFunc(all[i+1:], func(f located) bool { return close(f.key) }) {
 			return nil // two could be meant: no line is better than the wrong one
 		}
-		return all[i]
+		return all[i].node
 	}
 	return nil
 }
@@ -54,27 +54,32 @@ func find(docs []*yaml.Node, key Key) *yaml.Node {
 // search collects the objects of a kind, those in lists included.
 type search struct {
 	kind    GroupKind
-	found   []*yaml.Node
+	found   []located
 	visited int
 }
 
-func (s *search) visit(n *yaml.Node, depth int) {
+type located struct {
+	key  Key
+	node *yaml.Node
+}
+
+func (s *search) visit(n *yaml.Node, of typing, depth int) {
 	n = resolved(n)
 	if s.visited++; n.Kind != yaml.MappingNode || depth > maxDepth || s.visited > maxAliased {
 		return
 	}
 	if items := listItems(n); items != nil {
 		for _, item := range items.Content {
-			s.visit(item, depth+1)
+			s.visit(item, typingOf(n), depth+1)
 		}
 		return
 	}
-	if keyOf(n).GroupKind() == s.kind {
-		s.found = append(s.found, n)
+	if key := keyOf(n, of); key.GroupKind() == s.kind {
+		s.found = append(s.found, located{key, n})
 	}
 }
 
-func keyOf(n *yaml.Node) Key {
+func keyOf(n *yaml.Node, of typing) Key {
 	text := func(n *yaml.Node, name string) string {
 		if n == nil {
 			return ""
@@ -85,8 +90,12 @@ func keyOf(n *yaml.Node) Key {
 		return ""
 	}
 	meta := field(n, "metadata")
-	group, _ := splitAPIVersion(text(n, "apiVersion"))
-	return Key{Group: group, Kind: text(n, "kind"), Namespace: text(meta, "namespace"), Name: text(meta, "name")}
+	version, kind := text(n, "apiVersion"), text(n, "kind")
+	if version == "" && kind == "" {
+		version, kind = of.apiVersion, of.kind
+	}
+	group, _ := splitAPIVersion(version)
+	return Key{Group: group, Kind: kind, Namespace: text(meta, "namespace"), Name: text(meta, "name")}
 }
 
 // follow walks from an object to a field and returns the last line that it reached.

@@ -28,7 +28,7 @@ func Values(file string, data []byte) ([]any, error) {
 	return out, nil
 }
 
-// ParseNew is Parse with the booleans of YAML 1.2, where yes, no, on and off are texts: what Kustomize reads.
+// ParseNew is Parse with the booleans of YAML 1.2, where yes, no, on and off are texts, and without types from lists: what Kustomize reads.
 func ParseNew(file string, data []byte) ([]Object, error) {
 	return parse(&reader{file: file, newBools: true}, data)
 }

@@ -22,7 +22,7 @@ const (
 )
 
 // Parse reads the objects of a YAML or JSON file as kubectl does: several documents, lists (any kind that ends in List)
-// flattened, empty documents skipped. A file of comments has no objects. File is only for origins and errors.
+// flattened, an item of a ConfigMapList that says neither its apiVersion nor its kind taken for a ConfigMap, empty documents skipped. A file of comments has no objects. File is only for origins and errors.
 //
 // An error is fault.Invalid, begins with "file:line: " and says what to do where that is obvious. If any document
 // is wrong there are no objects at all: half a file is never taken for the whole.
@@ -37,7 +37,7 @@ func parse(r *reader, data []byte) ([]Object, error) {
 	}
 	var out []Object
 	for _, doc := range docs {
-		if out, err = r.objects(out, doc, 0); err != nil {
+		if out, err = r.objects(out, doc, typing{}, 0); err != nil {
 			return nil, err
 		}
 	}
@@ -60,8 +60,20 @@ func invalid(file string, line int, format string, args ...any) error {
 	return fault.Newf(fault.Invalid, "%s: %s", Origin{file, line}, fmt.Sprintf(format, args...))
 }
 
+// typing is what a list says of the type of items that say nothing of it themselves.
+type typing struct{ apiVersion, kind string }
+
+// typingOf is what a list says: nothing if it is a List of anything.
+func typingOf(list *yaml.Node) typing {
+	version, kind := field(list, "apiVersion"), strings.TrimSuffix(field(list, "kind").Value, "List")
+	if version == nil || version.Kind != yaml.ScalarNode || isNull(version) || kind == "" {
+		return typing{}
+	}
+	return typing{version.Value, kind}
+}
+
 // objects appends the object of a document or list item, or the objects of the list that it is.
-func (r *reader) objects(out []Object, n *yaml.Node, depth int) ([]Object, error) {
+func (r *reader) objects(out []Object, n *yaml.Node, of typing, depth int) ([]Object, error) {
 	n = resolved(n)
 	if isNull(n) {
 		return out, nil
@@ -73,13 +85,17 @@ func (r *reader) objects(out []Object, n *yaml.Node, depth int) ([]Object, error
 		return nil, r.errorf(n.Line, "expected an object with apiVersion, kind and metadata, found %s", describe(n))
 	}
 	if items := listItems(n); items != nil {
-		return r.list(out, items, depth)
+		return r.list(out, items, typingOf(n), depth)
 	}
-	content, err := r.value(n, 0)
+	value, err := r.value(n, 0)
 	if err != nil {
 		return nil, err
 	}
-	o := New(content.(map[string]any)).WithOrigin(Origin{r.file, n.Line})
+	content := value.(map[string]any)
+	if of != (typing{}) && !r.newBools && content["apiVersion"] == nil && content["kind"] == nil { // Kustomize does not know them
+		content["apiVersion"], content["kind"] = of.apiVersion, of.kind
+	}
+	o := New(content).WithOrigin(Origin{r.file, n.Line})
 	if err := r.check(o, n); err != nil {
 		return nil, err
 	}
@@ -101,7 +117,7 @@ func listItems(n *yaml.Node) *yaml.Node {
 	return items
 }
 
-func (r *reader) list(out []Object, items *yaml.Node, depth int) ([]Object, error) {
+func (r *reader) list(out []Object, items *yaml.Node, of typing, depth int) ([]Object, error) {
 	if isNull(items) {
 		return out, nil
 	}
@@ -110,7 +126,7 @@ func (r *reader) list(out []Object, items *yaml.Node, depth int) ([]Object, erro
 	}
 	for _, item := range items.Content {
 		var err error
-		if out, err = r.objects(out, item, depth+1); err != nil {
+		if out, err = r.objects(out, item, of, depth+1); err != nil {
 			return nil, err
 		}
 		// Lists may be aliases of one another, and so multiply as well.

@@ -112,6 +112,8 @@ func TestGathered(t *testing.T) {
 		"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: text\ndata:\n  a: |\n    x\n      y\n  b: >-\n    folded\n    text\n  c: \"\\u00e9\\n\"\n  ? key\n  : value\n",
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: anchors}\ndata: &d {a: b}\nmore: *d\n",
 		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: l1}}\n- {apiVersion: v1, kind: Secret, metadata: {name: l2}, stringData: {x: 1.0}}\n",
+		"apiVersion: v1\nkind: ConfigMapList\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: l3}}\n",
+		"apiVersion: v1\nkind: ConfigMapList\nitems:\n- {metadata: {name: l4}}\n",
 		"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: sa, namespace: x}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: rb, namespace: y}\n" +
 			"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}\nsubjects: [{kind: ServiceAccount, name: sa}, {kind: ServiceAccount, name: default}, {kind: User, name: u}]\n" +
 			"---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r, namespace: y}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: crb}\n" +
