@@ -84,6 +84,7 @@ type Source struct {
 
 	// Path is a glob over directories, such as "apps/*/production". Every directory that matches is an App, named by what the
 	// first * matched; without a * the last element of the path names the one App. "*" matches within one path element.
+	// A directory that is a symbolic link is no App: what it leads to would be found twice.
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
