@@ -40,6 +40,8 @@ type look struct {
 	mu      sync.Mutex
 	seen    map[object.Key]plan.Sighting
 	errs    []error
+	unread  bool                    // what was applied last could not be read
+	unsure  string                  // why it is not known of a new or changed object whether it would be accepted; empty if it is of all
 	foreign map[app.Name]app.Claims // of other processes' apps
 }
 
@@ -140,6 +142,9 @@ func (l *look) glance(ctx context.Context, key object.Key, want object.Object) (
 			why = w.Err.Error()
 		}
 		l.starting = l.starting || w.Err == nil
+		if !l.accepted(key, want) {
+			l.doubt("waits: " + why)
+		}
 		return plan.Sighting{State: plan.Unknown, Why: why}, true
 	}
 	if !entry.IsZero() && entry.Lens != l.subject.Lens {
@@ -186,9 +191,7 @@ func (l *look) asApplied(key object.Key, claim app.Claim, entry observed.Entry) 
 func (l *look) unserved(key object.Key, want object.Object, err error) plan.Sighting {
 	switch {
 	case fault.KindOf(err) != fault.Invalid:
-		l.mu.Lock()
-		l.errs = append(l.errs, err)
-		l.mu.Unlock()
+		l.failed(key, want, err)
 		return plan.Sighting{State: plan.Unknown, Why: err.Error()}
 	case want.IsZero():
 		return plan.Sighting{State: plan.Absent} // the kind is gone, and every object of it
@@ -211,10 +214,33 @@ func (l *look) ask(ctx context.Context, key object.Key, want object.Object) plan
 		}
 	}
 	err = fmt.Errorf("observe %s: %w", key, err)
-	l.mu.Lock()
-	l.errs = append(l.errs, err)
-	l.mu.Unlock()
+	l.failed(key, want, err)
 	return plan.Sighting{State: plan.Unknown, Why: err.Error()}
+}
+
+// failed notes that an object could not be looked at. If it is new or changed, nothing of the commit may be applied: it may turn out to be refused.
+func (l *look) failed(key object.Key, want object.Object, err error) {
+	if !l.accepted(key, want) {
+		l.doubt(err.Error())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.errs = append(l.errs, err)
+}
+
+// accepted reports whether nothing has to be asked to know that an object is accepted as it is wanted.
+func (l *look) accepted(key object.Key, want object.Object) bool {
+	claim := l.m.record.Claims[key]
+	return want.IsZero() || claim.Want == l.m.placed.hashes[key] && !claim.Begun
+}
+
+// doubt notes why it is not known whether all that is wanted is accepted: of several reasons always the same.
+func (l *look) doubt(why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.unsure == "" || why < l.unsure {
+		l.unsure = why
+	}
 }
 
 func (l *look) remember(r object.Resource, key object.Key, s plan.Sighting) plan.Sighting {
@@ -223,7 +249,7 @@ func (l *look) remember(r object.Resource, key object.Key, s plan.Sighting) plan
 	l.mu.Lock()
 	// An answer is worth keeping only if the watch would tell that it no longer holds, and only if it does not ask to be asked again.
 	whole := !s.Predicted.IsZero() || s.Drifted && s.Contested == "" || l.m.placed.objects[key].IsZero()
-	if whole && s.Refusal == nil && s.State == plan.Present && entry.ResourceVersion == s.Live.ResourceVersion() {
+	if whole && !l.unread && s.Refusal == nil && s.State == plan.Present && entry.ResourceVersion == s.Live.ResourceVersion() {
 		l.m.asked[key] = a
 	} else {
 		delete(l.m.asked, key)
@@ -460,7 +486,7 @@ func (l *look) appliedOf(key object.Key) object.Object {
 	bundle, err := l.bundle()
 	if err != nil {
 		l.mu.Lock()
-		l.errs = append(l.errs, err)
+		l.errs, l.unread = append(l.errs, err), true
 		l.mu.Unlock()
 		return object.Object{}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	looked := e.stage("observe", func() (err error) { l, err = e.observe(ctx, session, m, s); return err })
 	in := plan.Input{
 		App: s.Name, Rendered: s.Rendered, Want: m.placed.batches, Seen: l.seen, Claims: m.record.Claims,
-		Policy: s.Policy, Approved: s.Approved, Held: s.Held, Blocked: s.Blocked,
+		Policy: s.Policy, Approved: s.Approved, Held: s.Held, Blocked: cmp.Or(s.Blocked, l.unsure),
 	}
 	if gone := l.unwanted(); len(gone) > 0 && s.Rendered {
 		in.Census = e.Neighbours.Census(s.Name, gone)
