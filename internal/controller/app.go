@@ -269,8 +269,7 @@ func suspension(env *v1alpha1.Environment, obj *v1alpha1.App) string {
 
 // again says when the app is looked at next though nothing happens.
 func again(m *member, out engine.Outcome, f report.Finding, err error) (reconcile.Result, error) {
-	if err != nil && f.Suspended == "" {
-		k := fault.KindOf(err)
+	if k := fault.KindOf(err); err != nil && (f.Suspended == "" || k == fault.Conflict) { // of a conflict nothing has been said yet
 		if k == fault.Conflict {
 			return reconcile.Result{RequeueAfter: 50 * time.Millisecond}, nil
 		}
