@@ -16,8 +16,11 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/sim/mutation"
 )
 
-// huntTime is how long one mutation is looked for. A mutation may also keep a world from ever ending.
-const huntTime = 10 * time.Minute
+// huntTime is how long one mutation is looked for, and stuckTime after how much more it is clear that it keeps a world from ever ending.
+const (
+	huntTime  = 8 * time.Minute
+	stuckTime = 2 * time.Minute
+)
 
 // mutations plants every known bug in turn, plays until it is found, and prints a table. The source is that of the working directory.
 func mutations(ctx context.Context, o options, out io.Writer) error {
@@ -68,7 +71,7 @@ func hunted(ctx context.Context, m mutation.Mutation, o options, root, dir strin
 	if err := m.Build(ctx, root, "./cmd/sim", dir, program); err != nil {
 		return row{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, huntTime)
+	ctx, cancel := context.WithTimeout(ctx, huntTime+stuckTime)
 	defer cancel()
 	began := time.Now()
 	text, err := exec.CommandContext(ctx, program, "-hunt", "-seeds", fmt.Sprint(o.seeds), "-workers", fmt.Sprint(o.workers)).Output() //nolint:gosec // built just now
@@ -95,6 +98,8 @@ func hunted(ctx context.Context, m mutation.Mutation, o options, root, dir strin
 
 // hunt plays until something breaks, and says what in one line.
 func hunt(ctx context.Context, o options, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, huntTime)
+	defer cancel()
 	result, err := sim.Campaign{Workers: o.workers, Most: 1, Rough: true, Out: io.Discard}.Play(ctx, sim.Hunt(o.seeds))
 	if result.FirstErr == nil {
 		return err

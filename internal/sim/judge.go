@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,31 @@ func (w *world) judge() {
 	if end := w.end(); !reflect.DeepEqual(end, calm.end) {
 		w.fail("the end is another one than without faults:\n%s", diff.Diff("without faults", []byte(calm.end.String()), "now", []byte(end.String())))
 	}
+}
+
+// rest holds what there is while all is at rest, in the middle of a story, to what there is then without faults.
+func (w *world) rest() {
+	now := w.end()
+	n := len(w.rests)
+	w.rests = append(w.rests, now)
+	if w.schedule.reference || w.twins > 0 { // of two controllers, the one does not know what the other wrote: see docs/reliability.md
+		return
+	}
+	if calm := calmOf(w.schedule.Scenario); calm.err == nil && !reflect.DeepEqual(now, calm.rests[n]) {
+		w.fail("at rest %d it is another way than without faults:\n%s", n+1, diff.Diff("without faults", []byte(calm.rests[n].String()), "now", []byte(now.String())))
+	}
+}
+
+// course is what there is in the end, and how it became that: what is different from rest to rest.
+func (w *world) course() (rests, last string) {
+	var b strings.Builder
+	was := ""
+	for i, r := range w.rests {
+		now := r.String()
+		_, _ = fmt.Fprintf(&b, "%s", diff.Diff(fmt.Sprintf("rest %d", i), []byte(was), fmt.Sprintf("rest %d", i+1), []byte(now)))
+		was = now
+	}
+	return b.String(), w.end().String()
 }
 
 // quiet checks that nothing was written after all was at rest, though everything was looked at once more.
@@ -176,7 +202,7 @@ func (w *world) begun(u *unstructured.Unstructured) bool {
 }
 
 // passing are the fields of Fairlead's own status that say when, how often, and which commits were seen on the way.
-var passing = []string{"lastTransitionTime", "moved", "forced", "at", "bundle", "last", "total", "wanted", "applied", "since", "lastHandledSync"}
+var passing = []string{"lastTransitionTime", "moved", "forced", "at", "bundle", "last", "total", "wanted", "applied", "since", "lastHandledSync", "holdID"}
 
 // plain drops from an object what is never the same twice.
 func plain(m map[string]any) {
@@ -223,22 +249,30 @@ func settled(st map[string]any) {
 		m, _ := st[field].(map[string]any)
 		return m["revision"]
 	}
-	st["applies"] = of("wanted") == of("applied")
+	if st["phase"] == "Synced" {
+		st["applies"] = of("wanted") == of("applied")
+	}
 }
 
-func drop(v any) {
+// holds are named by uids, among others.
+var holds = regexp.MustCompile(`--hold [0-9a-f]+`)
+
+func drop(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, f := range passing {
 			delete(v, f)
 		}
 		delete(v, "observedGeneration")
-		for _, x := range v {
-			drop(x)
+		for k, x := range v {
+			v[k] = drop(x)
 		}
 	case []any:
-		for _, x := range v {
-			drop(x)
+		for i, x := range v {
+			v[i] = drop(x)
 		}
+	case string:
+		return holds.ReplaceAllString(v, "--hold …")
 	}
+	return v
 }

@@ -18,6 +18,7 @@ import (
 // Scenario is a story: what people do, one after the other. Read by [Scenarios] from an archive, whose comment is the story:
 //
 //	rest                            wait until all is at rest before what is next; without it, anything may still be under way
+//	wait                            the same, but what there is then is not compared: it may depend on what went wrong before
 //	apply FILE                      create or change the objects of a file, as kubectl apply
 //	commit REPO BRANCH DIR          write the files below DIR on top of the branch; an empty file removes the path
 //	force REPO BRANCH DIR           the same instead of the branch's newest commit
@@ -32,8 +33,8 @@ import (
 type Scenario struct {
 	Name string
 	Acts []Act
-	// End is how it ends without faults: the file says it.
-	End string
+	// Rests and End are how it goes and ends without faults, as the file says: what changes from rest to rest, and what there is in the end.
+	Rests, End string
 	// later are pairs of objects: the first is not made before the second is ready.
 	later [][2]string
 }
@@ -42,7 +43,9 @@ type Scenario struct {
 type Act struct {
 	Name  string
 	Await bool
-	do    func(*world) error
+	// compare says that what there is before is what there is without faults.
+	compare bool
+	do      func(*world) error
 }
 
 //go:embed testdata/scenario/*.txtar
@@ -90,15 +93,15 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 	for _, f := range ar.Files {
 		st.files[f.Name] = string(f.Data)
 	}
-	s := Scenario{Name: name, End: st.files["end"]}
-	await := false
+	s := Scenario{Name: name, Rests: st.files["rests"], End: st.files["end"]}
+	await, compare := false, false
 	for line := range strings.Lines(string(ar.Comment)) {
 		line = strings.TrimSpace(line)
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
 			continue
-		case line == "rest":
-			await = true
+		case line == "rest", line == "wait":
+			await, compare = true, line == "rest"
 			continue
 		}
 		words := strings.Fields(line)
@@ -110,8 +113,8 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", line, err)
 		}
-		s.Acts = append(s.Acts, Act{Name: line, Await: await, do: do})
-		await = false
+		s.Acts = append(s.Acts, Act{Name: line, Await: await, compare: compare, do: do})
+		await, compare = false, false
 	}
 	return s, nil
 }

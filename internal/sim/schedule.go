@@ -56,6 +56,7 @@ func run(s Schedule) (*world, error) {
 // calm is how a scenario ends when nothing goes wrong.
 type calm struct {
 	end     end
+	rests   []end
 	deleted map[string]bool
 	events  map[string]int
 	orphans map[string]bool
@@ -69,10 +70,10 @@ var calms sync.Map // of func() calm, by name of the scenario
 func calmOf(s Scenario) calm {
 	f, _ := calms.LoadOrStore(s.Name, sync.OnceValue(func() calm {
 		w, err := run(Schedule{Scenario: s, reference: true})
-		if end := w.end().String(); err == nil && end != s.End {
-			err = fmt.Errorf("%s does not end as its file says:\n%s", s.Name, diff.Diff("file", []byte(s.End), "now", []byte(end)))
+		if rests, last := w.course(); err == nil && rests+last != s.Rests+s.End {
+			err = fmt.Errorf("%s does not end as its file says:\n%s", s.Name, diff.Diff("file", []byte(s.Rests+s.End), "now", []byte(rests+last)))
 		}
-		return calm{end: w.end(), deleted: w.deleted, events: w.events, orphans: w.orphans(), log: w.log, err: err}
+		return calm{end: w.end(), rests: w.rests, deleted: w.deleted, events: w.events, orphans: w.orphans(), log: w.log, err: err}
 	}))
 	once, _ := f.(func() calm)
 	return once()

@@ -36,6 +36,7 @@ type world struct {
 	renewed   bool
 
 	acts    []Act
+	rests   []end // what there was when all was at rest
 	acted   int
 	changed time.Time // when something changed last
 	settled int64     // the server's revision up to which its own controllers have nothing to do
@@ -237,6 +238,9 @@ func (w *world) meanwhile(p *process, r kube.Request) {
 func (w *world) act() {
 	a := w.acts[w.acted]
 	w.acted++
+	if a.compare {
+		w.rest()
+	}
 	w.changed = w.now
 	w.note(func() string { return w.now.Format("15:04:05.000") + " act: " + a.Name })
 	if err := a.do(w); err != nil {
