@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
 )
@@ -52,6 +53,9 @@ func walk(t Tree, name string, follow bool, seen func(path string, info fs.FileI
 			}
 			if path.IsAbs(target) {
 				return "", nil, leaves(name)
+			}
+			if !utf8.ValidString(target) { // there can be no such path
+				return "", nil, fault.Newf(fault.Invalid, "open %s: a symlink on the way leads to a name that is not UTF-8", name)
 			}
 			todo, last = append(strings.Split(target, "/"), todo...), nil
 			continue
