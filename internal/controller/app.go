@@ -64,9 +64,7 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 	}
 	defer done()
 	res, err := c.work(act, m, env, envRules, ruleErr)
-	if err != nil && act.Err() != nil {
-		return reconcile.Result{RequeueAfter: askAgain}, nil // it is another's by now, or may be
-	}
+	cutShort(act, &res, &err)
 	return res, err
 }
 

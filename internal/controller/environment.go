@@ -51,13 +51,13 @@ type environment struct {
 	hold    hold      // whether its object is written by this process
 }
 
-func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Request) (res reconcile.Result, err error) {
 	e := fleet.Environment{Namespace: req.Namespace, Name: req.Name}
 	if err := c.preload(ctx); err != nil {
 		return reconcile.Result{}, err
 	}
 	var env v1alpha1.Environment
-	err := c.client.Get(ctx, req.NamespacedName, &env)
+	err = c.client.Get(ctx, req.NamespacedName, &env)
 	if apierrors.IsNotFound(err) {
 		return reconcile.Result{}, c.dropEnvironment(ctx, e)
 	}
@@ -67,6 +67,7 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	st := c.environment(e, &env)
 	ctx, done, mine := c.share.Act(ctx, keyOfEnvironment(e))
 	defer done()
+	defer cutShort(ctx, &res, &err)
 	if mine {
 		if err := c.takeEnvironment(ctx, e, st); err != nil {
 			return reconcile.Result{}, err

@@ -20,7 +20,15 @@ type quietHandler struct {
 }
 
 func (q quietHandler) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && !q.stopped() && q.Handler.Enabled(ctx, l)
+	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
+}
+
+// Handle logs a record. Errors come without having asked whether they are wanted.
+func (q quietHandler) Handle(ctx context.Context, r slog.Record) error {
+	if q.stopped() {
+		return nil
+	}
+	return q.Handler.Handle(ctx, r)
 }
 
 func (q quietHandler) WithAttrs(a []slog.Attr) slog.Handler {

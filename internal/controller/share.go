@@ -62,6 +62,13 @@ func late(mine bool) time.Duration {
 	return 0
 }
 
+// cutShort lets work be looked at again that had to end in the middle: it is another process's by now, or may be. That is no error.
+func cutShort(act context.Context, res *reconcile.Result, err *error) {
+	if *err != nil && act.Err() != nil {
+		*res, *err = reconcile.Result{RequeueAfter: askAgain}, nil
+	}
+}
+
 // hold is whether a process has something, and since which term.
 type hold struct {
 	mine bool
@@ -226,6 +233,7 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 		taken = c.gained(term)
 		m.mu.Lock()
 		m.status, m.written, m.begun = *obj.Status.DeepCopy(), *obj.Status.DeepCopy(), true
+		m.sameWanted()
 		m.unwritten, m.doubted, m.behind, m.given, m.seen, m.made, m.dirty = false, false, false, false, false, nil, true
 		m.mu.Unlock()
 	}
@@ -233,6 +241,16 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 	m.hold, m.takenAt = hold{true, term}, taken
 	m.mu.Unlock()
 	return taken.IsZero() || c.caughtUp(m, taken), nil
+}
+
+// sameWanted reports whether the status is about what is read here, and takes over which commit that is: the next to say it must not say it otherwise. The lock
+// is held.
+func (m *member) sameWanted() bool {
+	same := m.status.Inputs == m.inputs.Digest()
+	if same && m.status.Wanted.Revision != "" {
+		m.wanted = m.status.Wanted
+	}
+	return same
 }
 
 // gained is when what began with a term became this process's, or a moment later: the same for all apps, so that Git is asked once.
@@ -354,7 +372,7 @@ func (c *controller) attend(ctx context.Context, m *member, env *v1alpha1.Enviro
 	}
 	m.mu.Lock()
 	m.dirty = m.pending
-	m.behind = m.status.Inputs != m.inputs.Digest()
+	m.behind = !m.sameWanted()
 	ready := isReady(m.status) && !m.behind && !m.dirty
 	m.mu.Unlock()
 	c.looked(m, ready, false, wasIdle)

@@ -83,7 +83,7 @@ func waitsForWork(st v1alpha1.AppStatus) bool {
 }
 
 // reconcileStatus writes how an app stands to its App object, which it makes if it has to.
-func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request) (res reconcile.Result, err error) {
 	c.mu.Lock()
 	m := c.apps[app.Owner{Namespace: req.Namespace, Name: req.Name}]
 	c.mu.Unlock()
@@ -97,6 +97,7 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 		return reconcile.Result{RequeueAfter: late(mine)}, nil
 	}
 	defer done()
+	defer cutShort(ctx, &res, &err)
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	was, next, since := m.toWrite(c.share)

@@ -20,11 +20,11 @@ const spacing = 100 * time.Millisecond
 // keep renews the Lease, says in it who is known, and deletes the Leases of the dead, until ctx ends.
 func (m *Member) keep(ctx context.Context) {
 	due := time.Now().Add(m.o.Lasts / 3)
+	var retry time.Time // when to expel again: that it fails must not keep the own Lease from being renewed
 	for ctx.Err() == nil {
 		m.cutOff()
-		if again := m.expel(ctx); again {
-			m.sleep(ctx, time.Now().Add(time.Second))
-			continue
+		if !time.Now().Before(retry) && m.expel(ctx) {
+			retry = time.Now().Add(time.Second)
 		}
 		now := time.Now()
 		at, news := m.news(now)
@@ -46,7 +46,7 @@ func (m *Member) keep(ctx context.Context) {
 		if news && at.Before(next) {
 			next = at
 		}
-		m.sleep(ctx, m.soonest(next))
+		m.sleep(ctx, m.soonest(next, retry))
 	}
 }
 
@@ -61,15 +61,21 @@ func (m *Member) sleep(ctx context.Context, until time.Time) {
 	}
 }
 
-// soonest is when something has to be done though nothing is heard: at the given time, when a Lease lapses, or when work that is waited for has had its time.
-func (m *Member) soonest(next time.Time) time.Time {
+// soonest is when something has to be done though nothing is heard: at the given time, when a Lease lapses, but not before retry, or when work that is waited
+// for has had its time.
+func (m *Member) soonest(next, retry time.Time) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.roster == nil {
 		return next
 	}
-	if at := m.roster.Lapses(); !at.IsZero() && at.Before(next) {
-		next = at
+	if at := m.roster.Lapses(); !at.IsZero() {
+		if at.Before(retry) {
+			at = retry
+		}
+		if at.Before(next) {
+			next = at
+		}
 	}
 	if at := m.letting.Add(m.o.Lasts / 2); !m.letting.IsZero() && at.Before(next) {
 		next = at
@@ -137,7 +143,7 @@ func (m *Member) renew(ctx context.Context) error {
 		}
 		m.lease, m.said, m.renewed = out, knows, sent
 		m.silent = m.silent && !slices.Equal(words, m.words)
-		m.roster.Renewed(sent)
+		m.roster.Renewed(sent, time.Now())
 	})
 	m.recovered()
 	return nil
@@ -202,7 +208,7 @@ func isGone(err error) bool {
 func (m *Member) expel(ctx context.Context) (again bool) {
 	m.mu.Lock()
 	var lapsed []Lease
-	if m.roster != nil {
+	if m.roster != nil && m.inTime() {
 		lapsed = m.roster.Lapsed(time.Now())
 	}
 	m.mu.Unlock()
@@ -279,29 +285,61 @@ func (m *Member) watch(ctx context.Context) {
 			return m.o.Leases.Watch(ctx, o)
 		},
 	}
-	see := func(obj any) {
-		if l, ok := obj.(*coordinationv1.Lease); ok {
-			m.see(l)
+	reflector := cache.NewReflectorWithOptions(lw, &coordinationv1.Lease{}, &sink{m: m, ids: map[string]bool{}}, cache.ReflectorOptions{Name: "replicas"})
+	// The loop is ours because the reflector's own waits for up to half a minute after an outage: so long nobody could come.
+	for ctx.Err() == nil {
+		if err := reflector.ListAndWatchWithContext(ctx); err != nil && ctx.Err() == nil {
+			m.o.Log.WarnContext(ctx, "the Leases of other replicas are not seen", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(time.Second, m.o.Lasts/10)):
 		}
 	}
-	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: lw, ObjectType: &coordinationv1.Lease{},
-		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc:    see,
-			UpdateFunc: func(_, obj any) { see(obj) },
-			DeleteFunc: func(obj any) {
-				if last, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-					obj = last.Obj
-				}
-				if l, ok := obj.(*coordinationv1.Lease); ok {
-					lease, _ := decode(l, m.o.Lasts)
-					m.left(lease.ID)
-				}
-			},
-		},
-	})
-	informer.RunWithContext(ctx)
 }
+
+// sink is the reflector's store: it tells the member instead of keeping anything but which Leases it has told of.
+type sink struct {
+	m   *Member
+	ids map[string]bool
+}
+
+func (s *sink) Add(obj any) error {
+	if l, ok := obj.(*coordinationv1.Lease); ok {
+		s.ids[idOf(l)] = true
+		s.m.see(l)
+	}
+	return nil
+}
+
+func (s *sink) Update(obj any) error { return s.Add(obj) }
+
+func (s *sink) Delete(obj any) error {
+	if l, ok := obj.(*coordinationv1.Lease); ok {
+		delete(s.ids, idOf(l))
+		s.m.left(idOf(l))
+	}
+	return nil
+}
+
+func (s *sink) Replace(list []any, _ string) error {
+	there := map[string]bool{}
+	for _, obj := range list {
+		if l, ok := obj.(*coordinationv1.Lease); ok {
+			there[idOf(l)] = true
+			_ = s.Add(l)
+		}
+	}
+	for id := range s.ids {
+		if !there[id] {
+			delete(s.ids, id)
+			s.m.left(id)
+		}
+	}
+	return nil
+}
+
+func (s *sink) Resync() error { return nil }
 
 // left takes in that a Lease was deleted: by its holder, by a member that found it expired, or by a person.
 func (m *Member) left(id string) {

@@ -133,7 +133,7 @@ func (p *replica) answer(lost bool) {
 		return
 	}
 	if !lost {
-		p.Renewed(p.asked[0].sent)
+		p.Renewed(p.asked[0].sent, p.clock())
 	}
 	p.asked = p.asked[1:]
 }

@@ -36,9 +36,11 @@ func say(words []word, w word) []word {
 	return words[max(0, len(words)-told):]
 }
 
+func idOf(l *coordinationv1.Lease) string { return strings.TrimPrefix(l.Name, namePrefix) }
+
 // decode reads a Lease. What is not readable in it is as if it were not there.
 func decode(l *coordinationv1.Lease, usual time.Duration) (Lease, []word) {
-	out := Lease{ID: strings.TrimPrefix(l.Name, namePrefix), Version: l.ResourceVersion, Lasts: usual}
+	out := Lease{ID: idOf(l), Version: l.ResourceVersion, Lasts: usual}
 	if s := l.Spec.LeaseDurationSeconds; s != nil && *s > 0 {
 		out.Lasts = time.Duration(*s) * time.Second
 	}

@@ -26,7 +26,7 @@ const short = 3 * time.Second
 // joined is a member, whose way to the API server can be cut.
 type joined struct {
 	*roster.Member
-	cut atomic.Bool
+	cut, mild atomic.Bool // all requests fail, or those that delete
 }
 
 type wire struct {
@@ -35,7 +35,7 @@ type wire struct {
 }
 
 func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	if w.j.cut.Load() {
+	if w.j.cut.Load() || w.j.mild.Load() && r.Method == http.MethodDelete {
 		return nil, errors.New("cut")
 	}
 	return w.next.RoundTrip(r)
@@ -176,6 +176,18 @@ func TestMember(t *testing.T) {
 	if took := time.Since(began); took > short/2 {
 		t.Errorf("the part of one that stopped was taken after %s", took)
 	}
+
+	// One cannot delete the Lease of another that died: it lives on.
+	a.mild.Store(true)
+	b.cut.Store(true)
+	for began = time.Now(); time.Since(began) < 2*short; time.Sleep(10 * time.Millisecond) {
+		if err := a.InTime(); err != nil {
+			t.Fatalf("after %s: %v", time.Since(began), err)
+		}
+	}
+	b.cut.Store(false)
+	shared(t, a, b)
+	a.mild.Store(false)
 
 	// One is cut off: it stops acting before its part is taken.
 	began = time.Now()

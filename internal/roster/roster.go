@@ -74,8 +74,17 @@ func (r *Roster) Gone(id string) {
 	delete(r.elders, id)
 }
 
-// Renewed takes in that a renewal was accepted, and when it was sent.
-func (r *Roster) Renewed(sent time.Time) { r.sent = sent }
+// Renewed takes in that a renewal was accepted, and when it was sent. Who could not renew its own Lease for long has not heard of the others either: they get
+// their time anew.
+func (r *Roster) Renewed(sent, now time.Time) {
+	if sent.Sub(r.sent) > r.lasts/2 {
+		for id, o := range r.others {
+			o.at = now
+			r.others[id] = o
+		}
+	}
+	r.sent = sent
+}
 
 // Knows are the members by which this one acts, itself among them, in order: what its Lease is to say.
 func (r *Roster) Knows() []string {
