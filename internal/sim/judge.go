@@ -257,6 +257,11 @@ func settled(st map[string]any) {
 // holds are named by uids, among others.
 var holds = regexp.MustCompile(`--hold [0-9a-f]+`)
 
+// budgets are the two ways to say that a deletion is held for the budget: after a restart it may be counted while not every app is read, and the hold is kept
+// with the other words.
+var budgets = regexp.MustCompile(`\d+ objects of environment \S+ would be deleted, more than sync\.prune\.max\w+ \(\d+\)|` +
+	`its commit deletes more than the environment's budget allows, and only other parts of that were approved`)
+
 func drop(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -272,7 +277,7 @@ func drop(v any) any {
 			v[i] = drop(x)
 		}
 	case string:
-		return holds.ReplaceAllString(v, "--hold …")
+		return budgets.ReplaceAllString(holds.ReplaceAllString(v, "--hold …"), "the budget is exceeded")
 	}
 	return v
 }
