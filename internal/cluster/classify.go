@@ -9,6 +9,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -153,8 +154,12 @@ func describe(st metav1.Status) plan.Refusal {
 	if st.Details != nil && len(st.Details.Causes) > 0 {
 		cause := st.Details.Causes[max(0, slices.IndexFunc(st.Details.Causes, func(c metav1.StatusCause) bool { return isImmutable(c.Message) }))]
 		r.Field = cause.Field
-		if cause.Field != "" {
-			r.Message = cause.Field + ": " + withoutDump(cause.Message)
+		switch words := sizes(withoutDump(cause.Message)); r.Field {
+		case "":
+		case "[]": // how an API server prints the path of the whole object
+			r.Field, r.Message = "", words
+		default:
+			r.Message = r.Field + ": " + words
 		}
 		if more := len(st.Details.Causes) - 1; more > 0 {
 			r.Message += fmt.Sprintf(" (and %d more)", more)
@@ -186,13 +191,36 @@ func plainType(words string) string {
 	}
 	switch wanted {
 	case "string":
-		if scalar {
-			return fmt.Sprintf("expected a string, got %s: write it in quotes", got)
+		hint := ""
+		switch {
+		case !scalar:
+			return "expected a string, got " + got
+		case got == "true":
+			hint = " (YAML reads y, yes and on as true)"
+		case got == "false":
+			hint = " (YAML reads n, no and off as false)"
 		}
+		return fmt.Sprintf("expected a string, got %s%s: write it in quotes", got, hint)
 	case "numeric":
 		wanted = "number"
 	}
 	return fmt.Sprintf("expected a %s, got %s", wanted, got)
+}
+
+// tooLong is how the server words a limit.
+var tooLong = regexp.MustCompile(`^Too long: may not be more than (\d+) bytes$`)
+
+// sizes says in MiB how large an object may be.
+func sizes(message string) string {
+	m := tooLong.FindStringSubmatch(message)
+	if m == nil {
+		return message
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil || n < 1<<20 || n%(1<<20) != 0 {
+		return message
+	}
+	return fmt.Sprintf("larger than the API server's limit of %d MiB", n>>20)
 }
 
 // withoutDump leaves out a map or list that the server repeats: it is in Git already, and hides what is wrong with it.

@@ -11,7 +11,8 @@ func TestRefusal(t *testing.T) {
 	const failed = "failed to create typed patch object (shop/a; apps/v1, Kind=Deployment): "
 	for _, c := range []struct{ message, want string }{
 		{failed + `.data.x: expected string, got &value.valueUnstructured{Value:80}`, "data.x: expected a string, got 80: write it in quotes"},
-		{failed + `.data.x: expected string, got &value.valueUnstructured{Value:true}`, "data.x: expected a string, got true: write it in quotes"},
+		{failed + `.data.x: expected string, got &value.valueUnstructured{Value:true}`, "data.x: expected a string, got true (YAML reads y, yes and on as true): write it in quotes"},
+		{failed + `.data.x: expected string, got &value.valueUnstructured{Value:false}`, "data.x: expected a string, got false (YAML reads n, no and off as false): write it in quotes"},
 		{failed + `.data.x: expected string, got &value.valueUnstructured{Value:map[string]interface {}{"a":1}}`, "data.x: expected a string, got a map"},
 		{failed + `.data.x: expected string, got &value.valueUnstructured{Value:[]interface {}{1, "a"}}`, "data.x: expected a string, got a list"},
 		{failed + `.data: expected map, got &{[a b]}`, "data: expected a map, got a list"},
@@ -77,6 +78,10 @@ func TestImmutable(t *testing.T) {
 		if got := refusal(st, c.secret); got.Message != c.want || !got.Immutable {
 			t.Errorf("%s\ngot  %v\nwant %s", st.Message, got, c.want)
 		}
+	}
+	large := metav1.Status{Message: "x", Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{cause("[]", "Too long: may not be more than 1048576 bytes")}}}
+	if got := refusal(large, false); got.Message != "larger than the API server's limit of 1 MiB" || got.Field != "" {
+		t.Errorf("got %+v", got)
 	}
 	plain := metav1.Status{Message: "x", Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{cause("spec.replicas", "Invalid value: -1: must be at least 0")}}}
 	if got, want := refusal(plain, false).Message, "spec.replicas: Invalid value: -1: must be at least 0"; got != want {

@@ -172,8 +172,11 @@ func (c *controller) identityGone(ctx context.Context, env *v1alpha1.Environment
 	sa.APIVersion, sa.Kind = "v1", "ServiceAccount"
 	name := types.NamespacedName{Namespace: env.Namespace, Name: env.Spec.Destination.ServiceAccount}
 	err := c.reader.Get(ctx, name, &sa)
-	if isGone(err) || err == nil && !sa.DeletionTimestamp.IsZero() {
-		return "ServiceAccount " + name.String() + " is gone", true
+	switch {
+	case isGone(err):
+		return "ServiceAccount " + name.String() + " does not exist", true
+	case err == nil && !sa.DeletionTimestamp.IsZero():
+		return "ServiceAccount " + name.String() + " is being deleted", true
 	}
 	var ns metav1.PartialObjectMetadata
 	ns.APIVersion, ns.Kind = "v1", "Namespace"

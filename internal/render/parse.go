@@ -3,6 +3,7 @@ package render
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 
@@ -166,7 +167,7 @@ func (k *kustomization) unknownField(key *yaml.Node, where string, fields map[st
 	}
 	hint := ""
 	if name, ok := nearest.Of(key.Value, known); ok {
-		hint = ": did you mean " + name + "?"
+		hint = fmt.Sprintf(": did you mean %q?", name)
 	}
 	if where != "" {
 		where = " in " + where
