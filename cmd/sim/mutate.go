@@ -71,12 +71,15 @@ func hunted(ctx context.Context, m mutation.Mutation, o options, root, dir strin
 	if err := m.Build(ctx, root, "./cmd/sim", dir, program); err != nil {
 		return row{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, huntTime+stuckTime)
+	hunting, cancel := context.WithTimeout(ctx, huntTime+stuckTime)
 	defer cancel()
 	began := time.Now()
-	text, err := exec.CommandContext(ctx, program, "-hunt", "-seeds", fmt.Sprint(o.seeds), "-workers", fmt.Sprint(o.workers)).Output() //nolint:gosec // built just now
+	text, err := exec.CommandContext(hunting, program, "-hunt", "-seeds", fmt.Sprint(o.seeds), "-workers", fmt.Sprint(o.workers)).Output() //nolint:gosec // built just now
 	took := time.Since(began).Round(time.Second / 10).String()
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
+		return row{}, ctx.Err()
+	case hunting.Err() != nil:
 		return row{by: "no world ends", after: took}, nil
 	}
 	var exit *exec.ExitError
