@@ -51,17 +51,19 @@ func (e *Engine) observe(ctx context.Context, session Session, m *memory, s Subj
 	l.bundle = sync.OnceValues(func() (map[object.Key]object.Object, error) { return e.loadBundle(ctx, m) })
 	keys := l.keys()
 	l.track(ctx, keys)
+	var open []object.Key // looked at after all glances, which read what the answers change
+	for _, key := range keys {
+		if sighting, settled := l.glance(ctx, key, m.placed.objects[key]); settled {
+			l.put(key, sighting)
+		} else {
+			open = append(open, key)
+		}
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(e.parallel())
-	for _, key := range keys {
-		want := m.placed.objects[key]
-		sighting, settled := l.glance(gctx, key, want)
-		if settled {
-			l.put(key, sighting)
-			continue
-		}
+	for _, key := range open {
 		e.beside(g, func() error {
-			l.put(key, l.ask(gctx, key, want))
+			l.put(key, l.ask(gctx, key, m.placed.objects[key]))
 			return nil
 		})
 	}
