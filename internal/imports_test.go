@@ -49,10 +49,11 @@ report:       std @values plan fleet api/v1alpha1 apimachinery
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
 git:          std system @values golang.org/x/crypto github.com/Masterminds/semver/v3
 localtree:    std system source fault
-cluster:      std system @values plan pace apimachinery client-go
+absent:       std apimachinery
+cluster:      std system @values absent plan pace apimachinery client-go
 live:         std @values apimachinery client-go
-ledger:       std @values apimachinery client-go sigs.k8s.io/json
-roster:       std slog apimachinery client-go
+ledger:       std @values absent apimachinery client-go sigs.k8s.io/json
+roster:       std slog absent apimachinery client-go
 webhook:      std system fault
 child:        std system
 series:       std

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/nearest"
 )
 
@@ -57,7 +57,7 @@ func explain(err error) error {
 		return nil
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("%w: the API server does not accept the credentials of the kubeconfig: log in again, or choose another --context", err)
-	case isNotInstalled(err):
+	case absent.Kind(err): // nobody installed ours
 		return errNotInstalled
 	case errors.As(err, &dial) && errors.As(err, &u):
 		host := u.URL
@@ -67,9 +67,4 @@ func explain(err error) error {
 		return fmt.Errorf("the API server at %s cannot be reached (%w): is it running, and is it the one you mean? --kubeconfig, KUBECONFIG and --context choose", host, dial.Err)
 	}
 	return err
-}
-
-// isNotInstalled recognises an API server that does not know our resources.
-func isNotInstalled(err error) bool {
-	return apierrors.IsNotFound(err) && strings.Contains(err.Error(), "could not find the requested resource")
 }

@@ -71,10 +71,6 @@ func isTyped(st metav1.Status) bool {
 		strings.Contains(st.Message, "failed to convert new object") // a value that the kind cannot hold, such as data of a Secret that is not base64
 }
 
-func isNoResource(err error) bool {
-	return strings.Contains(err.Error(), "could not find the requested resource")
-}
-
 // noRight is how the RBAC authorizer words a refusal; admission plugins use the same status with other words.
 var noRight = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)"`)
 

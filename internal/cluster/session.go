@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -66,7 +67,7 @@ func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name s
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	out, err := s.at(r, namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) && !isNoResource(err) || apierrors.IsForbidden(err) && r.Namespaced && s.cluster.lacks(ctx, namespace) {
+	if absent.Object(err) || apierrors.IsForbidden(err) && r.Namespaced && s.cluster.lacks(ctx, namespace) {
 		return object.Object{}, nil
 	}
 	if err != nil {
@@ -79,7 +80,7 @@ func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name s
 // namespace that granted them.
 func (c *Cluster) lacks(ctx context.Context, namespace string) bool {
 	_, err := c.own.Resource(schema.GroupVersionResource{Version: "v1", Resource: namespaces.Plural}).Get(ctx, namespace, metav1.GetOptions{})
-	return apierrors.IsNotFound(err) && !isNoResource(err)
+	return absent.Object(err)
 }
 
 // Delete deletes exactly the object that was observed: another uid or resourceVersion is an error of kind Conflict. It returns once the

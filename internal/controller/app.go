@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -349,7 +350,7 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 	if err := c.engine.Release(ctx, m.name); err != nil {
 		return err
 	}
-	if err := ignoreGone(c.client.Delete(ctx, obj)); err != nil {
+	if err := absent.Ignore(c.client.Delete(ctx, obj)); err != nil {
 		return fmt.Errorf("delete App %s: %w", m.name, err)
 	}
 	c.forget(m)

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/cluster"
 	"github.com/fairlead-cd/fairlead/internal/engine"
@@ -172,7 +173,7 @@ func (c *controller) preload(ctx context.Context) error {
 func (c *controller) environmentExists(ctx context.Context, e fleet.Environment) (bool, error) {
 	var env v1alpha1.Environment
 	err := c.reader.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: e.Name}, &env)
-	if isGone(err) {
+	if absent.Object(err) {
 		return false, nil
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/git"
 	"github.com/fairlead-cd/fairlead/internal/source"
@@ -121,7 +122,7 @@ func (c *controller) secretOf(ctx context.Context, repo *v1alpha1.Repository) (*
 	}
 	var s corev1.Secret
 	err := c.reader.Get(ctx, types.NamespacedName{Namespace: repo.Namespace, Name: repo.Spec.SecretRef.Name}, &s)
-	if isGone(err) {
+	if absent.Object(err) {
 		return nil, fault.Newf(fault.Invalid, "Secret %s/%s of spec.secretRef does not exist: create it, or remove spec.secretRef", repo.Namespace, repo.Spec.SecretRef.Name)
 	}
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/git"
@@ -456,7 +457,7 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 	if r.doubted {
 		var live v1alpha1.Repository
 		if err := c.reader.Get(ctx, client.ObjectKeyFromObject(repo), &live); err != nil {
-			return ignoreGone(err)
+			return absent.Ignore(err)
 		}
 		r.status, r.doubted = live.Status, false
 	}
@@ -503,7 +504,7 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 	} else if err == nil && wasBad {
 		c.note(repo, reason, "Fetch", message)
 	}
-	if err := ignoreGone(c.patchStatus(ctx, repo, r.status, st, r.status.ObservedGeneration == 0)); err != nil {
+	if err := absent.Ignore(c.patchStatus(ctx, repo, r.status, st, r.status.ObservedGeneration == 0)); err != nil {
 		r.doubted = true
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -226,7 +227,7 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 	if c.shared.Load() {
 		obj := &v1alpha1.App{}
 		err := c.reader.Get(ctx, client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}, obj)
-		if err != nil && !isGone(err) {
+		if err != nil && !absent.Object(err) {
 			return false, err
 		}
 		c.engine.Take(m.name)
@@ -300,7 +301,7 @@ func (c *controller) takeEnvironment(ctx context.Context, e fleet.Environment, s
 	if c.shared.Load() {
 		var is v1alpha1.Environment
 		if err := c.reader.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: e.Name}, &is); err != nil {
-			return ignoreGone(err)
+			return absent.Ignore(err)
 		}
 		c.mu.Lock()
 		st.status, st.synced, st.since, st.doubted = *is.Status.DeepCopy(), is.Status.LastHandledSync, c.now(), false
@@ -323,7 +324,7 @@ func (c *controller) takeRepository(ctx context.Context, repo *v1alpha1.Reposito
 	if mine && c.shared.Load() {
 		is = &v1alpha1.Repository{}
 		if err := c.reader.Get(ctx, client.ObjectKeyFromObject(repo), is); err != nil {
-			return ignoreGone(err)
+			return absent.Ignore(err)
 		}
 	}
 	if !r.known {

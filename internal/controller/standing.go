@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/report"
@@ -124,7 +125,7 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 	if err == nil {
 		err = c.patchStatus(ctx, obj, was, next, was.Phase == "")
 	}
-	if isGone(err) { // somebody deleted it just now
+	if absent.Object(err) { // somebody deleted it just now
 		m.lost()
 		return reconcile.Result{}, fmt.Errorf("write status of App %s: %w", m.name, err)
 	}

@@ -13,13 +13,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 )
 
 // environmentStatus writes where an environment stands, if that changed.
 func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
 	if err := c.settle(ctx, env, st); err != nil {
-		return ignoreGone(err)
+		return absent.Ignore(err)
 	}
 	next := *st.status.DeepCopy()
 	c.mu.Lock()
@@ -54,7 +55,7 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 	case reason == "UnusableDirectory" && !says(st.status.Conditions, wrong): // how many apps are ready is no news
 		c.warn(env, reason, "Find", wrong)
 	}
-	if err := ignoreGone(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
+	if err := absent.Ignore(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
 		st.doubted = true
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
@@ -128,7 +129,7 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 	}
 	base := env.DeepCopy()
 	controllerutil.RemoveFinalizer(env, finalizer)
-	return reconcile.Result{}, ignoreGone(c.client.Patch(ctx, env, client.MergeFrom(base)))
+	return reconcile.Result{}, absent.Ignore(c.client.Patch(ctx, env, client.MergeFrom(base)))
 }
 
 // stored counts the apps of an environment that claim something, as the ledger has it.
@@ -147,7 +148,7 @@ func (c *controller) stored(ctx context.Context, e fleet.Environment) (int, erro
 func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, left int) error {
 	st := c.environment(e, env)
 	if err := c.settle(ctx, env, st); err != nil {
-		return ignoreGone(err)
+		return absent.Ignore(err)
 	}
 	next := *st.status.DeepCopy()
 	var worst string
@@ -158,7 +159,7 @@ func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, en
 	if equality.Semantic.DeepEqual(next, st.status) {
 		return nil
 	}
-	if err := ignoreGone(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
+	if err := absent.Ignore(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
 		st.doubted = true
 		return err
 	}
@@ -173,7 +174,7 @@ func (c *controller) identityGone(ctx context.Context, env *v1alpha1.Environment
 	name := types.NamespacedName{Namespace: env.Namespace, Name: env.Spec.Destination.ServiceAccount}
 	err := c.reader.Get(ctx, name, &sa)
 	switch {
-	case isGone(err):
+	case absent.Object(err):
 		return "ServiceAccount " + name.String() + " does not exist", true
 	case err == nil && !sa.DeletionTimestamp.IsZero():
 		return "ServiceAccount " + name.String() + " is being deleted", true
@@ -181,7 +182,7 @@ func (c *controller) identityGone(ctx context.Context, env *v1alpha1.Environment
 	var ns metav1.PartialObjectMetadata
 	ns.APIVersion, ns.Kind = "v1", "Namespace"
 	err = c.reader.Get(ctx, types.NamespacedName{Name: env.Namespace}, &ns)
-	if isGone(err) || err == nil && !ns.DeletionTimestamp.IsZero() {
+	if absent.Object(err) || err == nil && !ns.DeletionTimestamp.IsZero() {
 		return "namespace " + env.Namespace + " is going", true
 	}
 	return "", false

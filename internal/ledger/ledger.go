@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	typed "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -98,7 +99,7 @@ func (l *Ledger) Save(ctx context.Context, r app.Record) (string, error) {
 		return r.Version, err
 	}
 	out, err := l.write(ctx, head)
-	if isAbsent(err) && was.resourceVersion != "" {
+	if absent.Object(err) && was.resourceVersion != "" {
 		return r.Version, fault.New(fault.Conflict, fmt.Errorf("save ledger of %s: it is gone: %w", r.App, err))
 	}
 	if err != nil {
@@ -155,7 +156,7 @@ func (l *Ledger) patchClaims(ctx context.Context, r app.Record, was version, cla
 		return r.Version, fmt.Errorf("encode claims of %s: %w", r.App, err)
 	}
 	out, err := l.secrets.Patch(ctx, secretName(r.App), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: app.Manager})
-	if isAbsent(err) {
+	if absent.Object(err) {
 		return r.Version, fault.New(fault.Conflict, fmt.Errorf("save claims of %s: its ledger is gone: %w", r.App, err))
 	}
 	if err != nil {
@@ -200,7 +201,7 @@ func (l *Ledger) Load(ctx context.Context, n app.Name) (app.Record, error) {
 // head returns the head of an app's record, nil if there is none.
 func (l *Ledger) head(ctx context.Context, n app.Name) (*corev1.Secret, error) {
 	head, err := l.secrets.Get(ctx, secretName(n), metav1.GetOptions{})
-	if isAbsent(err) {
+	if absent.Object(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -283,7 +284,7 @@ func (l *Ledger) deleteParts(ctx context.Context, n app.Name, v version) error {
 
 func (l *Ledger) delete(ctx context.Context, name string) error {
 	err := l.secrets.Delete(ctx, name, metav1.DeleteOptions{})
-	if isAbsent(err) {
+	if absent.Object(err) {
 		return nil
 	}
 	return classify(err)
@@ -311,11 +312,6 @@ func (l *Ledger) List(ctx context.Context) (all map[app.Name]app.Record, broken 
 		}
 		opts.Continue = list.Continue
 	}
-}
-
-// isAbsent reports whether a server says that a Secret does not exist. That what answers does not know Secrets at all says nothing of one.
-func isAbsent(err error) bool {
-	return apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 func classify(err error) error {

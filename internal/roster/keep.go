@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/fairlead-cd/fairlead/internal/absent"
 )
 
 // spacing is how soon after a renewal another one is sent for words alone: it gathers them.
@@ -131,7 +133,7 @@ func (m *Member) renew(ctx context.Context) error {
 	trying, cancel := context.WithTimeout(ctx, m.o.Lasts/4)
 	defer cancel()
 	out, err := m.o.Leases.Update(trying, lease, metav1.UpdateOptions{})
-	if apierrors.IsConflict(err) || isGone(err) {
+	if apierrors.IsConflict(err) || absent.Object(err) {
 		return m.reread(trying, err)
 	}
 	if err != nil {
@@ -168,7 +170,7 @@ func (m *Member) reread(ctx context.Context, why error) error {
 	m.mu.Unlock()
 	is, err := m.o.Leases.Get(ctx, was.Name, metav1.GetOptions{})
 	switch {
-	case isGone(err), err == nil && is.UID != was.UID:
+	case absent.Object(err), err == nil && is.UID != was.UID:
 		return errExpelled
 	case err != nil:
 		return err
@@ -199,11 +201,6 @@ func (m *Member) enterAgain(ctx context.Context) {
 	}
 }
 
-// isGone reports whether a server says that a Lease does not exist. That what answers does not know Leases at all says nothing of one.
-func isGone(err error) bool {
-	return apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
-}
-
 // expel deletes the Leases that were not renewed in time, each only if it was not renewed since. It reports whether that has to be tried again.
 func (m *Member) expel(ctx context.Context) (again bool) {
 	m.mu.Lock()
@@ -220,7 +217,7 @@ func (m *Member) expel(ctx context.Context) (again bool) {
 		name := namePrefix + l.ID
 		err := m.o.Leases.Delete(trying, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &l.Version}})
 		switch {
-		case err == nil, isGone(err):
+		case err == nil, absent.Object(err):
 			m.gone(l.ID, expired)
 		case apierrors.IsConflict(err): // it lives, and the watch is late
 			var is *coordinationv1.Lease
@@ -229,7 +226,7 @@ func (m *Member) expel(ctx context.Context) (again bool) {
 			}
 		}
 		cancel()
-		again = again || err != nil && !isGone(err)
+		again = again || err != nil && !absent.Object(err)
 	}
 	return again
 }

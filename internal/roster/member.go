@@ -14,6 +14,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
+
+	"github.com/fairlead-cd/fairlead/internal/absent"
 )
 
 // Options say how a replica takes part.
@@ -192,7 +194,7 @@ func (m *Member) Leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := m.o.Leases.Delete(ctx, lease.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &lease.UID}})
-	if err != nil && !isGone(err) {
+	if err != nil && !absent.Object(err) {
 		m.o.Log.WarnContext(ctx, "Lease not given back: the other replicas take over once it has expired", "lease", lease.Name, "error", err)
 	}
 }
