@@ -22,13 +22,7 @@ import (
 // TestFaults tells the story of two commits while the way to the API server is slow, loses requests and answers, cuts them, and while the API server itself is
 // killed. It ends as it does without.
 func TestFaults(t *testing.T) {
-	plane := testkit.Start(t, testkit.Options{})
-	g := newGate(t, plane)
-	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})}
-	calm := w.story(t, "fault-never")
-	calm.hook()
-	want := calm.end(g)
-	want.told(t)
+	w, g, want := undisturbed(t, "fault-never")
 
 	everything := func(*http.Request) bool { return true }
 	run := func(name string, tell func(*testing.T, story)) {
@@ -56,7 +50,7 @@ func TestFaults(t *testing.T) {
 	}
 	run("restart", func(_ *testing.T, s story) {
 		s.hook()
-		plane.APIServer(s.t, "restart")
+		w.plane.APIServer(s.t, "restart")
 	})
 
 	// What a watch has missed is compacted, and remembered by nobody: it is told 410, and has to see for itself what there is. So has a controller that was
@@ -75,8 +69,8 @@ func TestFaults(t *testing.T) {
 		s.remove("configmap/other")
 		delete(s.was, "configmap/other")
 		s.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: trace}}")
-		plane.Compact(t)
-		plane.APIServer(t, "restart")
+		w.plane.Compact(t)
+		w.plane.APIServer(t, "restart")
 		close(let)
 		testkit.Eventually(t, func(ctx context.Context) error { return s.Is(ctx, "configmap/a", ".data.of", "one") })
 		testkit.Eventually(t, func(ctx context.Context) error { return s.Is(ctx, "configmap/other", ".data.of", "one") })
@@ -86,6 +80,19 @@ func TestFaults(t *testing.T) {
 		s.remove("configmap/trace")
 		s.hook()
 	})
+}
+
+// undisturbed starts a world whose controller reaches the API server through a gate, and tells its story once with the gate open.
+func undisturbed(t *testing.T, namespace string) (world, *gate, storyEnd) {
+	t.Helper()
+	plane := testkit.Start(t, testkit.Options{})
+	g := newGate(t, plane)
+	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})}
+	calm := w.story(t, namespace)
+	calm.hook()
+	want := calm.end(g)
+	want.told(t)
+	return w, g, want
 }
 
 // oneOf matches requests at random, one of n, always the same ones.
@@ -124,13 +131,7 @@ func unheard(_ http.ResponseWriter, r *http.Request, pass http.Handler) {
 // TestGitFaults has Git servers that are slow, hang, lie about lengths and send what is no Git, while there is a commit to fetch. What is wrong is said,
 // nothing is lost meanwhile, and a server that is well again is all it takes. The disk that the mirrors are on may be full as well.
 func TestGitFaults(t *testing.T) {
-	plane := testkit.Start(t, testkit.Options{})
-	g := newGate(t, plane)
-	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})}
-	calm := w.story(t, "git-never")
-	calm.hook()
-	want := calm.end(g)
-	want.told(t)
+	w, g, want := undisturbed(t, "git-never")
 
 	answered := func(change func(w http.ResponseWriter, header http.Header, body []byte)) answer {
 		return func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
