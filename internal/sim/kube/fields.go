@@ -153,8 +153,12 @@ func (converter) ConvertFieldLabel(_ schema.GroupVersionKind, label, value strin
 // Default implements runtime.ObjectDefaulter: decoding has done it.
 func (converter) Default(runtime.Object) {}
 
-// New implements runtime.ObjectCreater.
-func (c converter) New(schema.GroupVersionKind) (runtime.Object, error) { return c.kind.empty, nil }
+// New implements runtime.ObjectCreater. The field managers write the kind into what they are given: it is their own.
+func (c converter) New(schema.GroupVersionKind) (runtime.Object, error) {
+	own := newState(shallow(c.kind.empty.Object), nil)
+	own.typed.Store(c.kind.empty.typed.Load())
+	return own, nil
+}
 
 // update notes in the managedFields of next what manager changes by writing it over live.
 func (k *kind) update(sub string, live, next *state, manager string, at time.Time) *state {
