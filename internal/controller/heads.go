@@ -1,0 +1,190 @@
+package controller
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/git"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// head is what a ref named last.
+type head struct {
+	source.Resolved
+	snapshot source.Snapshot
+	moved    time.Time
+	forced   bool
+	err      error
+}
+
+func (h head) revision() v1alpha1.Revision {
+	return v1alpha1.Revision{
+		Revision: h.Revision(), Short: h.Commit.Short(), Author: author(h.snapshot.Author), Subject: clipText(h.snapshot.Subject, 120),
+		At: metav1.NewTime(h.moved.Truncate(time.Second)),
+	}
+}
+
+func author(a source.Author) string {
+	if a.Email == "" {
+		return clipText(a.Name, 120)
+	}
+	return clipText(fmt.Sprintf("%s <%s>", a.Name, a.Email), 200)
+}
+
+func clipText(s string, most int) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
+// rereadAll forgets the heads: their snapshots were read from another mirror.
+func (c *controller) rereadAll(r *repository) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(r.heads)
+}
+
+// advance moves the heads, and wakes whoever follows one that moved.
+func (c *controller) advance(ctx context.Context, r *repository, byRef map[source.Ref]git.Resolution, followers map[source.Ref][]fleet.Environment) error {
+	news := false
+	for _, ref := range slices.SortedFunc(maps.Keys(byRef), func(a, b source.Ref) int { return strings.Compare(a.String(), b.String()) }) {
+		x := byRef[ref]
+		c.mu.Lock()
+		was, known := r.heads[ref]
+		c.mu.Unlock()
+		h := was
+		h.Ref = ref
+		switch {
+		case x.Err != nil:
+			h.err = x.Err
+		case known && was.err == nil && was.Commit == x.Commit && was.Name == x.Name:
+			continue
+		default:
+			snapshot, err := r.mirror.Snapshot(ctx, x.Commit)
+			if err != nil {
+				return err
+			}
+			h = head{Resolved: x.Resolved, snapshot: snapshot, moved: c.now()}
+			if was.Commit != "" && was.Commit != x.Commit {
+				h.forced = c.forced(ctx, r, was.Commit, x.Commit)
+			}
+			c.log.InfoContext(ctx, "head moved", "repository", snapshot.URL, "ref", ref.String(), "revision", h.Revision(), "author", h.snapshot.Author.Name, "forced", h.forced)
+		}
+		moved := was.Commit != h.Commit || (was.err == nil) != (h.err == nil) || !known
+		if moved {
+			c.fleet.Stale(followers[ref]...)
+		}
+		if moved && known {
+			c.askSiblings(r)
+		}
+		c.mu.Lock()
+		r.heads[ref] = h
+		c.mu.Unlock()
+		news = news || moved && known
+		if moved {
+			for _, e := range followers[ref] {
+				c.envQueue.add(e.Namespace, e.Name)
+			}
+		}
+	}
+	if news && !r.quiet {
+		c.share.Tell(r.key, r.headsWord())
+	}
+	return nil
+}
+
+func (c *controller) forced(ctx context.Context, r *repository, old, now source.Commit) bool {
+	forced, err := r.mirror.Forced(ctx, old, now)
+	return err == nil && forced
+}
+
+// headsWord is what to tell others of the heads. The controller's lock is held, or the caller is the repository's own reconciler.
+func (r *repository) headsWord() string {
+	refs := make([]string, 0, len(r.heads))
+	for ref, h := range r.heads {
+		refs = append(refs, ref.String()+"@"+string(h.Commit))
+	}
+	slices.Sort(refs)
+	sum := sha256.Sum256([]byte(strings.Join(refs, "\n")))
+	return "heads " + hex.EncodeToString(sum[:8])
+}
+
+// askSiblings lets the other Repositories of the same address be asked too, and deletions wait for their answers: what one environment loses with a commit,
+// one that follows another Repository may have gained with the same commit.
+func (c *controller) askSiblings(r *repository) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, other := range c.repos {
+		if other == r || other.url != r.url || len(other.heads) == 0 || other.silent {
+			continue
+		}
+		other.hooked = true
+		c.fleet.Await(name.String())
+		c.repoQueue.add(name.Namespace, name.Name)
+	}
+}
+
+// patience is how often a Repository may fail, about half a minute, before deletions no longer wait for what it may have to say: a server that is down for a
+// moment must not cost an object, and one that is down for good must not keep them all.
+const patience = 5
+
+// heardOf tells that a Repository has answered, unless it failed and may still do.
+func (c *controller) heardOf(name types.NamespacedName, r *repository) {
+	c.mu.Lock()
+	waits := r.err != nil && !r.silent
+	c.mu.Unlock()
+	if !waits {
+		c.heard(name)
+	}
+}
+
+// heard tells that a Repository has answered, or will not.
+func (c *controller) heard(name types.NamespacedName) {
+	if c.fleet.Heard(name.String()) && c.fleet.Idle() {
+		c.wakeWaiting()
+	}
+}
+
+// tellFollowers wakes the environments of a repository when it begins or ends to fail, or when somebody asked for the poll.
+func (c *controller) tellFollowers(r *repository, followers map[source.Ref][]fleet.Environment, err error, asked bool) {
+	c.mu.Lock()
+	silent := err != nil && (r.failures > patience || errors.Is(err, errSuspended))
+	changed := (r.err == nil) != (err == nil) || silent != r.silent
+	r.err, r.polled, r.silent = err, c.now(), silent
+	c.mu.Unlock()
+	if !changed && !asked {
+		return
+	}
+	for _, envs := range followers {
+		for _, e := range envs {
+			c.envQueue.add(e.Namespace, e.Name)
+		}
+	}
+}
+
+// wakeLate wakes the environments that looked for a head before it was there, and were not followers yet when it came.
+func (c *controller) wakeLate(followers map[source.Ref][]fleet.Environment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, envs := range followers {
+		for _, e := range envs {
+			if st := c.envs[e]; st != nil && st.waits {
+				c.envQueue.add(e.Namespace, e.Name)
+			}
+		}
+	}
+}
