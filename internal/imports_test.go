@@ -43,6 +43,7 @@ observed:     std object app fingerprint health
 plan:         std @values
 fleet:        std @values plan
 discover:     std source app fault
+signature:    std fault github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto/ssh
 report:       std @values plan fleet api/v1alpha1 apimachinery
 
 # The shell: each talks to one thing outside.

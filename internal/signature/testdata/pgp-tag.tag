@@ -1,0 +1,13 @@
+object 64e23b5a5a2d67e4ded4c6dcd758e52d03bde383
+type commit
+tag v1.0.0
+tagger Ada Lovelace <ada@example.com> 1780315200 +0000
+
+one
+-----BEGIN PGP SIGNATURE-----
+
+iIoEABYIADIWIQSymuy/yehPzMY7CRZRL639iS9aGgUCah10QBQcZWQyNTUxOUBl
+eGFtcGxlLmNvbQAKCRBRL639iS9aGmZpAQD7HtJHlSHj0FOHJYLxwWdK7Afxsllo
+p4kxn+SUeQ9aNQD+OxC21qX3IH/MBG1l4ZDOWhpgNne5w1P08wlnkR51jAE=
+=7SPh
+-----END PGP SIGNATURE-----
