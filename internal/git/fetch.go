@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,16 +74,16 @@ type missing struct {
 
 func (m *Mirror) missing(want []source.Resolved) (missing, error) {
 	var need missing
-	seen := map[source.Commit]bool{}
+	seen := map[source.ID]bool{}
 	for _, w := range want {
-		if !isCommit(w.Commit) {
+		if !isCommit(w.Commit) || w.Tag != "" && !isCommit(source.Commit(w.Tag)) {
 			return need, fault.Newf(fault.Internal, "commit %q of %s is no id", w.Commit, w.Ref)
 		}
-		if seen[w.Commit] {
+		if seen[named(w)] {
 			continue
 		}
-		seen[w.Commit] = true
-		here, err := m.store.Has(source.ID(w.Commit))
+		seen[named(w)] = true
+		here, err := m.has(w)
 		if err != nil {
 			return need, err
 		}
@@ -100,6 +101,18 @@ func (m *Mirror) missing(want []source.Resolved) (missing, error) {
 	return need, nil
 }
 
+// named is the object that a ref names: a commit, or the annotated tag in front of it.
+func named(r source.Resolved) source.ID { return cmp.Or(r.Tag, source.ID(r.Commit)) }
+
+// has reports whether the commit is here, and the tag in front of it.
+func (m *Mirror) has(r source.Resolved) (bool, error) {
+	here, err := m.store.Has(source.ID(r.Commit))
+	if here && err == nil && r.Tag != "" {
+		here, err = m.store.Has(r.Tag)
+	}
+	return here, err
+}
+
 // keepAll moves the kept refs to what was fetched.
 func (m *Mirror) keepAll(want []source.Resolved, refused map[source.Commit]error) ([]Resolution, error) {
 	all := make([]Resolution, len(want))
@@ -109,7 +122,7 @@ func (m *Mirror) keepAll(want []source.Resolved, refused map[source.Commit]error
 		if all[i].Err != nil || m.kept[key] == w.Commit {
 			continue
 		}
-		here, err := m.store.Has(source.ID(w.Commit))
+		here, err := m.has(w)
 		if err != nil {
 			return nil, err
 		}
@@ -258,7 +271,7 @@ func (m *Mirror) haves(shallow []string) []string {
 func ids(refs []source.Resolved) []string {
 	list := make([]string, len(refs))
 	for i, r := range refs {
-		list[i] = string(r.Commit)
+		list[i] = string(named(r))
 	}
 	return list
 }

@@ -139,6 +139,9 @@ func pick(r source.Ref, byName map[string]wire.Ref) (source.Resolved, error) {
 		return source.Resolved{Ref: r}, absent(r, byName)
 	}
 	res.Commit = source.Commit(found.Commit())
+	if found.Peeled != "" {
+		res.Tag = source.ID(found.ID)
+	}
 	return res, nil
 }
 

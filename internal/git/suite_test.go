@@ -2,6 +2,7 @@ package git_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ func run(t *testing.T, open func(*testing.T) *world) {
 		"first": first, "fast_forward": fastForward, "forced": forced, "deleted_branch": deletedBranch,
 		"empty": empty, "tags": tags, "semver": semverRange, "exact": exact, "several": several,
 		"oracle": oracle, "concurrent": concurrent, "merge": merge, "reopen": reopen,
+		"said": said, "between": between, "between_forced": betweenForced,
 	} {
 		t.Run(name, func(t *testing.T) { test(open(t)) })
 	}
@@ -316,5 +318,95 @@ func reopen(w *world) {
 	w.head(m)
 	if is, err := m.Forced(w.Context(), id, next); err != nil || is {
 		w.Errorf("Forced = %v, %v", is, err)
+	}
+}
+
+// said: commits and tags can be had as they are stored, a tag also where its commit is here already.
+func said(w *world) {
+	id := w.commit("main", "one\n\nand more", gitserver.Write("a", "1"))
+	m := w.mirror()
+	w.head(m)
+	raw, err := m.Commit(w.Context(), id)
+	w.must(err)
+	if !strings.HasPrefix(string(raw), "tree ") || !strings.HasSuffix(string(raw), "\n\none\n\nand more") {
+		w.Errorf("the commit says %q", raw)
+	}
+	w.must(w.repo.AnnotatedTag(w.Context(), "v1", "a release", id))
+	heavy := source.Ref{Tag: "v1"}
+	found, err := m.Resolve(w.Context(), w.auth, []source.Ref{heavy, main})
+	w.must(err)
+	if tag := found[0].Tag; tag == "" || tag == source.ID(id) || found[0].Commit != id || found[1].Tag != "" {
+		w.Fatalf("got %+v", found)
+	}
+	_, err = m.Tag(w.Context(), found[0].Tag)
+	w.wantErr(err, fault.Transient, "missing from the mirror")
+	for _, m := range []*git.Mirror{m, w.mirror()} {
+		w.pull(m, heavy)
+		raw, err = m.Tag(w.Context(), found[0].Tag)
+		w.must(err)
+		if want := "object " + string(id) + "\ntype commit\ntag v1\n"; !strings.HasPrefix(string(raw), want) || !strings.Contains(string(raw), "a release") {
+			w.Errorf("the tag says %q", raw)
+		}
+	}
+	_, err = m.Commit(w.Context(), source.Commit(found[0].Tag))
+	w.wantErr(err, fault.Invalid, "it is a tag")
+}
+
+// between: what came with a move is listed exactly, also where the mirror does not have the history of it.
+func between(w *world) {
+	base := w.commit("main", "base", gitserver.Write("a", "0"))
+	w.must(w.repo.Reset(w.Context(), "side", base))
+	side := w.commit("side", "side", gitserver.Write("side", "s"))
+	w.commit("main", "two", gitserver.Write("a", "2"))
+	w.commit("main", "three", gitserver.Write("a", "3"))
+	old := w.commit("main", "four", gitserver.Write("a", "4"))
+	m := w.mirror()
+	w.head(m)
+	five := w.commit("main", "five", gitserver.Write("a", "5"))
+	six := w.commit("main", "six", gitserver.Write("a", "6"))
+	w.head(m)
+	fetched := w.asks["fetch"]
+	w.wantBetween(m, old, six, six, five)
+	w.wantBetween(m, six, six)
+	if w.asks["fetch"] != fetched {
+		w.Error("history that is here was fetched")
+	}
+	// The side branch began before all that the mirror has.
+	merged, err := w.repo.Merge(w.Context(), "main", "side", "merge side", gitserver.Write("side", "s"))
+	w.must(err)
+	w.head(m)
+	w.wantBetween(m, six, merged, merged, side)
+	// Another mirror, which never saw the old commit.
+	m = w.mirror()
+	w.head(m)
+	w.wantBetween(m, old, merged, merged, six, side, five)
+}
+
+// betweenForced: what replaced commits that are gone is listed.
+func betweenForced(w *world) {
+	root := w.commit("main", "root", gitserver.Write("a", "0"))
+	one := w.commit("main", "one", gitserver.Write("a", "1"))
+	m := w.mirror()
+	w.head(m)
+	w.must(w.repo.Reset(w.Context(), "main", root))
+	other := w.commit("main", "other", gitserver.Write("a", "x"))
+	w.head(m)
+	w.wantBetween(m, one, other, other)
+	// Nobody can tell what an unknown commit had: all that there is has to be looked at.
+	w.wantBetween(m, source.Commit(strings.Repeat("1", len(one))), other, other, root)
+}
+
+// wantBetween fails the test unless the commits between two are these, in any order but for the first.
+func (w *world) wantBetween(m *git.Mirror, old, now source.Commit, want ...source.Commit) {
+	w.Helper()
+	got, err := m.Between(w.Context(), w.auth, old, now)
+	w.must(err)
+	if len(got) > 0 && got[0] != now {
+		w.Errorf("the first is %s", got[0].Short())
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		w.Errorf("between %s and %s are %v, want %v", old.Short(), now.Short(), got, want)
 	}
 }

@@ -51,6 +51,7 @@ type Resolved struct {
 	Ref    Ref
 	Name   string // full ref name, such as "refs/heads/main"; empty for an exact commit
 	Commit Commit
+	Tag    ID // the annotated tag through which it names the commit; empty if there is none
 }
 
 // Revision is the text that status shows, in Flux's form: "main@sha1:<40 hex>".

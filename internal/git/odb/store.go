@@ -164,10 +164,15 @@ func (s *Store) info(id source.ID) (header, error) {
 	return h, err
 }
 
+// maxSaid bounds what a commit or a tag says, in bytes.
+const maxSaid = 1 << 20
+
+// Said returns a commit or a tag as it is stored. It is ErrMissing if the repository does not hold it.
+func (s *Store) Said(kind string, id source.ID) ([]byte, error) { return s.read(id, kind, maxSaid) }
+
 // Commit returns the commit. It is ErrMissing if the repository does not hold it. Commits are not cached.
 func (s *Store) Commit(id source.Commit) (Commit, error) {
-	const limit = 1 << 20
-	data, err := s.read(source.ID(id), "commit", limit)
+	data, err := s.Said("commit", source.ID(id))
 	if err != nil {
 		return Commit{}, err
 	}
