@@ -34,7 +34,8 @@ pace:         std
 contest:      std
 source:       std fault
 object:       std fault apimachinery go.yaml.in/yaml/v3
-app:          std fault object source nearest go.yaml.in/yaml/v3
+strict:       std fault nearest go.yaml.in/yaml/v3
+app:          std fault object source strict nearest go.yaml.in/yaml/v3
 diff:         std object app
 fingerprint:  std object fault app diff
 health:       std object app fault github.com/google/cel-go
@@ -86,8 +87,8 @@ source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 `
 
 var groups = map[string][]string{
-	"@values": {"fault", "nearest", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed"},
-	"@core":   {"fault", "nearest", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report"},
+	"@values": {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed"},
+	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report"},
 	"client-go": {
 		"k8s.io/client-go", "k8s.io/api", "k8s.io/apiextensions-apiserver", "sigs.k8s.io/controller-runtime",
 	},

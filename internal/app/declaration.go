@@ -1,17 +1,14 @@
 package app
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/strict"
 )
 
 // DeclarationFile is the name of the file in an app's directory that [ParseDeclaration] reads.
@@ -19,10 +16,9 @@ const DeclarationFile = "fairlead.yaml"
 
 // Bounds of a declaration: those of rules are the same as in an Environment.
 const (
-	maxDeclaration = 1 << 20
-	maxDependsOn   = 100
-	maxRules       = 50
-	maxExpression  = 4096
+	maxDependsOn  = 100
+	maxRules      = 50
+	maxExpression = 4096
 )
 
 var (
@@ -35,14 +31,14 @@ var (
 // Anything that is not understood is an error of kind fault.Invalid that begins with "file:line: " and says what to write instead.
 // CEL expressions are not compiled here, and an app that depends on itself is left to order.Cycle: the file does not say whose it is.
 func ParseDeclaration(file string, data []byte) (Declaration, error) {
-	root, err := oneDocument(file, data)
+	root, err := strict.Document(file, data, "an app has one declaration")
 	if err != nil || root == nil {
 		return Declaration{}, err
 	}
 	var d Declaration
-	err = reader{file}.mapping(root, "an app's declaration", fields{
-		"dependsOn": func(r reader, n *yaml.Node) (err error) { d.DependsOn, err = r.dependsOn(n); return err },
-		"health":    func(r reader, n *yaml.Node) (err error) { d.Health, err = r.health(n); return err },
+	err = strict.Reader{File: file}.Mapping(root, "an app's declaration", strict.Fields{
+		"dependsOn": func(r strict.Reader, n *yaml.Node) (err error) { d.DependsOn, err = dependsOn(r, n); return err },
+		"health":    func(r strict.Reader, n *yaml.Node) (err error) { d.Health, err = health(r, n); return err },
 	})
 	if err != nil {
 		return Declaration{}, err
@@ -50,108 +46,82 @@ func ParseDeclaration(file string, data []byte) (Declaration, error) {
 	return d, nil
 }
 
-// oneDocument returns the root of the only document that says anything, nil if none does.
-func oneDocument(file string, data []byte) (*yaml.Node, error) {
-	if len(data) > maxDeclaration {
-		return nil, fault.Newf(fault.Invalid, "%s: the file is larger than %d bytes", file, maxDeclaration)
-	}
-	var root *yaml.Node
-	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
-		var doc yaml.Node
-		err := dec.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			return root, nil
-		}
-		if err != nil {
-			return nil, syntaxError(file, err)
-		}
-		if len(doc.Content) == 0 || isNull(doc.Content[0]) {
-			continue
-		}
-		n := doc.Content[0]
-		if root != nil {
-			return nil, reader{file}.errorf(n, "a second document: an app has one declaration")
-		}
-		root = n
-	}
-}
-
-func (r reader) dependsOn(n *yaml.Node) ([]string, error) {
-	items, err := r.list(n, "dependsOn", "[database, queue]", maxDependsOn)
+func dependsOn(r strict.Reader, n *yaml.Node) ([]string, error) {
+	items, err := r.List(n, "dependsOn", "[database, queue]", maxDependsOn)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, item := range items {
-		name, err := r.text(item, "an entry of dependsOn", "database")
+		name, err := r.Text(item, "an entry of dependsOn", "database")
 		switch {
 		case err != nil:
 			return nil, err
 		case !appName.MatchString(name):
-			return nil, r.errorf(item, "%q is not the name of an app: lower-case letters, digits, '-' and '.', at most 63, for example database", clip(name))
+			return nil, r.Errorf(item, "%q is not the name of an app: lower-case letters, digits, '-' and '.', at most 63, for example database", strict.Clip(name))
 		case slices.Contains(names, name):
-			return nil, r.errorf(item, "dependsOn names %q twice", name)
+			return nil, r.Errorf(item, "dependsOn names %q twice", name)
 		}
 		names = append(names, name)
 	}
 	return names, nil
 }
 
-func (r reader) health(n *yaml.Node) (Health, error) {
+func health(r strict.Reader, n *yaml.Node) (Health, error) {
 	var h Health
-	err := r.mapping(n, "health", fields{
-		"deadline": func(r reader, n *yaml.Node) (err error) { h.Deadline, err = r.deadline(n); return err },
-		"rules":    func(r reader, n *yaml.Node) (err error) { h.Rules, err = r.rules(n); return err },
+	err := r.Mapping(n, "health", strict.Fields{
+		"deadline": func(r strict.Reader, n *yaml.Node) (err error) { h.Deadline, err = deadline(r, n); return err },
+		"rules":    func(r strict.Reader, n *yaml.Node) (err error) { h.Rules, err = rules(r, n); return err },
 	})
 	return h, err
 }
 
-func (r reader) deadline(n *yaml.Node) (time.Duration, error) {
-	text, err := r.text(n, "health.deadline", `"5m"`)
-	if err != nil || text == "" && isNull(n) {
+func deadline(r strict.Reader, n *yaml.Node) (time.Duration, error) {
+	text, err := r.Text(n, "health.deadline", `"5m"`)
+	if err != nil || text == "" && strict.IsNull(n) {
 		return 0, err
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, r.errorf(n, `health.deadline: %q is not a duration: write for example "5m" or "1h30m"`, clip(text))
+		return 0, r.Errorf(n, `health.deadline: %q is not a duration: write for example "5m" or "1h30m"`, strict.Clip(text))
 	}
 	if d <= 0 {
-		return 0, r.errorf(n, `health.deadline: %s is not longer than nothing: write for example "5m"`, clip(text))
+		return 0, r.Errorf(n, `health.deadline: %s is not longer than nothing: write for example "5m"`, strict.Clip(text))
 	}
 	return d, nil
 }
 
-func (r reader) rules(n *yaml.Node) ([]HealthRule, error) {
-	items, err := r.list(n, "health.rules", "[{apiVersion: example.com/v1, kind: Widget, healthy: object.status.ready}]", maxRules)
+func rules(r strict.Reader, n *yaml.Node) ([]HealthRule, error) {
+	items, err := r.List(n, "health.rules", "[{apiVersion: example.com/v1, kind: Widget, healthy: object.status.ready}]", maxRules)
 	if err != nil {
 		return nil, err
 	}
 	var rules []HealthRule
 	for _, item := range items {
-		rule, err := r.rule(item)
+		rule, err := readRule(r, item)
 		if err != nil {
 			return nil, err
 		}
 		if slices.ContainsFunc(rules, func(o HealthRule) bool { return o.APIVersion == rule.APIVersion && o.Kind == rule.Kind }) {
-			return nil, r.errorf(item, "a second health rule for %s %s: join them with || in one rule", rule.APIVersion, rule.Kind)
+			return nil, r.Errorf(item, "a second health rule for %s %s: join them with || in one rule", rule.APIVersion, rule.Kind)
 		}
 		rules = append(rules, rule)
 	}
 	return rules, nil
 }
 
-func (r reader) rule(n *yaml.Node) (HealthRule, error) {
+func readRule(r strict.Reader, n *yaml.Node) (HealthRule, error) {
 	var rule HealthRule
-	into := func(field *string, what, example string, most int) func(reader, *yaml.Node) error {
-		return func(r reader, n *yaml.Node) (err error) {
-			*field, err = r.text(n, what, example)
+	into := func(field *string, what, example string, most int) func(strict.Reader, *yaml.Node) error {
+		return func(r strict.Reader, n *yaml.Node) (err error) {
+			*field, err = r.Text(n, what, example)
 			if err == nil && len(*field) > most {
-				err = r.errorf(n, "%s of a health rule is longer than %d bytes", what, most)
+				err = r.Errorf(n, "%s of a health rule is longer than %d bytes", what, most)
 			}
 			return err
 		}
 	}
-	err := r.mapping(n, "a health rule", fields{
+	err := r.Mapping(n, "a health rule", strict.Fields{
 		"apiVersion":  into(&rule.APIVersion, "apiVersion", "example.com/v1", 316),
 		"kind":        into(&rule.Kind, "kind", "Widget", 63),
 		"failed":      into(&rule.Failed, "failed", "object.status.phase == 'Error'", maxExpression),
@@ -161,18 +131,18 @@ func (r reader) rule(n *yaml.Node) (HealthRule, error) {
 	if err != nil {
 		return HealthRule{}, err
 	}
-	return rule, r.complete(n, rule)
+	return rule, complete(r, n, rule)
 }
 
 // complete refuses a rule that judges nothing.
-func (r reader) complete(n *yaml.Node, rule HealthRule) error {
+func complete(r strict.Reader, n *yaml.Node, rule HealthRule) error {
 	switch {
 	case !apiVersion.MatchString(rule.APIVersion):
-		return r.errorf(n, "a health rule needs an apiVersion, for example apps/v1 or v1%s", insteadOf(rule.APIVersion))
+		return r.Errorf(n, "a health rule needs an apiVersion, for example apps/v1 or v1%s", insteadOf(rule.APIVersion))
 	case !kindName.MatchString(rule.Kind):
-		return r.errorf(n, "a health rule needs a kind, for example Deployment%s", insteadOf(rule.Kind))
+		return r.Errorf(n, "a health rule needs a kind, for example Deployment%s", insteadOf(rule.Kind))
 	case rule.Healthy == "":
-		return r.errorf(n, "the health rule for %s %s needs the expression healthy, for example object.status.phase == 'Ready'", rule.APIVersion, rule.Kind)
+		return r.Errorf(n, "the health rule for %s %s needs the expression healthy, for example object.status.phase == 'Ready'", rule.APIVersion, rule.Kind)
 	}
 	return nil
 }
@@ -181,5 +151,5 @@ func insteadOf(text string) string {
 	if text == "" {
 		return ""
 	}
-	return fmt.Sprintf("; %q is none", clip(text))
+	return fmt.Sprintf("; %q is none", strict.Clip(text))
 }
