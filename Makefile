@@ -34,7 +34,7 @@ K8S_LDFLAGS := -s -w -X $(K8S_VERSION).gitVersion=$(KUBERNETES) -X $(K8S_VERSION
 DEVCLUSTER_FILES := $(shell find devcluster -type f ! -name '*_test.go' ! -path '*/testdata/*')
 
 # What `make generate` writes, and `make lint` holds to be current.
-GENERATED := api docs/reference
+GENERATED := api docs/reference internal/schema/data
 
 ##@ Use
 .PHONY: help
@@ -103,8 +103,9 @@ format: $(GOLANGCI) ## Format all Go files of both modules
 	cd devcluster && $(CURDIR)/$(GOLANGCI) fmt --config ../.golangci.yml ./...
 
 .PHONY: generate
-generate: ## Write deepcopy code, CRDs and the reference pages anew
+generate: ## Write deepcopy code, CRDs, the schemas of Kubernetes and the reference pages anew
 	$(GO) run sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION) object crd:maxDescLen=1000 paths=./api/... output:crd:dir=api/crds
+	$(GO) run ./internal/gen/schemas internal/schema/data
 	$(GO) run ./internal/gen/reference docs/reference
 
 .PHONY: clean

@@ -46,6 +46,7 @@ fleet:        std @values plan
 discover:     std source app fault
 signature:    std fault github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto/ssh
 report:       std @values plan fleet api/v1alpha1 apimachinery
+schema:       std fault nearest object apimachinery
 
 # The shell: each talks to one thing outside.
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
@@ -88,7 +89,7 @@ source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 
 var groups = map[string][]string{
 	"@values": {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed"},
-	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report"},
+	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema"},
 	"client-go": {
 		"k8s.io/client-go", "k8s.io/api", "k8s.io/apiextensions-apiserver", "sigs.k8s.io/controller-runtime",
 	},
