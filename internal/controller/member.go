@@ -233,11 +233,9 @@ func (m *member) take(p place, round int, res render.Result, rules health.Rules,
 		return
 	}
 	m.pending = m.place.dir != p.dir || m.place.repository != p.repository || m.place.head.Commit != p.head.Commit
-	if inputs := res.Inputs.Digest(); inputs != m.status.Inputs || m.wanted.Revision == "" {
-		m.wanted = p.head.revision()
-		if inputs == m.status.Inputs && m.status.Wanted.Revision != "" {
-			m.wanted = m.status.Wanted // a restart is not a change
-		}
+	m.wanted = p.head.revision()
+	if res.Inputs.Digest() == m.status.Inputs && m.status.Wanted.Revision != "" {
+		m.wanted = m.status.Wanted // that it is read again is no change, whoever read it before
 	}
 	m.inputs, m.broken, m.rendered, m.round = res.Inputs, err, err == nil, round
 	if err != nil {
