@@ -57,9 +57,38 @@ type RepositorySpec struct {
 	// +kubebuilder:default="2m"
 	Timeout metav1.Duration `json:"timeout,omitempty"`
 
+	// Verify makes Fairlead apply only what somebody signed whose key is known. What is not is refused: what was applied before stays, and is kept true.
+	// Without it, whoever can write to the repository is believed.
+	Verify *Verification `json:"verify,omitempty"`
+
 	// Suspend stops asking and fetching. What was fetched goes on being kept true.
 	Suspend bool `json:"suspend,omitempty"`
 }
+
+// Verification says what has to be signed, and by whom.
+type Verification struct {
+	// Mode is what has to be signed: `Head` the commit that a followed ref names; `Tag` the annotated tag that it names (branches are refused then);
+	// `Every` each commit that came since the last one that was accepted, and of the first one that commit alone.
+	//
+	// +kubebuilder:default=Head
+	// +kubebuilder:validation:Enum=Head;Tag;Every
+	Mode VerifyMode `json:"mode,omitempty"`
+
+	// SecretRef names a Secret beside the Repository that holds public keys. Each entry holds armoured OpenPGP public keys, or SSH public keys, one to a
+	// line, as in authorized_keys or in the allowed_signers file of ssh-keygen. The entry `revoked` holds fingerprints and SSH public keys, one to a line,
+	// that sign nothing any more.
+	SecretRef LocalReference `json:"secretRef"`
+}
+
+// VerifyMode is what has to be signed.
+type VerifyMode string
+
+// The modes of Verification.
+const (
+	VerifyHead  VerifyMode = "Head"
+	VerifyTag   VerifyMode = "Tag"
+	VerifyEvery VerifyMode = "Every"
+)
 
 // LocalReference names an object in the same namespace.
 type LocalReference struct {
@@ -106,6 +135,10 @@ type RefStatus struct {
 	Moved metav1.Time `json:"moved,omitempty"`
 	// Forced says that the last move was not a fast-forward.
 	Forced bool `json:"forced,omitempty"`
+	// Signer is who signed it and with which key, if spec.verify asks for that.
+	Signer string `json:"signer,omitempty"`
+	// Verified is when that signature was accepted first. A key that expires later does not take back what it signed before.
+	Verified *metav1.Time `json:"verified,omitempty"`
 	// Error says why the ref does not resolve or cannot be fetched. Revision is then the last good one.
 	Error string `json:"error,omitempty"`
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/git"
 	"github.com/fairlead-cd/fairlead/internal/source"
@@ -26,6 +27,7 @@ type head struct {
 	snapshot source.Snapshot
 	moved    time.Time
 	forced   bool
+	vouched  vouched
 	err      error
 }
 
@@ -58,33 +60,31 @@ func (c *controller) rereadAll(r *repository) {
 	clear(r.heads)
 }
 
+// answers are what a poll brought.
+type answers struct {
+	byRef     map[source.Ref]git.Resolution
+	followers map[source.Ref][]fleet.Environment
+	auth      git.Auth
+	trust     *trust // nil: nobody has to vouch for anything
+}
+
 // advance moves the heads, and wakes whoever follows one that moved.
-func (c *controller) advance(ctx context.Context, r *repository, byRef map[source.Ref]git.Resolution, followers map[source.Ref][]fleet.Environment) error {
+func (c *controller) advance(ctx context.Context, r *repository, a answers) error {
+	byRef, followers := a.byRef, a.followers
 	news := false
 	for _, ref := range slices.SortedFunc(maps.Keys(byRef), func(a, b source.Ref) int { return strings.Compare(a.String(), b.String()) }) {
 		x := byRef[ref]
 		c.mu.Lock()
 		was, known := r.heads[ref]
 		c.mu.Unlock()
-		h := was
-		h.Ref = ref
-		switch {
-		case x.Err != nil:
-			h.err = x.Err
-		case known && was.err == nil && was.Commit == x.Commit && was.Name == x.Name:
+		if known && was.err == nil && was.Resolved == x.Resolved && was.vouched.by == a.trust.id() {
 			continue
-		default:
-			snapshot, err := r.mirror.Snapshot(ctx, x.Commit)
-			if err != nil {
-				return err
-			}
-			h = head{Resolved: x.Resolved, snapshot: snapshot, moved: c.now()}
-			if was.Commit != "" && was.Commit != x.Commit {
-				h.forced = c.forced(ctx, r, was.Commit, x.Commit)
-			}
-			c.log.InfoContext(ctx, "head moved", "repository", snapshot.URL, "ref", ref.String(), "revision", h.Revision(), "author", h.snapshot.Author.Name, "forced", h.forced)
 		}
-		moved := was.Commit != h.Commit || (was.err == nil) != (h.err == nil) || !known
+		h, err := c.headNow(ctx, r, a, was, x)
+		if err != nil {
+			return err
+		}
+		moved := was.Commit != h.Commit || !known || !sameText(was.err, h.err)
 		if moved {
 			c.fleet.Stale(followers[ref]...)
 		}
@@ -105,6 +105,68 @@ func (c *controller) advance(ctx context.Context, r *repository, byRef map[sourc
 		c.share.Tell(r.key, r.headsWord())
 	}
 	return nil
+}
+
+// headNow is what a ref names now. If that cannot be used, it is what it named before, and why.
+func (c *controller) headNow(ctx context.Context, r *repository, a answers, was head, x git.Resolution) (head, error) {
+	refused := x.Err
+	var v vouched
+	if refused == nil {
+		var err error
+		if v, err = c.vouch(ctx, r, a, was, x.Resolved); fault.KindOf(err) == fault.Denied || fault.KindOf(err) == fault.Invalid {
+			refused = err
+		} else if err != nil {
+			return head{}, err
+		}
+	}
+	if refused != nil {
+		if was.Commit == "" {
+			was = c.lastGood(ctx, r, x.Ref)
+		}
+		was.Ref, was.err = x.Ref, refused
+		return was, nil
+	}
+	snapshot, err := r.mirror.Snapshot(ctx, x.Commit)
+	if err != nil {
+		return head{}, err
+	}
+	h := head{Resolved: x.Resolved, snapshot: snapshot, moved: was.moved, forced: was.forced, vouched: v}
+	if was.Commit != x.Commit {
+		h.moved, h.forced = c.now(), was.Commit != "" && c.forced(ctx, r, was.Commit, x.Commit)
+		c.log.InfoContext(ctx, "head moved", "repository", snapshot.URL, "ref", x.Ref.String(), "revision", h.Revision(), "author", h.snapshot.Author.Name,
+			"signer", v.signer, "forced", h.forced)
+	}
+	return h, nil
+}
+
+// lastGood is what the status says that a ref named before this process began, if the mirror still has it: what a head that is refused, or gone, must not
+// take away. The zero head if there is nothing.
+func (c *controller) lastGood(ctx context.Context, r *repository, ref source.Ref) head {
+	for _, st := range r.status.Refs {
+		id := source.Commit(st.Revision[strings.LastIndexByte(st.Revision, ':')+1:])
+		if st.Ref != ref.String() || id == "" {
+			continue
+		}
+		snapshot, err := r.mirror.Snapshot(ctx, id)
+		if err != nil {
+			continue
+		}
+		h := head{Resolved: source.Resolved{Ref: ref, Commit: id}, snapshot: snapshot, moved: st.Moved.Time, forced: st.Forced, vouched: vouchedOf(st)}
+		if name, _, named := strings.Cut(st.Revision, "@"); named && ref.Branch != "" {
+			h.Name = "refs/heads/" + name
+		} else if named {
+			h.Name = "refs/tags/" + name
+		}
+		return h
+	}
+	return head{}
+}
+
+func sameText(a, b error) bool {
+	if a == nil || b == nil {
+		return a == b //nolint:errorlint // both nil, or not
+	}
+	return a.Error() == b.Error()
 }
 
 func (c *controller) forced(ctx context.Context, r *repository, old, now source.Commit) bool {

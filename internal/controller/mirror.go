@@ -25,6 +25,9 @@ type Mirror interface {
 	Fetch(ctx context.Context, auth git.Auth, want []source.Resolved) ([]git.Resolution, error)
 	Snapshot(ctx context.Context, commit source.Commit) (source.Snapshot, error)
 	Forced(ctx context.Context, old, now source.Commit) (bool, error)
+	Commit(ctx context.Context, id source.Commit) ([]byte, error)
+	Tag(ctx context.Context, id source.ID) ([]byte, error)
+	Between(ctx context.Context, auth git.Auth, old, now source.Commit) ([]source.Commit, error)
 	Close() error
 }
 
@@ -115,18 +118,23 @@ func (c *controller) closeMirrors() {
 	}
 }
 
-// secretOf reads the Secret that a Repository names; nil if it names none.
+// secretOf reads the Secret that a Repository names for its credentials; nil if it names none.
 func (c *controller) secretOf(ctx context.Context, repo *v1alpha1.Repository) (*corev1.Secret, error) {
 	if repo.Spec.SecretRef == nil {
 		return nil, nil
 	}
+	return c.secretAt(ctx, repo, "spec.secretRef", repo.Spec.SecretRef.Name)
+}
+
+// secretAt reads a Secret beside a Repository, which a field of it names.
+func (c *controller) secretAt(ctx context.Context, repo *v1alpha1.Repository, field, name string) (*corev1.Secret, error) {
 	var s corev1.Secret
-	err := c.reader.Get(ctx, types.NamespacedName{Namespace: repo.Namespace, Name: repo.Spec.SecretRef.Name}, &s)
+	err := c.reader.Get(ctx, types.NamespacedName{Namespace: repo.Namespace, Name: name}, &s)
 	if absent.Object(err) {
-		return nil, fault.Newf(fault.Invalid, "Secret %s/%s of spec.secretRef does not exist: create it, or remove spec.secretRef", repo.Namespace, repo.Spec.SecretRef.Name)
+		return nil, fault.Newf(fault.Invalid, "Secret %s/%s of %s does not exist: create it, or remove %s", repo.Namespace, name, field, field)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Transient, fmt.Errorf("read Secret %s/%s: %w", repo.Namespace, repo.Spec.SecretRef.Name, err))
+		return nil, fault.New(fault.Transient, fmt.Errorf("read Secret %s/%s: %w", repo.Namespace, name, err))
 	}
 	return &s, nil
 }

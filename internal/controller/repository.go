@@ -203,6 +203,10 @@ func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r 
 		return err
 	}
 	auth := authOf(secret, repo.Spec.URL)
+	trusted, err := c.trustOf(ctx, repo)
+	if err != nil {
+		return err
+	}
 	if r.mirror == nil || r.mirror.key != mirrorKey(repo.Spec.URL, auth) {
 		old := r.mirror
 		if r.mirror, err = c.openMirror(repo.Spec.URL, auth); err != nil {
@@ -239,7 +243,7 @@ func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r 
 	for _, x := range slices.Concat(resolved, fetched) {
 		byRef[x.Ref] = x
 	}
-	return c.advance(ctx, r, byRef, followers)
+	return c.advance(ctx, r, answers{byRef: byRef, followers: followers, auth: auth, trust: trusted})
 }
 
 // seldom is how many intervals pass between two looks at a repository that another process asks every time: that one tells when there is something new.
@@ -303,6 +307,7 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 		if h.Commit != "" {
 			x.Revision, x.Author, x.Subject = h.Revision(), author(h.snapshot.Author), clipText(h.snapshot.Subject, 120)
 			x.Moved, x.Forced = metav1.NewTime(h.moved.Truncate(time.Second)), h.forced
+			x.Signer, x.Verified = h.vouched.signer, h.vouched.time()
 			parts = append(parts, ref.String()+"@"+h.Commit.Short())
 		}
 		if h.err != nil {

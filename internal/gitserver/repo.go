@@ -101,6 +101,27 @@ func (r *Repo) AnnotatedTag(ctx context.Context, name, message string, at source
 	return err
 }
 
+// Raw returns an object as Git stores it.
+func (r *Repo) Raw(ctx context.Context, kind, id string) ([]byte, error) {
+	var out bytes.Buffer
+	cmd := command(ctx, r.Dir, "cat-file", kind, id)
+	cmd.Stdout = &out
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("read %s %s: %w", kind, id, err)
+	}
+	return out.Bytes(), nil
+}
+
+// Store adds an object, whatever it says, and lets a ref name it: "refs/heads/main". It returns the object's id.
+func (r *Repo) Store(ctx context.Context, kind, ref string, raw []byte) (string, error) {
+	id, err := run(ctx, r.Dir, bytes.NewReader(raw), "hash-object", "-t", kind, "-w", "--stdin")
+	if err != nil {
+		return "", fmt.Errorf("store %s: %w", kind, err)
+	}
+	_, err = r.git(ctx, "update-ref", ref, id)
+	return id, err
+}
+
 // refs returns every ref and what it names.
 func (r *Repo) refs(ctx context.Context) (map[string]source.Commit, error) {
 	out, err := r.git(ctx, "for-each-ref", "--format=%(refname) %(objectname)")

@@ -60,7 +60,7 @@ func (r Ring) nobody(body []byte, err error) error {
 	case id == 0:
 		return refuse("the OpenPGP signature cannot be read: %w", err)
 	case len(keys) == 0:
-		return refuse("it is signed with the OpenPGP key %016X, which is none of the %s in spec.verify", id, plural(r.count()))
+		return refuse("it is signed with the OpenPGP key %016X, which is %s in spec.verify", id, r.keys("none of"))
 	case errors.Is(err, pgperrors.ErrUnknownIssuer):
 		return refuse("it is signed with the OpenPGP key %016X, which may not sign (any more): it is revoked, or made for something else", id)
 	default:

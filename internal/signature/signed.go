@@ -2,8 +2,8 @@ package signature
 
 import (
 	"bytes"
+	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +25,7 @@ func (s Signed) reader() io.Reader { return bytes.NewReader(s.Payload) }
 func (r Ring) Verify(s Signed, at time.Time) (Signer, error) {
 	switch {
 	case len(s.Signature) == 0:
-		return Signer{}, refuse("it is not signed: sign it with one of the %s in spec.verify (git commit -S)", plural(r.count()))
+		return Signer{}, refuse("it is not signed: sign it with %s in spec.verify (git commit -S)", r.keys("one of"))
 	case len(s.Signature) > maxSignature:
 		return Signer{}, refuse("its signature is larger than %d KiB", maxSignature>>10)
 	case bytes.HasPrefix(s.Signature, []byte("-----BEGIN PGP ")):
@@ -36,16 +36,15 @@ func (r Ring) Verify(s Signed, at time.Time) (Signer, error) {
 	return Signer{}, refuse("its signature is neither of OpenPGP nor of SSH: others, such as X.509, are not supported")
 }
 
-func (r Ring) count() int { return len(r.pgp) + len(r.ssh) }
-
 // Len is how many keys there are.
-func (r Ring) Len() int { return r.count() }
+func (r Ring) Len() int { return len(r.pgp) + len(r.ssh) }
 
-func plural(n int) string {
-	if n == 1 {
-		return "1 key"
+// keys is "the key", or "one of the 3 keys" with that word in front.
+func (r Ring) keys(word string) string {
+	if r.Len() == 1 {
+		return map[string]string{"one of": "the key", "none of": "not the key"}[word]
 	}
-	return strconv.Itoa(n) + " keys"
+	return fmt.Sprintf("%s the %d keys", word, r.Len())
 }
 
 func refuse(format string, args ...any) error { return fault.Newf(fault.Denied, format, args...) }

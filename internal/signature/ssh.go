@@ -116,7 +116,7 @@ func (r Ring) verifySSH(s Signed, at time.Time) (Signer, error) {
 		}
 	}
 	if found == nil {
-		return Signer{}, refuse("it is signed with %s, which is none of the %s in spec.verify", name, plural(r.count()))
+		return Signer{}, refuse("it is signed with %s, which is %s in spec.verify", name, r.keys("none of"))
 	}
 	by := Signer{Name: found.owner, Key: name}
 	if err := sshsig.Verify(s.reader(), sig, found.key, sig.HashAlgorithm, namespace); err != nil {

@@ -149,5 +149,32 @@ func (m mirror) Forced(_ context.Context, old, now source.Commit) (bool, error) 
 	return true, nil
 }
 
+// Commit implements controller.Mirror. Nobody signs here.
+func (m mirror) Commit(_ context.Context, id source.Commit) ([]byte, error) {
+	r, err := m.ask("read")
+	if err != nil {
+		return nil, err
+	}
+	return []byte("author Ada <ada@example.com>\n\n" + r.commits[id].subject), nil
+}
+
+// Tag implements controller.Mirror. There are none here.
+func (m mirror) Tag(_ context.Context, id source.ID) ([]byte, error) {
+	return nil, fault.Newf(fault.Transient, "tag %s is missing from the mirror", id)
+}
+
+// Between implements controller.Mirror.
+func (m mirror) Between(_ context.Context, _ git.Auth, old, now source.Commit) ([]source.Commit, error) {
+	r, err := m.ask("compare")
+	if err != nil {
+		return nil, err
+	}
+	var list []source.Commit
+	for id := now; id != "" && id != old; id = r.commits[id].parent {
+		list = append(list, id)
+	}
+	return list, nil
+}
+
 // Close implements controller.Mirror.
 func (mirror) Close() error { return nil }
