@@ -58,6 +58,7 @@ live:         std @values apimachinery client-go
 ledger:       std @values absent apimachinery client-go sigs.k8s.io/json
 roster:       std slog absent apimachinery client-go
 webhook:      std system fault
+forge:        std system fault
 child:        std system
 series:       std
 gitserver:    std system source golang.org/x/crypto github.com/rogpeppe/go-internal/txtar
