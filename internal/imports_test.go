@@ -46,6 +46,7 @@ fleet:        std @values plan
 discover:     std source app fault
 signature:    std fault github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto/ssh
 report:       std @values plan fleet api/v1alpha1 apimachinery
+kin:          std object app health
 schema:       std fault nearest object apimachinery
 
 # The shell: each talks to one thing outside.
@@ -90,7 +91,7 @@ source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 
 var groups = map[string][]string{
 	"@values": {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed"},
-	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema"},
+	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin"},
 	"client-go": {
 		"k8s.io/client-go", "k8s.io/api", "k8s.io/apiextensions-apiserver", "sigs.k8s.io/controller-runtime",
 	},
