@@ -48,11 +48,15 @@ signature:    std fault github.com/ProtonMail/go-crypto github.com/hiddeco/sshsi
 report:       std @values plan fleet api/v1alpha1 apimachinery
 kin:          std object app health
 schema:       std fault nearest object apimachinery
+origin:       std object source go.yaml.in/yaml/v3
+check:        std @values discover schema origin apimachinery go.yaml.in/yaml/v3
+check/form:   std check
 
 # The shell: each talks to one thing outside.
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
 git:          std system @values golang.org/x/crypto github.com/Masterminds/semver/v3
 localtree:    std system source fault
+survey:       std @values discover schema origin check render golang.org/x/sync/errgroup go.yaml.in/yaml/v3
 absent:       std apimachinery
 cluster:      std system @values absent plan pace apimachinery client-go
 live:         std @values apimachinery client-go

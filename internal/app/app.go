@@ -37,6 +37,8 @@ const (
 	AnnotationPrune  = "fairlead.dev/prune"
 	AnnotationApply  = "fairlead.dev/apply"
 	AnnotationIgnore = "fairlead.dev/ignore"
+	// AnnotationCheckIgnore names the rules of `fairlead check` that are not for an object; the controller does not look at it.
+	AnnotationCheckIgnore = "fairlead.dev/check-ignore"
 )
 
 // Manager is the field manager of every server-side apply that Fairlead sends.

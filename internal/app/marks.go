@@ -16,10 +16,11 @@ const prefix = "fairlead.dev/"
 
 // choices are the values of the annotations that take one of a few words; nil: CheckMarks does not know better than who reads it.
 var choices = map[string][]string{
-	AnnotationWave:   nil,
-	AnnotationPrune:  {string(PruneAlways), string(PruneConfirm), string(PruneNever)},
-	AnnotationApply:  {string(ApplyAlways), string(ApplyNever), string(ApplyOnce), string(ApplyReplace)},
-	AnnotationIgnore: nil,
+	AnnotationWave:        nil,
+	AnnotationPrune:       {string(PruneAlways), string(PruneConfirm), string(PruneNever)},
+	AnnotationApply:       {string(ApplyAlways), string(ApplyNever), string(ApplyOnce), string(ApplyReplace)},
+	AnnotationIgnore:      nil,
+	AnnotationCheckIgnore: nil,
 }
 
 // CheckMarks refuses a rendered object with a misspelt annotation of Fairlead's: what was meant to protect must not be read as nothing. The error has kind

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -47,13 +48,14 @@ func (j *jsonReader) value(depth int) (*yaml.Node, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("nested deeper than %d levels", maxDepth)
 	}
+	before := j.dec.InputOffset()
 	tok, err := j.dec.Token()
 	if err != nil {
 		j.done = depth == 0
 		return nil, err
 	}
 	j.advance(j.dec.InputOffset())
-	n := &yaml.Node{Kind: yaml.ScalarNode, Line: j.line}
+	n := &yaml.Node{Kind: yaml.ScalarNode, Line: j.line, Column: j.column(before)}
 	switch t := tok.(type) {
 	case json.Delim:
 		return n, j.collection(n, t, depth)
@@ -95,6 +97,13 @@ func (j *jsonReader) collection(n *yaml.Node, open json.Delim, depth int) error 
 	}
 	j.advance(j.dec.InputOffset())
 	return nil
+}
+
+// column is that of the token that follows an offset. No token has a line break in it.
+func (j *jsonReader) column(after int64) int {
+	rest := j.data[after:]
+	at := int(after) + len(rest) - len(bytes.TrimLeft(rest, " \t\r\n,:"))
+	return 1 + utf8.RuneCount(j.data[bytes.LastIndexByte(j.data[:at], '\n')+1:at])
 }
 
 func (j *jsonReader) advance(to int64) {

@@ -217,6 +217,39 @@ func ignoreAbsence(err error) error {
 	return err
 }
 
+// Touches reports whether a change of the file at a path may bear on the inputs: if it is one of them, was looked for, or lies in a directory that was listed.
+// It may say so of a file that turns out not to matter. Of inputs of which nothing is known it does.
+func (in Inputs) Touches(name string) bool {
+	if in.broken || len(in.dirs) == 0 {
+		return true
+	}
+	for _, d := range in.dirs {
+		if d.listed && within(name, d.path) {
+			return true
+		}
+		for _, e := range d.inputs {
+			p := path.Join(d.path, e.name)
+			if p == name || within(name, p) || e.kind != absent && within(p, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Files are the paths of the files that were read or looked at, in order.
+func (in Inputs) Files() []string {
+	var out []string
+	for _, d := range in.dirs {
+		for _, e := range d.inputs {
+			if e.kind == file || e.kind == executable {
+				out = append(out, path.Join(d.path, e.name))
+			}
+		}
+	}
+	return out
+}
+
 // Digest identifies the inputs: equal inputs, equal digest, whatever else changed around them.
 func (in Inputs) Digest() string {
 	h := sha256.New()

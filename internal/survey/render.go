@@ -1,0 +1,161 @@
+package survey
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fairlead-cd/fairlead/internal/check"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/origin"
+	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// Rendered is an app, and what it depends on.
+type Rendered struct {
+	check.App
+	// Touches reports whether a change of a file bears on the app.
+	Touches func(path string) bool
+}
+
+// Render renders apps side by side, in their order. What is wrong with one is part of it; an error is one of the tree itself.
+func Render(ctx context.Context, tree source.Tree, apps []App) ([]Rendered, error) {
+	out := make([]Rendered, len(apps))
+	files := origin.NewFiles(tree)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, a := range apps {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			var err error
+			out[i], err = rendered(tree, files, a)
+			return err
+		})
+	}
+	return out, group.Wait()
+}
+
+func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
+	r := Rendered{App: check.App{
+		Name: a.Name, Environment: a.Environment, Group: a.Group, Dir: a.Dir, Namespace: a.Namespace, Hidden: a.Hidden, Origins: origin.New(files, a.Dir),
+	}}
+	if a.Files != nil {
+		r.Objects, r.Broken = loose(tree, a.Files)
+		r.Touches = func(p string) bool { return path.Dir(p) == a.Dir }
+		return r, nil
+	}
+	res, err := render.Render(render.Request{Tree: tree, Dir: a.Dir})
+	r.Objects, r.Touches = res.Objects, res.Inputs.Touches
+	if err == nil {
+		return r, nil
+	}
+	if fault.KindOf(err) != fault.Invalid {
+		return r, fmt.Errorf("render %s: %w", a.Dir, err)
+	}
+	if r.Broken = broken(tree, res.Inputs.Files()); len(r.Broken) == 0 {
+		r.Broken = []check.Trouble{trouble(err, a.Dir)}
+	}
+	return r, nil
+}
+
+// loose reads manifests of which it is not known how they are rendered. What is no object is left out.
+func loose(tree source.Tree, files []string) (objs []object.Object, wrong []check.Trouble) {
+	for _, name := range files {
+		data, err := tree.ReadFile(name)
+		if err != nil {
+			wrong = append(wrong, check.Trouble{Place: origin.Place{File: name}, Message: err.Error()})
+			continue
+		}
+		found, err := object.Parse(name, data)
+		if err == nil {
+			objs = append(objs, found...)
+			continue
+		}
+		docs, syntax := object.Documents(name, data)
+		if syntax != nil {
+			t := trouble(syntax, name)
+			t.Syntax = true
+			wrong = append(wrong, t)
+		} else if manifests(docs) {
+			wrong = append(wrong, trouble(err, name))
+		}
+	}
+	return objs, wrong
+}
+
+// manifests reports whether all documents of a file are meant to be objects.
+func manifests(docs []*yaml.Node) bool {
+	for _, d := range docs {
+		if d.ShortTag() == "!!null" {
+			continue
+		}
+		said := 0
+		for i := 0; d.Kind == yaml.MappingNode && i < len(d.Content); i += 2 {
+			if slices.Contains([]string{"apiVersion", "kind", "metadata"}, d.Content[i].Value) {
+				said++
+			}
+		}
+		if said < 2 {
+			return false
+		}
+	}
+	return true
+}
+
+// broken are the files that are no YAML, of those that a render has read.
+func broken(tree source.Tree, files []string) []check.Trouble {
+	var out []check.Trouble
+	for _, name := range files {
+		if slices.Contains(kustomizationNames, path.Base(name)) {
+			// A render ends at the first file that is wrong: the others of the list are looked at all the same.
+			for _, p := range (&scan{tree: tree}).read(name).refers {
+				files = append(files, path.Join(path.Dir(name), p))
+			}
+		}
+	}
+	slices.Sort(files)
+	for _, name := range slices.Compact(files) {
+		if !slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name)) && !slices.Contains(kustomizationNames, path.Base(name)) {
+			continue
+		}
+		data, err := tree.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		if _, err := object.Documents(name, data); err != nil {
+			t := trouble(err, name)
+			t.Syntax = true
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+var placed = regexp.MustCompile(`^([^\s:]+):(\d+): `)
+
+// trouble takes the place out of an error.
+func trouble(err error, otherwise string) check.Trouble {
+	text := err.Error()
+	t := check.Trouble{Place: origin.Place{File: otherwise}, Message: text}
+	if m := placed.FindStringSubmatch(text); m != nil {
+		t.Place.File = m[1]
+		t.Place.Line, _ = strconv.Atoi(m[2])
+		t.Place.Column = 1
+		t.Message = text[len(m[0]):]
+	} else if name, rest, ok := strings.Cut(text, ": "); ok && !strings.Contains(name, " ") && strings.Contains(name, otherwise) {
+		t.Place.File, t.Message = name, rest
+	}
+	return t
+}
