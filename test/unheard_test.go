@@ -12,9 +12,15 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
 
-// TestReplicasUnheard kills a replica of whose last commit the other one has heard nothing, neither by a Lease nor from Git. Who takes its apps over says of them
-// what the one before it said.
+// TestReplicasUnheard kills a replica of whose last commit the other one has heard nothing: neither by a Lease nor from Git, which may be down meanwhile. Who
+// takes its apps over keeps what was applied, and says of it what the one before it said.
 func TestReplicasUnheard(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		t.Run(fmt.Sprintf("down=%t", down), func(t *testing.T) { unheardBy(t, down) })
+	}
+}
+
+func unheardBy(t *testing.T, down bool) {
 	const apps = 12
 	plane := testkit.Start(t, testkit.Options{Audit: true})
 	g := newGate(t, plane)
@@ -67,6 +73,9 @@ func TestReplicasUnheard(t *testing.T) {
 	}
 	says("{.status.wanted.short} {.status.applied.short}", head+" "+head)
 	r.told(head, moved)
+	if down {
+		r.Git.Fail(http.StatusServiceUnavailable, nil)
+	}
 	victim.Kill()
 	r.shared(apps)
 	for _, a := range moved {
@@ -74,11 +83,15 @@ func TestReplicasUnheard(t *testing.T) {
 	}
 	says("{.status.drift.total}", "1") // by who has it now
 	for _, a := range moved {
-		r.synced("prod-" + a)
+		testkit.Eventually(t, func(ctx context.Context) error { return r.Is(ctx, "configmap/"+a, ".data.of", "2") })
 	}
 	says("{.status.wanted.short} {.status.applied.short}", head+" "+head)
+	r.Git.Serve()
 	r.read("prod", r.place.push(gitserver.Write("README.md", "third\n")))
 	says("{.status.wanted.short} {.status.applied.short}", head+" "+head)
+	for _, a := range moved {
+		r.synced("prod-" + a)
+	}
 	r.told(head, moved)
 	wi.hold(t, plane, r.Namespace)
 }

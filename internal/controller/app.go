@@ -86,7 +86,11 @@ func (c *controller) work(ctx context.Context, m *member, env *v1alpha1.Environm
 	if err := c.render(ctx, m, envRules); err != nil {
 		return reconcile.Result{}, err
 	}
-	return c.pass(ctx, m, env, obj)
+	res, err := c.pass(ctx, m, env, obj)
+	if m.isOlder() && err == nil {
+		res.RequeueAfter = cmp.Or(min(res.RequeueAfter, lateAgain), lateAgain)
+	}
+	return res, err
 }
 
 // settings returns an environment's spec and rules; nil if the environment is not known.
@@ -137,7 +141,7 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		Policy:          policyOf(env),
 		Rules:           m.rules,
 		Lens:            m.lens().Version,
-		Rendered:        m.rendered, Objects: m.objects, Digest: m.digest, Revision: m.wanted.Revision,
+		Rendered:        m.rendered, Objects: m.objects, Digest: m.digest, Revision: m.wanted.Revision, Doubtful: !m.takenAt.IsZero(), Agreed: m.status.Inputs == m.inputs.Digest(),
 		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.written.Bundle,
 	}
 	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil
@@ -187,6 +191,12 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	}
 	if f.Waits == "" && strings.HasPrefix(out.Plan.Blocked, "waits") {
 		f.Waits = out.Plan.Blocked
+	}
+	if m.noteOlder(s, out) {
+		if obj.UID == "" {
+			return reconcile.Result{RequeueAfter: lateAgain}, nil // nobody knows whether it is new, or was removed
+		}
+		f.Broken, f.Removed, f.Waits = errOlder, false, ""
 	}
 	m.locate(&out)
 	if problem := c.identityProblem(ctx, env, out); problem != nil && f.Broken == nil {

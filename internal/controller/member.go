@@ -59,6 +59,7 @@ type member struct {
 	hold    hold      // whether it is this process's
 	given   bool      // it is another one's, and that was noted
 	takenAt time.Time // when it was taken from another one, until what that one may have read is read here; else zero
+	older   bool      // what was applied is not what is read here, which may be older
 	behind  bool      // it is another one's, which has not said yet how it stands with what is read here
 
 	standing

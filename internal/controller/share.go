@@ -235,7 +235,7 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 		m.mu.Lock()
 		m.status, m.written, m.begun = *obj.Status.DeepCopy(), *obj.Status.DeepCopy(), true
 		m.sameWanted()
-		m.unwritten, m.doubted, m.behind, m.given, m.seen, m.made, m.dirty = false, false, false, false, false, nil, true
+		m.unwritten, m.doubted, m.older, m.behind, m.given, m.seen, m.made, m.dirty = false, false, false, false, false, false, nil, true
 		m.mu.Unlock()
 	}
 	m.mu.Lock()
@@ -262,33 +262,6 @@ func (c *controller) gained(term int) time.Time {
 		c.gainedAt, c.lastTerm = c.now(), term
 	}
 	return c.gainedAt
-}
-
-// catchUpAtMost is how long an app that was another process's waits until its repository was asked: what was applied is kept true while Git is down.
-const catchUpAtMost = 5 * time.Second
-
-// caughtUp reports whether the app's repository was asked since the app was taken, and all that follows was found. If not, it is asked.
-func (c *controller) caughtUp(m *member, since time.Time) bool {
-	m.mu.Lock()
-	repository := m.place.repository
-	m.mu.Unlock()
-	c.mu.Lock()
-	r := c.repos[types.NamespacedName{Namespace: m.name.Namespace, Name: repository}]
-	asked := r == nil || r.polled.After(since)
-	if !asked {
-		r.hooked = true
-	}
-	c.mu.Unlock()
-	if asked && !c.fleet.IsStale(fleet.Of(m.name)) || c.now().Sub(since) > catchUpAtMost {
-		m.mu.Lock()
-		m.takenAt = time.Time{}
-		m.mu.Unlock()
-		return true
-	}
-	if !asked {
-		c.repoQueue.add(m.name.Namespace, repository)
-	}
-	return false
 }
 
 // takeEnvironment makes an Environment's status this process's to write, as [controller.take] does with apps.

@@ -39,9 +39,11 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 	m.mu.Lock()
 	m.dirty = m.pending // what was found since this pass began is still to be looked at
 	f.Was, f.Generation, f.Now = m.status, max(obj.Generation, 1), c.now()
-	f.Wanted = m.wanted
-	f.Inputs = m.status.Inputs
-	if m.rendered || m.broken != nil && m.place.repository != "" {
+	f.Wanted, f.Inputs = m.wanted, m.status.Inputs
+	switch {
+	case m.older:
+		f.Wanted = m.status.Wanted
+	case m.rendered || m.broken != nil && m.place.repository != "":
 		f.Inputs = m.inputs.Digest()
 	}
 	m.mu.Unlock()

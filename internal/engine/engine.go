@@ -111,6 +111,9 @@ type Subject struct {
 	// Rendered says that Objects is what Git says at Revision.
 	Rendered bool
 	Objects  []object.Object
+	// Doubtful says that Objects may be older than what was applied last: then they count only if they are that. Agreed says that the same was read of Git when
+	// Bundle was written down.
+	Doubtful, Agreed bool
 	// Round is the reading of the app that Objects are from.
 	Round int
 	// Digest is equal for equal Objects: it saves comparing them.
@@ -150,6 +153,8 @@ type Outcome struct {
 	Blind error
 	// Unplaced is why the wanted objects contradict each other; nil if they do not. Nothing but repairs was done then.
 	Unplaced error
+	// Older says that the wanted objects are not those that were applied last, and may be older. Nothing but repairs was done then.
+	Older bool
 	// Takers are the apps that want objects which the app claims and does not want any more.
 	Takers []app.Owner
 	// Undone and Left are the hand edits that were repaired, and those that were left in place.
