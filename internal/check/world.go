@@ -2,6 +2,7 @@ package check
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -213,12 +214,15 @@ func (w *world) names(from *member, kind object.GroupKind, namespace string) []s
 	var out []string
 	for name, same := range w.byKind[kind] {
 		if slices.ContainsFunc(same, func(t *thing) bool { return w.near(from, t, namespace) }) {
-			out = append(out, name)
+			out = append(out, hashed.ReplaceAllString(name, "")) // people write the name without the hash
 		}
 	}
 	slices.Sort(out)
 	return out
 }
+
+// hashed is what Kustomize adds to the names of what it generates.
+var hashed = regexp.MustCompile(`-[2456789bcdfghkmt]{10}$`)
 
 // made reports whether something that the tree does not hold may be made by somebody: said to be so in the configuration, or by the controller of a custom
 // resource beside it, which is named by it or named alike.

@@ -1,4 +1,4 @@
-// Command reference writes the reference pages of the commands and of the custom resources, from the commands and the CustomResourceDefinitions themselves.
+// Command reference writes the reference pages of the commands, of the custom resources and of the rules of check, from the code itself.
 //
 //	go run ./internal/gen/reference docs/reference
 package main
@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/fairlead-cd/fairlead/api/crds"
+	"github.com/fairlead-cd/fairlead/internal/check"
 	"github.com/fairlead-cd/fairlead/internal/cli"
 )
 
@@ -28,12 +29,17 @@ func write(dir string) error {
 	if err != nil {
 		return err
 	}
+	checks, err := checkPage(check.Rules())
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	for name, page := range map[string]string{
-		"crds.md": resources,
-		"cli.md":  commandsPage(cli.Root(cli.IO{Name: "fairlead"})),
+		"crds.md":  resources,
+		"cli.md":   commandsPage(cli.Root(cli.IO{Name: "fairlead"})),
+		"check.md": checks,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(page), 0o644); err != nil {
 			return err
