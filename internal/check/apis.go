@@ -79,7 +79,11 @@ func unknownKind(c *call) {
 	}
 	kinds := c.catalog.Kinds(gvk.APIVersion())
 	if len(kinds) == 0 {
-		c.say(apiVersionPath, atValue, meant(gvk.APIVersion(), c.catalog.APIVersions(""), ""), "Kubernetes %s does not serve %s", c.catalog.Version(), gvk.APIVersion())
+		remedy := meant(gvk.APIVersion(), c.catalog.APIVersions(""), "")
+		if remedy == "" && c.o.app.Guessed {
+			return // it is another program's, such as Skaffold's
+		}
+		c.say(apiVersionPath, atValue, remedy, "Kubernetes %s does not serve %s", c.catalog.Version(), gvk.APIVersion())
 		return
 	}
 	c.say(object.PathOf("kind"), atValue, meant(gvk.Kind, kinds, ""), "Kubernetes %s has no kind %s in %s", c.catalog.Version(), gvk.Kind, gvk.APIVersion())

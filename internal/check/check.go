@@ -52,6 +52,8 @@ type App struct {
 	Broken []Trouble
 	// Origins finds what is written where; nil: only what the objects know.
 	Origins Origins
+	// Guessed apps may hold what is meant for other programs.
+	Guessed bool
 	// Hidden apps count, but nothing is said of them.
 	Hidden bool
 }

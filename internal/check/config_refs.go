@@ -61,7 +61,7 @@ func missingConfig(kind string) func(*call) {
 			if kind == "Secret" && !c.holdsSecrets() {
 				severity = Note // who keeps Secrets out of Git would hear it of each
 			}
-			c.missing(severity, r)
+			c.missing(severity, c.o.key.Namespace, r)
 		}
 	}
 }
@@ -83,9 +83,8 @@ func (c *call) exists(kind object.GroupKind, namespace, name string) bool {
 	return len(c.find(c.o.app, kind, namespace, name)) > 0 || c.made(c.o.app, kind, namespace, name)
 }
 
-// missing says that a reference leads to nothing.
-func (c *call) missing(severity Severity, r reference) {
-	namespace := c.o.key.Namespace
+// missing says that a reference into a namespace leads to nothing.
+func (c *call) missing(severity Severity, namespace string, r reference) {
 	remedy := fmt.Sprintf("add it, or list it under external in %s if it is made elsewhere", ConfigFile)
 	if near, ok := nearest.Of(r.name, c.names(c.o.app, r.kind, namespace)); ok {
 		remedy = fmt.Sprintf("did you mean %s?", near)
@@ -116,6 +115,9 @@ func missingKey(c *call) {
 		if len(found) == 0 || c.config.isExternal(r.kind, c.o.key.Namespace, r.name) {
 			continue
 		}
+		if slices.ContainsFunc(found, isFilled) {
+			continue
+		}
 		var known []string
 		for _, t := range found {
 			known = append(known, keysOf(t.Object)...)
@@ -126,9 +128,6 @@ func missingKey(c *call) {
 				continue
 			}
 			remedy := fmt.Sprintf("its keys are %s", strings.Join(known, ", "))
-			if len(known) == 0 {
-				remedy = "it has no keys"
-			}
 			if near, ok := nearest.Of(k.key, known); ok {
 				remedy = fmt.Sprintf("did you mean %s?", near)
 			} else if len(known) > 12 {
@@ -137,6 +136,11 @@ func missingKey(c *call) {
 			c.say(k.path, origin.Value, remedy, "%s has no key %q", found[0].key, k.key)
 		}
 	}
+}
+
+// isFilled reports whether somebody else puts the keys in: controllers fill what is written without any, and tokens of ServiceAccounts.
+func isFilled(t *thing) bool {
+	return len(keysOf(t.Object)) == 0 || t.Text("type") == "kubernetes.io/service-account-token"
 }
 
 func keysOf(o object.Object) []string {

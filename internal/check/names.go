@@ -106,6 +106,13 @@ func clusterScoped(c *call) {
 	c.say(p, atKey, "remove the namespace", "a %s lives in no namespace", c.o.Kind())
 }
 
+// series reports whether two names are told apart by a short last part on purpose, as team-a and team-b are.
+func series(a, b string) bool {
+	i, j := strings.LastIndexByte(a, '-'), strings.LastIndexByte(b, '-')
+	const short = 3
+	return i > 0 && i == j && a[:i] == b[:j] && len(a)-i-1 <= short && len(b)-j-1 <= short
+}
+
 // missingNamespace is the rule for namespaces that nothing in the tree makes.
 func missingNamespace(c *call) {
 	namespace := c.o.Namespace()
@@ -117,7 +124,7 @@ func missingNamespace(c *call) {
 		return
 	}
 	p := object.PathOf("metadata", "namespace")
-	if near, ok := nearest.Of(namespace, slices.Sorted(maps.Keys(c.spaces))); ok {
+	if near, ok := nearest.Of(namespace, slices.Sorted(maps.Keys(c.spaces))); ok && !series(namespace, near) {
 		c.say(p, atValue, fmt.Sprintf("did you mean %s?", near), "nothing in the tree makes the namespace %s", namespace)
 		return
 	}

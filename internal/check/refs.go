@@ -17,7 +17,7 @@ func missingServiceAccount(c *call) {
 			name = pod.text(field)
 		}
 		if name != "" && !c.exists(kind, c.o.key.Namespace, name) {
-			c.missing(c.rule.Severity, reference{path: pod.path.Field(field), kind: kind, name: name})
+			c.missing(c.rule.Severity, c.o.key.Namespace, reference{path: pod.path.Field(field), kind: kind, name: name})
 		}
 		return
 	}
@@ -30,16 +30,8 @@ func missingServiceAccount(c *call) {
 		if s.text("kind") != "ServiceAccount" || namespace == "" || !c.holds(kind, namespace) || c.exists(kind, namespace, s.text("name")) {
 			continue
 		}
-		c.missingIn(namespace, reference{path: s.path.Field("name"), kind: kind, name: s.text("name")})
+		c.missing(c.rule.Severity, namespace, reference{path: s.path.Field("name"), kind: kind, name: s.text("name")})
 	}
-}
-
-// missingIn says that a reference into another namespace leads to nothing.
-func (c *call) missingIn(namespace string, r reference) {
-	was := c.o.key.Namespace
-	c.o.key.Namespace = namespace
-	defer func() { c.o.key.Namespace = was }()
-	c.missing(c.rule.Severity, r)
 }
 
 func missingClaim(c *call) {
@@ -54,7 +46,7 @@ func missingClaim(c *call) {
 		if name == "" || c.exists(kind, c.o.key.Namespace, name) || c.claimed(name) {
 			continue
 		}
-		c.missing(c.rule.Severity, reference{path: claim.path.Field("claimName"), kind: kind, name: name})
+		c.missing(c.rule.Severity, c.o.key.Namespace, reference{path: claim.path.Field("claimName"), kind: kind, name: name})
 	}
 }
 
@@ -88,7 +80,7 @@ func (c *call) brought(kind object.GroupKind, p object.Path, name string) {
 	if name == "" || !c.any(c.o.app, kind, "*") || c.exists(kind, "", name) {
 		return
 	}
-	c.missingIn("", reference{path: p, kind: kind, name: name})
+	c.missing(c.rule.Severity, "", reference{path: p, kind: kind, name: name})
 }
 
 func missingStorageClass(c *call) {
@@ -142,7 +134,7 @@ func missingTarget(c *call) {
 	if ref.text("name") == "" || ref.text("kind") == "" || c.exists(kind, c.o.key.Namespace, ref.text("name")) {
 		return
 	}
-	c.missing(c.rule.Severity, reference{path: ref.path.Field("name"), kind: kind, name: ref.text("name")})
+	c.missing(c.rule.Severity, c.o.key.Namespace, reference{path: ref.path.Field("name"), kind: kind, name: ref.text("name")})
 }
 
 func missingRole(c *call) {
@@ -156,7 +148,7 @@ func missingRole(c *call) {
 		c.brought(kind, ref.path.Field("name"), ref.text("name"))
 	case "Role":
 		if !c.exists(kind, c.o.key.Namespace, ref.text("name")) {
-			c.missing(c.rule.Severity, reference{path: ref.path.Field("name"), kind: kind, name: ref.text("name")})
+			c.missing(c.rule.Severity, c.o.key.Namespace, reference{path: ref.path.Field("name"), kind: kind, name: ref.text("name")})
 		}
 	}
 }

@@ -108,7 +108,7 @@ func missingService(c *call) {
 		if b.namespace != c.o.key.Namespace && !c.holds(serviceKind, b.namespace) {
 			continue // the namespace is another repository's
 		}
-		c.missingIn(b.namespace, b.reference)
+		c.missing(c.rule.Severity, b.namespace, b.reference)
 	}
 }
 

@@ -137,3 +137,22 @@ func TestCheckSince(t *testing.T) {
 	want{"check --since HEAD " + w.dir, 0, `4 notes in 3 apps`, `^$`}.check(t, env)
 	want{"check --since nothing " + w.dir, 1, `^$`, `--since nothing: there is no such branch, tag or commit`}.check(t, env)
 }
+
+// TestCheckPart holds that a part of an environment is checked as a part of it.
+func TestCheckPart(t *testing.T) {
+	w := work{t, t.TempDir()}
+	w.write("environment.yaml", `{"apiVersion":"fairlead.dev/v1alpha1","kind":"Environment","metadata":{"name":"production","namespace":"shop"},
+"spec":{"sources":[{"repository":"shop","ref":{"branch":"main"},"path":"apps/*/production"}]}}`)
+	w.write("apps/web/production/pod.yaml", podOf("web", "web:1")+"  serviceAccountName: shared\n")
+	w.write("apps/api/production/pod.yaml", podOf("api", "api"))
+	w.write("apps/api/production/account.yaml", "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: shared}\n")
+	w.git("init", "-q")
+	env := map[string]string{}
+	at := func(name string) string { return filepath.Join(w.dir, name) }
+	want{"check " + w.dir, 0, `Pod shop/api: (.*\n)*.*1 note in 3 apps`, `^$`}.check(t, env)
+	want{"check " + at("apps/web"), 0, `^nothing wrong in 1 app,`, `^$`}.check(t, env)
+	want{"check " + at("apps/web/production"), 0, `^nothing wrong in 1 app,`, `^$`}.check(t, env)
+	want{"check -o json " + at("apps/api"), 0, `"app": "production/api"`, `^$`}.check(t, env)
+	w.write("environment.yaml", `{"apiVersion":"fairlead.dev/v1alpha1","kind":"Environment","metadata":{"name":"production","namespace":"shop"},"spec":{"source":[]}}`)
+	want{"check " + w.dir, 1, `environment\.yaml:1:\d+  error  unknown-field  Environment\.fairlead\.dev shop/production: spec\.source: no such field; did you mean "sources"\?`, `^$`}.check(t, env)
+}

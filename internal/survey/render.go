@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/origin"
 	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/schema"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
@@ -52,6 +54,7 @@ func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
 		Name: a.Name, Environment: a.Environment, Group: a.Group, Dir: a.Dir, Namespace: a.Namespace, Hidden: a.Hidden, Origins: origin.New(files, a.Dir),
 	}}
 	if a.Files != nil {
+		r.Guessed = true
 		r.Objects, r.Broken = loose(tree, a.Files)
 		r.Touches = func(p string) bool { return path.Dir(p) == a.Dir }
 		return r, nil
@@ -83,6 +86,9 @@ func loose(tree source.Tree, files []string) (objs []object.Object, wrong []chec
 			objs = append(objs, found...)
 			continue
 		}
+		if strings.Contains(err.Error(), "{{ … }} is a template") {
+			continue // of some other program
+		}
 		docs, syntax := object.Documents(name, data)
 		if syntax != nil {
 			t := trouble(syntax, name)
@@ -95,24 +101,38 @@ func loose(tree source.Tree, files []string) (objs []object.Object, wrong []chec
 	return objs, wrong
 }
 
-// manifests reports whether all documents of a file are meant to be objects.
+// manifests reports whether all documents of a file are meant to be objects: they have what all objects have, or are of a kind of Kubernetes. Configurations
+// of programs have an apiVersion and a kind as well.
 func manifests(docs []*yaml.Node) bool {
 	for _, d := range docs {
 		if d.ShortTag() == "!!null" {
 			continue
 		}
-		said := 0
-		for i := 0; d.Kind == yaml.MappingNode && i < len(d.Content); i += 2 {
-			if slices.Contains([]string{"apiVersion", "kind", "metadata"}, d.Content[i].Value) {
-				said++
-			}
+		said := map[string]string{}
+		for i := 0; d.Kind == yaml.MappingNode && i+1 < len(d.Content); i += 2 {
+			said[d.Content[i].Value] = d.Content[i+1].Value
 		}
-		if said < 2 {
+		_, hasVersion := said["apiVersion"]
+		_, hasKind := said["kind"]
+		_, hasMetadata := said["metadata"]
+		if hasVersion && hasKind && hasMetadata {
+			continue
+		}
+		if _, known := kubernetes().Namespaced(object.ParseGVK(said["apiVersion"], said["kind"]).GroupKind()); !known {
 			return false
 		}
 	}
 	return true
 }
+
+// kubernetes is the kinds of the latest version: enough to tell whether a kind is one of Kubernetes' own.
+var kubernetes = sync.OnceValue(func() *schema.Catalog {
+	c, err := schema.Builtin("")
+	if err != nil {
+		panic(err) // Invariant: the latest version is known.
+	}
+	return c
+})
 
 // broken are the files that are no YAML, of those that a render has read.
 func broken(tree source.Tree, files []string) []check.Trouble {

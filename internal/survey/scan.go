@@ -95,8 +95,8 @@ func (s *scan) walk(dir, shown string, depth int) error {
 }
 
 var (
-	saysVersion = regexp.MustCompile(`(?m)^\s*(- )?"?apiVersion"?\s*:`)
-	saysKind    = regexp.MustCompile(`(?m)^\s*(- )?"?kind"?\s*:`)
+	saysVersion = regexp.MustCompile(`(^|[\s{,])"?apiVersion"?\s*:`)
+	saysKind    = regexp.MustCompile(`(^|[\s{,])"?kind"?\s*:`)
 )
 
 // file notes a manifest. What cannot be read is left out here: rendering says it.

@@ -2,6 +2,7 @@ package survey
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -135,10 +136,13 @@ func (f *Found) guess(r Request, s *scan) {
 			guessed = append(guessed, named(dir, nil))
 		}
 	}
-	f.Apps = append(f.Apps, guessed...)
-	for _, dir := range slices.Sorted(keys(s.loose)) {
-		if within(dir, r.Dir) && !covered(dir) && !s.kustomized(dir) {
-			f.Apps = append(f.Apps, named(dir, s.loose[dir]))
+	declared := func(dir string) bool {
+		return slices.ContainsFunc(s.declared, func(d string) bool { return within(dir, d) })
+	}
+	for _, dir := range slices.Sorted(maps.Keys(s.loose)) {
+		// A directory of manifests says nothing of those below it.
+		if within(dir, r.Dir) && !covered(dir) && !s.kustomized(dir) && !declared(dir) {
+			guessed = append(guessed, named(dir, s.loose[dir]))
 		}
 	}
 	for _, dir := range s.charts {
@@ -146,16 +150,7 @@ func (f *Found) guess(r Request, s *scan) {
 			f.Charts = append(f.Charts, dir)
 		}
 	}
-}
-
-func keys[V any](m map[string]V) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
+	f.Apps = append(f.Apps, guessed...)
 }
 
 // within reports whether a path is a directory or lies in it.
