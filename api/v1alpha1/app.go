@@ -136,8 +136,29 @@ type AppStatus struct {
 	// Drift says what was changed by hand.
 	Drift DriftStatus `json:"drift,omitempty"`
 
+	// Told is what the forge was told last, if the Repository asks for commit statuses.
+	Told *CommitTold `json:"told,omitempty"`
+
 	// LastHandledSync repeats the annotation fairlead.dev/sync-requested that was last acted upon.
 	LastHandledSync string `json:"lastHandledSync,omitempty"`
+}
+
+// CommitState is how a commit fares.
+type CommitState string
+
+// The states of a commit.
+const (
+	CommitPending CommitState = "pending"
+	CommitSuccess CommitState = "success"
+	CommitFailure CommitState = "failure"
+)
+
+// CommitTold is what a forge was told of a commit.
+type CommitTold struct {
+	Commit string      `json:"commit"`
+	State  CommitState `json:"state"`
+	// Description is why, in one line.
+	Description string `json:"description,omitempty"`
 }
 
 // Revision is a commit as people ask for it.

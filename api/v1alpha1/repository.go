@@ -61,6 +61,9 @@ type RepositorySpec struct {
 	// Without it, whoever can write to the repository is believed.
 	Verify *Verification `json:"verify,omitempty"`
 
+	// CommitStatus has the forge told how each commit fares that changes an app: beside the commit, and below its pull request.
+	CommitStatus *CommitStatus `json:"commitStatus,omitempty"`
+
 	// Suspend stops asking and fetching. What was fetched goes on being kept true.
 	Suspend bool `json:"suspend,omitempty"`
 }
@@ -78,6 +81,43 @@ type Verification struct {
 	// line, as in authorized_keys or in the allowed_signers file of ssh-keygen. The entry `revoked` holds fingerprints and SSH public keys, one to a line,
 	// that sign nothing any more.
 	SecretRef LocalReference `json:"secretRef"`
+}
+
+// CommitStatus says how to tell a forge of commits.
+type CommitStatus struct {
+	// Forge is what is at the other end. Forgejo is a Gitea. Needed unless the repository is at github.com, gitlab.com or codeberg.org.
+	//
+	// +kubebuilder:validation:Enum=GitHub;GitLab;Gitea
+	Forge string `json:"forge,omitempty"`
+
+	// API is where the forge has its interface, such as https://git.example.com/api/v1. Needed if it is not where that forge has it on the host of spec.url.
+	//
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[^@ ]+$')",message="api must start with https:// or http://, and hold no credentials"
+	API string `json:"api,omitempty"`
+
+	// Repository is what the forge calls the repository, such as shop/config. Needed if spec.url does not end in it.
+	//
+	// +kubebuilder:validation:Pattern=`^[^/ ]+(/[^/ ]+)+$`
+	// +kubebuilder:validation:MaxLength=255
+	Repository string `json:"repository,omitempty"`
+
+	// SecretRef names a Secret beside the Repository. Keys: `token`, which may set statuses of commits and needs no other right; `ca.crt` (PEM bundle that
+	// signs the forge), optional.
+	SecretRef LocalReference `json:"secretRef"`
+
+	// Prefix is the first part of what statuses are called, "fairlead" in "fairlead/production/web". Clusters that follow the same repository need
+	// different ones.
+	//
+	// +kubebuilder:default=fairlead
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`
+	Prefix string `json:"prefix,omitempty"`
+
+	// Link is where a status leads to: an address in which {namespace}, {environment}, {app} and {commit} are replaced.
+	//
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[^ ]+$')",message="link must start with https:// or http://"
+	Link string `json:"link,omitempty"`
 }
 
 // VerifyMode is what has to be signed.

@@ -54,7 +54,7 @@ type controller struct {
 	shared atomic.Bool // there is, or was, another process
 	follow func()      // begins to follow what others write to the ledger
 
-	repoQueue, envQueue, appQueue, statusQueue *wakeup
+	repoQueue, envQueue, appQueue, statusQueue, forgeQueue *wakeup
 
 	mu      sync.Mutex
 	repos   map[types.NamespacedName]*repository
@@ -64,6 +64,8 @@ type controller struct {
 
 	gainedAt time.Time // when apps of lastTerm were taken
 	lastTerm int
+
+	tells atomic.Bool // a Repository asks for commit statuses
 
 	idle atomic.Bool // every app had been read when a pass ended last
 

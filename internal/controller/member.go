@@ -63,6 +63,7 @@ type member struct {
 	behind  bool      // it is another one's, which has not said yet how it stands with what is read here
 
 	standing
+	telling telling
 }
 
 // member returns the app of a name, making it if it is new.

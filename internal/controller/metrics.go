@@ -24,6 +24,7 @@ type metrics struct {
 	appDrift   *prometheus.GaugeVec
 	api        *prometheus.CounterVec
 	git        *prometheus.CounterVec
+	told       *prometheus.CounterVec
 	liveEvents prometheus.Counter
 }
 
@@ -52,6 +53,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		appDrift:  gauge("app_drifted_objects", "Objects that differ from Git.", "namespace", "app"),
 		api:       counter("api_requests_total", "Requests to the API server, each attempt of them.", "verb", "resource"),
 		git:       counter("git_requests_total", "Requests to Git servers.", "kind"),
+		told:      counter("commit_statuses_total", "Commit statuses that a forge was told.", "state"),
 		liveEvents: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "fairlead", Name: "live_changes_total", Help: "Changes of claimed objects that made an app be looked at.",
 		}),

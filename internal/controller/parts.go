@@ -94,7 +94,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 	c := &controller{
 		client: p.Client, reader: p.Reader, events: p.Events, cluster: p.Cluster, ledger: ledger.Open(p.Secrets),
 		metrics: m, log: p.Log, now: p.Now, random: p.Random, disk: p.Mirrors,
-		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{},
+		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
 	}
@@ -148,6 +148,7 @@ func (c *controller) loops() []Loop {
 		{Name: "environment", Workers: 4, Watches: []Watched{{&v1alpha1.Environment{}, itself}}, Reconcile: c.reconcileEnvironment, Start: start(c.envQueue)},
 		{Name: "app", Workers: 1, Watches: []Watched{{&v1alpha1.App{}, itself}}, Reconcile: c.reconcileApp, Start: start(c.appQueue)},
 		{Name: "status", Workers: 8, Reconcile: c.reconcileStatus, Start: start(c.statusQueue)},
+		{Name: "forge", Workers: tellers, Reconcile: c.reconcileForge, Start: start(c.forgeQueue)},
 	}
 }
 

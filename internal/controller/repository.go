@@ -59,6 +59,9 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	if repo.Spec.CommitStatus != nil {
+		c.tells.Store(true)
+	}
 	r := c.repository(req.NamespacedName)
 	if err := c.takeRepository(ctx, &repo, r); err != nil {
 		return reconcile.Result{}, err

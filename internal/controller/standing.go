@@ -50,6 +50,7 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 	next := report.App(f)
 	nothing := f.Removed && obj.UID == "" && len(c.engine.Claims(m.name)) == 0 // it goes as it came
 	m.mu.Lock()
+	next.Told = m.status.Told // a forge may have been told meanwhile
 	m.status = *next.DeepCopy()
 	write := !nothing && !equality.Semantic.DeepEqual(next, m.written)
 	if write && !m.unwritten {
@@ -63,6 +64,9 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 	}
 	if write {
 		c.statusQueue.after(m.name.Namespace, m.name.Object(), passing(next))
+	}
+	if c.tells.Load() && report.IsNews(next.Told, report.Verdict(next)) {
+		c.forgeQueue.after(m.name.Namespace, m.name.Object(), statusDelay)
 	}
 }
 

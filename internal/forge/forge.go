@@ -2,6 +2,7 @@ package forge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -50,6 +51,7 @@ const (
 type Options struct {
 	Kind       Kind   // empty: github.com and gitlab.com are known by their names
 	Repository string // the URL that is fetched from, https or ssh
+	Path       string // such as "shop/config"; empty: as Repository has it
 	API        string // where the interface is; empty: where the forge has it on the host of Repository
 	Token      string
 	CA         []byte            // PEM bundle that signs the server; empty: that of the machine
@@ -89,6 +91,10 @@ func Open(o Options) (*Client, error) {
 	host, repo, err := split(o.Repository)
 	if err != nil {
 		return nil, err
+	}
+	repo = cmp.Or(o.Path, repo)
+	if owner, name, ok := strings.Cut(repo, "/"); !ok || owner == "" || name == "" {
+		return nil, fault.Newf(fault.Invalid, "the URL of the repository has no path of the form owner/name: say what the forge calls the repository")
 	}
 	kind := o.Kind
 	if kind == "" {
@@ -138,9 +144,6 @@ func split(repository string) (host, path string, err error) {
 		return "", "", fault.Newf(fault.Invalid, "the URL of the repository names no host")
 	}
 	path = strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
-	if owner, name, ok := strings.Cut(path, "/"); !ok || owner == "" || name == "" {
-		return "", "", fault.Newf(fault.Invalid, "the URL of the repository has no path of the form owner/name")
-	}
 	host = u.Host
 	if u.Scheme == "ssh" {
 		host = u.Hostname() // the port is that of SSH

@@ -2,21 +2,18 @@ package forge_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/forge"
+	"github.com/fairlead-cd/fairlead/internal/forge/forgetest"
 )
 
 const (
@@ -25,101 +22,10 @@ const (
 	token   = "a token that only tests know"
 )
 
-// server answers as the forge of a kind is documented to: paths, the header of the token, names of states, what is refused, in which order lists are.
-type server struct {
-	kind forge.Kind
-
-	mu      sync.Mutex
-	entries []map[string]any // oldest first
-	asked   []string
-	answer  http.HandlerFunc // instead, if set
-}
-
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked = append(s.asked, r.Method+" "+r.URL.EscapedPath())
-	if s.answer != nil {
-		s.answer(w, r)
-		return
-	}
-	auth, api := map[forge.Kind][2]string{
-		forge.GitHub: {"Authorization", "Bearer "}, forge.GitLab: {"Private-Token", ""}, forge.Gitea: {"Authorization", "token "},
-	}[s.kind], map[forge.Kind]string{
-		forge.GitHub: "/api/v3/repos/shop/config", forge.GitLab: "/api/v4/projects/shop%2Fteam%2Fconfig", forge.Gitea: "/api/v1/repos/shop/config",
-	}[s.kind]
-	if r.Header.Get(auth[0]) != auth[1]+token {
-		s.say(w, http.StatusUnauthorized, map[string]any{"message": "Bad credentials"})
-		return
-	}
-	path, ours := strings.CutPrefix(r.URL.EscapedPath(), api)
-	list := map[bool]string{true: "/repository/commits/" + commit + "/statuses", false: "/commits/" + commit + "/statuses"}[s.kind == forge.GitLab]
-	switch {
-	case ours && r.Method == http.MethodPost && path == "/statuses/"+commit:
-		s.post(w, r)
-	case ours && r.Method == http.MethodGet && path == list:
-		s.list(w, r)
-	default:
-		s.say(w, http.StatusNotFound, map[string]any{"message": "404 Not Found"})
-	}
-}
-
-func (s *server) post(w http.ResponseWriter, r *http.Request) {
-	var in map[string]any
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || r.Header.Get("Content-Type") != "application/json" {
-		s.say(w, http.StatusBadRequest, map[string]any{"message": "Problems parsing JSON"})
-		return
-	}
-	states := []string{"pending", "success", "failure", "error"}
-	name, state, longest := "context", "state", 140
-	switch s.kind {
-	case forge.GitHub:
-	case forge.GitLab:
-		states, name, state, longest = []string{"pending", "running", "success", "failed", "canceled"}, "name", "status", 255
-	case forge.Gitea:
-		state, longest = "status", 255
-	}
-	about, _ := in["description"].(string)
-	if is, _ := in["state"].(string); !slices.Contains(states, is) || utf8.RuneCountInString(about) > longest {
-		s.say(w, http.StatusUnprocessableEntity, map[string]any{"message": "Validation Failed"})
-		return
-	}
-	if s.kind == forge.GitLab {
-		for _, e := range s.entries {
-			if e[name] == in[name] && e[state] == in["state"] {
-				via := map[any]string{"pending": "enqueue", "success": "succeed", "failed": "drop"}[in["state"]]
-				s.say(w, http.StatusBadRequest, map[string]any{"message": fmt.Sprintf("Cannot transition status via :%s from :%v (Reason(s): …)", via, in["state"])})
-				return
-			}
-		}
-		s.entries = slices.DeleteFunc(s.entries, func(e map[string]any) bool { return e[name] == in[name] })
-	}
-	s.entries = append(s.entries, map[string]any{
-		"id": len(s.asked), name: in[name], state: in["state"], "description": about, "target_url": in["target_url"], "creator": map[string]any{"login": "robot"},
-	})
-	s.say(w, http.StatusCreated, s.entries[len(s.entries)-1])
-}
-
-func (s *server) list(w http.ResponseWriter, r *http.Request) {
-	out := slices.Clone(s.entries)
-	if s.kind == forge.GitLab {
-		out = slices.DeleteFunc(out, func(e map[string]any) bool { return e["name"] != r.URL.Query().Get("name") })
-	} else {
-		slices.Reverse(out)
-	}
-	s.say(w, http.StatusOK, out)
-}
-
-func (s *server) say(w http.ResponseWriter, code int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(body)
-}
-
 // open starts a forge, and returns a client of it whose requests go there whatever the host is.
-func open(t *testing.T, kind forge.Kind, tok string) (*forge.Client, *server) {
+func open(t *testing.T, kind forge.Kind, tok string) (*forge.Client, *forgetest.Server) {
 	t.Helper()
-	s := &server{kind: kind}
+	s := &forgetest.Server{Kind: kind, Repo: "shop/config", Token: token, Knows: func(id string) bool { return id == commit }}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	there, err := url.Parse(h.URL)
@@ -128,7 +34,7 @@ func open(t *testing.T, kind forge.Kind, tok string) (*forge.Client, *server) {
 	}
 	repo := "https://git.example.com/shop/config.git"
 	if kind == forge.GitLab {
-		repo = "git@git.example.com:shop/team/config.git"
+		repo, s.Repo = "git@git.example.com:shop/team/config.git", "shop/team/config"
 	}
 	c, err := forge.Open(forge.Options{Kind: kind, Repository: repo, Token: tok, Transport: to(func(r *http.Request) (*http.Response, error) {
 		if r.URL.Scheme != "https" || r.URL.Host != "git.example.com" {
@@ -187,8 +93,8 @@ func TestStatuses(t *testing.T) {
 				t.Errorf("told %+v", x)
 			}
 			tell(forge.Status{Context: api, State: forge.Success}) // again does no harm
-			if n := len(s.asked); n != 9 {
-				t.Errorf("%d requests for 9 calls: %q", n, s.asked)
+			if n := len(s.Asked()); n != 9 {
+				t.Errorf("%d requests for 9 calls: %q", n, s.Asked())
 			}
 		})
 	}
@@ -217,7 +123,7 @@ func TestRefusals(t *testing.T) {
 			_, _, err := stranger.Told(t.Context(), commit, "x")
 			want(err, fault.Denied, "git.example.com does not accept the token (401): Bad credentials")
 
-			answer := func(f http.HandlerFunc) { s.mu.Lock(); s.answer = f; s.mu.Unlock() }
+			answer := s.Answer
 			code := func(n int, header ...string) http.HandlerFunc {
 				return func(w http.ResponseWriter, r *http.Request) {
 					for i := 0; i < len(header); i += 2 {
