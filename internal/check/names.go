@@ -89,7 +89,11 @@ func duplicate(c *call) {
 		if t.app == c.o.app {
 			where = "this app"
 		}
-		c.say(object.PathOf("metadata", "name"), atValue, "keep one: an object belongs to one app", "%s wants it as well: %s", where, at)
+		severity := c.rule.Severity
+		if c.o.app.Guessed {
+			severity = Note // the files of a directory that is no app may be alternatives
+		}
+		c.sayAs(severity, object.PathOf("metadata", "name"), atValue, "keep one: an object belongs to one app", "%s wants it as well: %s", where, at)
 		return
 	}
 }
