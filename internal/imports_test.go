@@ -60,6 +60,7 @@ survey:       std @values discover schema origin check render golang.org/x/sync/
 absent:       std apimachinery
 cluster:      std system @values absent plan pace apimachinery client-go
 live:         std @values apimachinery client-go
+kin/gather:   std @values kin absent apimachinery client-go golang.org/x/sync/errgroup
 ledger:       std @values absent apimachinery client-go sigs.k8s.io/json
 roster:       std slog absent apimachinery client-go
 webhook:      std system fault

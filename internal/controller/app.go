@@ -136,7 +136,7 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 	s := engine.Subject{
 		Name:            m.name,
 		Identity:        app.Identity{Namespace: m.name.Namespace, ServiceAccount: cmp.Or(d.ServiceAccount, "default")},
-		Namespace:       namespaceOf(env, m.name.App),
+		Namespace:       Destination(env, m.name.App),
 		CreateNamespace: d.CreateNamespace,
 		Policy:          policyOf(env),
 		Rules:           m.rules,
@@ -151,8 +151,8 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 	return s
 }
 
-// namespaceOf is where the objects of an app go that name no namespace.
-func namespaceOf(env *v1alpha1.Environment, name string) string {
+// Destination is where the objects of an app go that name no namespace.
+func Destination(env *v1alpha1.Environment, name string) string {
 	namespace := strings.NewReplacer("{app}", name, "{environment}", env.Name).Replace(env.Spec.Destination.Namespace)
 	return cmp.Or(namespace, env.Namespace)
 }

@@ -123,14 +123,15 @@ func (c *controller) environment(e fleet.Environment, env *v1alpha1.Environment)
 		c.envs[e] = st
 	}
 	if st.spec == nil || st.spec.Generation != env.Generation {
-		st.rules = healthOf(env.Spec.Health)
+		st.rules = HealthOf(env.Spec.Health)
 		_, st.ruleErr = health.Compile(st.rules)
 	}
 	st.spec = env.DeepCopy()
 	return st
 }
 
-func healthOf(h *v1alpha1.Health) app.Health {
+// HealthOf is the layer of health rules that an Environment adds.
+func HealthOf(h *v1alpha1.Health) app.Health {
 	if h == nil {
 		return app.Health{}
 	}
@@ -307,7 +308,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 	}
 	strays := make([]fleet.Stray, 0, len(f.strays))
 	for _, p := range f.strays {
-		strays = append(strays, fleet.Stray{Dir: p.dir, Mentions: p.mentions(namespaceOf(env, path.Base(p.dir)))})
+		strays = append(strays, fleet.Stray{Dir: p.dir, Mentions: p.mentions(Destination(env, path.Base(p.dir)))})
 	}
 	c.fleet.Strays(e, strays)
 	for _, n := range unread {

@@ -282,7 +282,7 @@ const (
 func (m *member) mentions() func(object.Key) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.place.mentions(namespaceOf(m.env, m.name.App))
+	return m.place.mentions(Destination(m.env, m.name.App))
 }
 
 // mentions returns a search for objects in the files of a directory that does not render, by their kinds and names, and by their namespaces unless that is
