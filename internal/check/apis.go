@@ -132,7 +132,7 @@ func noSchema(c *call) {
 	if _, ok := c.kind(gvk); ok || c.ofKubernetes(gvk.Group) || len(c.versionsOf(gvk.GroupKind())) > 0 {
 		return
 	}
-	if c.config.isExternal(object.GroupKind{Kind: "CustomResourceDefinition"}, "", gvk.Group) {
+	if c.config.isExternal(object.GroupKind{Kind: "CustomResourceDefinition"}, "", strings.ToLower(gvk.Kind)+"s."+gvk.Group) { // as most are named
 		return
 	}
 	about := gvk.Kind + " " + gvk.APIVersion()

@@ -41,4 +41,5 @@ overrides:                    # the last that matches wins
 external:                     # objects that exist although the tree does not hold them
 - {kind: Secret, name: "tls-*", namespace: shop}
 - {kind: StorageClass, name: "*"}
+- {kind: CustomResourceDefinition, name: "*.example.com"}   # nothing is said of kinds whose definition is not known
 `
