@@ -419,8 +419,17 @@ func (s *soak) deletions() {
 	seen := map[string]bool{}
 	for _, p := range s.g.deleted(s.Namespace, "configmaps") {
 		object := path.Base(p)
-		if s.wants(object) || strings.HasPrefix(object, "mine") || seen[object] {
-			s.t.Errorf("%s was deleted", object)
+		why := ""
+		switch {
+		case s.wants(object):
+			why = "though Git wants it"
+		case strings.HasPrefix(object, "mine"):
+			why = "though a person made it"
+		case seen[object]:
+			why = "twice: it was made again in between"
+		}
+		if why != "" {
+			s.t.Errorf("%s was deleted, %s\nthe replica that was never killed:\n%s\nthe other:\n%s", object, why, s.steady.Tail(object, 60), s.victim.Tail(object, 60))
 		}
 		seen[object] = true
 	}
