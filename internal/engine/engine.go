@@ -156,7 +156,9 @@ type Outcome struct {
 	// Older says that the wanted objects are not those that were applied last, and may be older. Nothing but repairs was done then.
 	Older bool
 	// Takers are the apps that want objects which the app claims and does not want any more.
-	Takers []app.Owner
+	Takers    []app.Owner
+	unwatched bool // some kind is not watched, though it may still be served
+
 	// Undone and Left are the hand edits that were repaired, and those that were left in place.
 	Undone, Left []plan.Step
 }

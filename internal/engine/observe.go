@@ -36,6 +36,7 @@ type look struct {
 	bundle  func() (map[object.Key]object.Object, error)
 
 	starting bool // a watch has not delivered its first list yet
+	ended    bool // a watch ended, and nobody has begun another one
 
 	mu      sync.Mutex
 	seen    map[object.Key]plan.Sighting
@@ -107,7 +108,8 @@ func (l *look) track(ctx context.Context, keys []object.Key) {
 	for r, namespaces := range spaces {
 		w := l.engine.Live.Track(l.subject.Identity, r, namespaces...)
 		l.watches[r] = w
-		if w.Gone { // its CustomResourceDefinition was deleted: learn anew what the cluster serves
+		if w.Gone { // its CustomResourceDefinition was deleted, or the server only starts: learn anew what the cluster serves
+			l.ended = true
 			l.engine.Kinds.Changed()
 			maps.DeleteFunc(l.m.kinds, func(_ object.Key, x object.Resource) bool { return x == r })
 			l.m.placed.digest = ""

@@ -85,7 +85,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	p := plan.Compute(in)
 	out.Plan, out.Left = p, p.Reported
 	out.Health = l.health()
-	out.Starting, out.Blind = l.starting, l.blind()
+	out.Starting, out.Blind, out.unwatched = l.starting, l.blind(), l.ended
 	steps := p.Next()
 	known := m.record.Version
 	err := e.record(ctx, m, s, p, steps)
@@ -281,7 +281,7 @@ func (e *Engine) finish(m *memory, out *Outcome, waits bool) {
 			out.Again = d
 		}
 	}
-	if waits {
+	if waits || out.unwatched { // the next look begins another watch, or finds that there is nothing to watch
 		sooner(2 * time.Second)
 	}
 	for _, n := range out.Plan.Contested {
