@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/sim"
 )
@@ -35,7 +36,8 @@ const usage = `sim plays the whole engine, unchanged, in simulated worlds in whi
   -keep DIR        write every schedule that breaks something, shrunk, to a file in DIR; those in
                    internal/sim/testdata/kept are played by 'go test ./internal/sim'
   -mutations       plant every known bug in turn (internal/sim/mutation), play until it is found, and print a
-                   table; -only NAME plants one. Run it in the root of the source
+                   table; -only NAME plants one, -time DURATION is how long each is looked for (default 5m). Run it in the
+                   root of the source
   -most N          stop after so many broken schedules (default 10; 0 is never)
   -workers N       how many worlds run at once (default: as many as there are CPUs)
   -cpuprofile FILE write a CPU profile
@@ -58,6 +60,8 @@ type options struct {
 	scenario, replay, keep, profile string
 	kind                            string
 	only                            string
+	first                           []string
+	time                            time.Duration
 	most, workers                   int
 }
 
@@ -72,6 +76,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.BoolVar(&o.mutations, "mutations", false, "")
 	f.BoolVar(&o.hunt, "hunt", false, "")
 	f.StringVar(&o.only, "only", "", "")
+	f.DurationVar(&o.time, "time", 5*time.Minute, "")
+	f.Func("first", "", func(hint string) error { o.first = append(o.first, hint); return nil })
 	f.StringVar(&o.scenario, "scenario", "", "")
 	f.StringVar(&o.kind, "kind", "", "")
 	f.StringVar(&o.replay, "replay", "", "")

@@ -16,11 +16,8 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/sim/mutation"
 )
 
-// huntTime is how long one mutation is looked for, and stuckTime after how much more it is clear that it keeps a world from ever ending.
-const (
-	huntTime  = 8 * time.Minute
-	stuckTime = 2 * time.Minute
-)
+// stuckTime is after how much more than the time for which a mutation is looked for it is clear that it keeps a world from ever ending.
+const stuckTime = time.Minute
 
 // mutations plants every known bug in turn, plays until it is found, and prints a table. The source is that of the working directory.
 func mutations(ctx context.Context, o options, out io.Writer) error {
@@ -71,10 +68,14 @@ func hunted(ctx context.Context, m mutation.Mutation, o options, root, dir strin
 	if err := m.Build(ctx, root, "./cmd/sim", dir, program); err != nil {
 		return row{}, err
 	}
-	hunting, cancel := context.WithTimeout(ctx, huntTime+stuckTime)
+	hunting, cancel := context.WithTimeout(ctx, o.time+stuckTime)
 	defer cancel()
 	began := time.Now()
-	text, err := exec.CommandContext(hunting, program, "-hunt", "-seeds", fmt.Sprint(o.seeds), "-workers", fmt.Sprint(o.workers)).Output() //nolint:gosec // built just now
+	args := []string{"-hunt", "-seeds", fmt.Sprint(o.seeds), "-workers", fmt.Sprint(o.workers), "-time", o.time.String()}
+	for _, first := range m.First {
+		args = append(args, "-first", first)
+	}
+	text, err := exec.CommandContext(hunting, program, args...).Output() //nolint:gosec // built just now
 	took := time.Since(began).Round(time.Second / 10).String()
 	switch {
 	case ctx.Err() != nil:
@@ -92,18 +93,29 @@ func hunted(ctx context.Context, m mutation.Mutation, o options, root, dir strin
 			return row{by: by, after: took, why: why}, nil
 		}
 	}
-	if exit != nil { // it panicked: that is an answer too
+	if exit != nil {
 		why, _, _ := strings.Cut(string(exit.Stderr), "\n")
-		return row{by: "a panic", after: took, why: why}, nil
+		if strings.HasPrefix(why, "error: ") {
+			return row{}, fmt.Errorf("hunt for mutation %s: %s", m.Name, why)
+		}
+		return row{by: "a panic", after: took, why: why}, nil // that is an answer too
 	}
 	return row{after: took}, nil
 }
 
 // hunt plays until something breaks, and says what in one line.
 func hunt(ctx context.Context, o options, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, huntTime)
+	ctx, cancel := context.WithTimeout(ctx, o.time)
 	defer cancel()
-	result, err := sim.Campaign{Workers: o.workers, Most: 1, Rough: true, Out: io.Discard}.Play(ctx, sim.Hunt(o.seeds))
+	var hints []sim.Hint
+	for _, text := range o.first {
+		h, err := sim.ParseHint(text)
+		if err != nil {
+			return err
+		}
+		hints = append(hints, h)
+	}
+	result, err := sim.Campaign{Workers: o.workers, Most: 1, Rough: true, Out: io.Discard}.Play(ctx, sim.Hunt(o.seeds, hints))
 	if result.FirstErr == nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -99,10 +100,53 @@ var keptSchedules = sync.OnceValue(func() []Schedule {
 	return out
 })
 
-// Hunt are schedules for who looks for a bug that must be there: some of every sort before more of any.
-func Hunt(seeds uint64) iter.Seq[Schedule] {
+// Hint is where to look for a bug first: a scenario, and kinds of faults, all if there are none.
+type Hint struct {
+	Scenario Scenario
+	Kinds    []Kind
+}
+
+// ParseHint reads one: "away partial 410".
+func ParseHint(text string) (Hint, error) {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return Hint{}, errors.New("a hint names a scenario, and kinds of faults")
+	}
+	h := Hint{}
+	for _, k := range words[1:] {
+		if !slices.Contains(everyKind(), Kind(k)) {
+			return h, fmt.Errorf("%q is no kind of fault", k)
+		}
+		h.Kinds = append(h.Kinds, Kind(k))
+	}
+	var err error
+	h.Scenario, err = Find(words[0])
+	return h, err
+}
+
+// schedules are all with one fault, and some random ones with several.
+func (h Hint) schedules(yield func(Schedule) bool) {
+	meant := func(k Kind) bool { return len(h.Kinds) == 0 || slices.Contains(h.Kinds, k) }
+	for _, s := range Single(h.Scenario) {
+		if meant(s.Faults[0].Kind) && !yield(s) {
+			return
+		}
+	}
+	for seed := range uint64(500) {
+		if !yield(randomOf(h.Scenario, seed+1, meant)) {
+			return
+		}
+	}
+}
+
+// Hunt are schedules for who looks for a bug that must be there: those that it was found by before, then some of every sort before more of any.
+func Hunt(seeds uint64, first []Hint) iter.Seq[Schedule] {
 	return func(yield func(Schedule) bool) {
-		for _, all := range []iter.Seq[Schedule]{Kept(), Seeds(1, 200), part(Singles(), 23), Seeds(201, seeds), Singles()} {
+		var sorts []iter.Seq[Schedule]
+		for _, h := range first {
+			sorts = append(sorts, h.schedules)
+		}
+		for _, all := range append(sorts, Kept(), Seeds(1, 200), part(Singles(), 23), Seeds(201, seeds), Singles()) {
 			for s := range all {
 				if !yield(s) {
 					return

@@ -31,10 +31,13 @@ func (t *timers) add(x timer) *timer {
 	return &x
 }
 
-// next is the earliest timer, false if there is none.
-func (t *timers) next() (*timer, int, bool) {
+// next is the earliest timer, false if there is none. Those of one process may be left out.
+func (t *timers) next(without *process) (*timer, int, bool) {
 	best := -1
 	for i, x := range t.all {
+		if without != nil && x.owner == without {
+			continue
+		}
 		if best < 0 || x.at.Before(t.all[best].at) || x.at.Equal(t.all[best].at) && x.order < t.all[best].order {
 			best = i
 		}

@@ -42,11 +42,12 @@ const (
 	Unavailable Kind = "503"
 	Stale       Kind = "stale"   // the first list of a watch is answered from a cache that lags behind; only the API server may do that, and only there
 	Partial     Kind = "partial" // discovery lacks groups
+	Slow        Kind = "slow"    // the answer takes its time: much happens between what was done and the word of it
 	Cut         Kind = "cut"     // every watch of the process breaks off
 	Compact     Kind = "compact" // the history is forgotten: who has not read all of it gets a 410
 	Coalesce    Kind = "coalesce"
 	Repeat      Kind = "repeat" // every watch tells its last event again
-	Twin        Kind = "twin"   // another controller starts, and the first dies some time later
+	Twin        Kind = "twin"   // another controller starts beside it; some time later both are stopped, and one is started
 	Ahead       Kind = "ahead"  // the process sleeps for an hour, as far as its clock tells
 	Behind      Kind = "behind" // the process dies, and the next one runs where the clock is an hour late: within a process, Go's clock never goes back
 	GitDown     Kind = "git-down"
@@ -54,10 +55,12 @@ const (
 	GitTorn     Kind = "git-torn" // the files of the commit that is read cannot be read for a while
 )
 
-// toRequests, toWrites, toDiscovery, toFirst and toGit are the kinds that can strike a request, a write, a discovery, the first list of a watch, and one to Git.
+// toRequests, toWrites, toAnswers, toDiscovery, toFirst and toGit are the kinds that can strike a request, a write, one that is answered with objects, a
+// discovery, the first list of a watch, and one to Git.
 var (
 	toRequests  = []Kind{Timeout, Absent, Expired, Invalid, Busy, Broken, Unavailable, Cut, Compact, Coalesce, Repeat}
 	toWrites    = []Kind{CrashBefore, CrashAfter, Lost, Conflict, Twin, Ahead, Behind}
+	toAnswers   = []Kind{Slow}
 	toDiscovery = []Kind{Partial}
 	toFirst     = []Kind{Stale}
 	toGit       = []Kind{CrashBefore, GitDown, GitDenied, GitTorn}
@@ -129,6 +132,10 @@ func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube
 		v.Refuse = kube.Error(http.StatusInternalServerError, metav1.StatusReasonInternalError, "etcdserver: leader changed")
 	case Unavailable:
 		v.Refuse = errUnavailable
+	case Slow:
+		if r.Verb != "discover" { // who does that holds a lock that all need
+			v.After = func() error { return w.await(p) }
+		}
 	case Stale:
 		if w.first {
 			v.AsOf = max(w.oldest, w.server.Revision()-staleBy)
@@ -168,13 +175,8 @@ func (w *world) around(p *process, k Kind) {
 			}
 		}
 	case Twin:
-		w.twins++
-		w.start()
-		w.timers.add(timer{at: w.now.Add(twinLife), what: "end of " + p.name, do: func() {
-			if !p.dead {
-				w.crash(p)
-			}
-		}})
+		w.twin()
+		w.timers.add(timer{at: w.now.Add(twinLife), what: "end of the twins", do: w.untwin})
 	case Ahead:
 		p.skew += time.Hour
 	case Behind:
@@ -189,7 +191,7 @@ func (w *world) crash(p *process) {
 	w.crashes++
 	p.kill()
 	w.timers.add(timer{at: w.now.Add(restartAfter), what: "restart", do: func() {
-		if len(w.processes) == 0 {
+		if len(w.processes) == 0 && !w.stopped {
 			w.start()
 		}
 	}})

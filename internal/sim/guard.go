@@ -65,8 +65,8 @@ func (g guarded) Patch(ctx context.Context, name string, kind types.PatchType, d
 	return g.ResourceInterface.Patch(ctx, name, kind, data, o, sub...)
 }
 
-// covered holds an apply to the promise: what it makes is claimed in the stored ledger. Of two controllers at once the one may take away the claim that the
-// other has read; what comes of it is judged in the end.
+// covered holds an apply to the promise: what it makes is claimed in the stored ledger. Of twins the one may take away the claim that the other has read; what
+// comes of it is judged in the end.
 func (g guarded) covered(data []byte) {
 	w := g.guard.process.world
 	if w.twins > 0 {
@@ -104,7 +104,8 @@ func (g guarded) Delete(ctx context.Context, name string, o metav1.DeleteOptions
 	return g.ResourceInterface.Delete(ctx, name, o, sub...)
 }
 
-// check holds a delete to the promise: only what is claimed in the stored ledger, as it was observed, with the owner mark of who claims it.
+// check holds a delete to the promise: only what is claimed in the stored ledger, as it was observed, with the owner mark of who claims it. As to twins, see
+// covered.
 func (g guarded) check(name string, o metav1.DeleteOptions) {
 	w := g.guard.process.world
 	what := fmt.Sprintf("delete %s %s/%s", g.resource.Resource, g.namespace, name)
@@ -117,7 +118,7 @@ func (g guarded) check(name string, o metav1.DeleteOptions) {
 			continue
 		}
 		live := object.New(u.Object)
-		if owner := app.OwnerOf(live); !w.ledger().have(live.Key(), owner) {
+		if owner := app.OwnerOf(live); w.twins == 0 && !w.ledger().have(live.Key(), owner) {
 			w.fail("%s: it has the owner mark of %s, and no claim of that app on it is stored", what, owner)
 		}
 	}

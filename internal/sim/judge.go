@@ -40,11 +40,11 @@ func (w *world) judge() {
 		return
 	}
 	for text, n := range w.repeats {
-		if n > 1 && w.twins == 0 && strings.Contains(text, " Applied: ") {
+		if n > 1 && !w.twinned && strings.Contains(text, " Applied: ") {
 			w.fail("it was told %d times: %s", n, text)
 		}
 	}
-	if w.crashes == 0 && w.twins == 0 && w.schedule.Seed == 0 {
+	if w.crashes == 0 && !w.twinned && w.schedule.Seed == 0 {
 		for text := range calm.events {
 			if w.events[text] == 0 && strings.Contains(text, " Applied: ") {
 				w.fail("it was never told: %s", text)
@@ -79,8 +79,8 @@ func (w *world) rest() {
 	}
 }
 
-// course is what there is in the end, and how it became that: what is different from rest to rest.
-func (w *world) course() (rests, last string) {
+// course is what there is in the end, and how it became that: what is different from rest to rest, and what was ever deleted.
+func (w *world) course() course {
 	var b strings.Builder
 	was := ""
 	for i, r := range w.rests {
@@ -88,8 +88,17 @@ func (w *world) course() (rests, last string) {
 		_, _ = fmt.Fprintf(&b, "%s", diff.Diff(fmt.Sprintf("rest %d", i), []byte(was), fmt.Sprintf("rest %d", i+1), []byte(now)))
 		was = now
 	}
-	return b.String(), w.end().String()
+	c := course{Rests: b.String(), End: w.end().String()}
+	for _, key := range slices.Sorted(maps.Keys(w.deleted)) {
+		c.Deleted += key + "\n"
+	}
+	return c
 }
+
+// course is how a story goes without faults, as its file says: what changes from rest to rest, what is ever deleted, and what there is in the end.
+type course struct{ Rests, Deleted, End string }
+
+func (c course) String() string { return c.Rests + "deleted:\n" + c.Deleted + c.End }
 
 // quiet checks that nothing was written after all was at rest, though everything was looked at once more.
 func (w *world) quiet() {

@@ -68,8 +68,10 @@ func (o opened) ResultChan() <-chan apiwatch.Event { return nil }
 // runnable reports whether there is something to do now.
 func (p *pump) runnable() bool {
 	switch p.at {
-	case toList, toWatch:
+	case toList:
 		return true
+	case toWatch:
+		return !p.process.world.deaf
 	case watching:
 		p.fill()
 		return len(p.pending) > 0 || p.watch.Ended()

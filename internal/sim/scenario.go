@@ -29,12 +29,16 @@ import (
 //	remake FILE                     delete the objects of a file and create them anew, at once
 //	delete KIND NAMESPACE/NAME      delete an object by hand
 //	approve NAMESPACE/APP           approve what an App holds
+//	stop                            stop the controller, as a power cut does
+//	start                           start one
+//	twin                            start another one beside it, which believes that everything is its own, as does the first
+//	deaf                            break off every watch of the controller; what happens is not told to it
+//	hear                            let it watch again, after the history was forgotten: it has to list
 //	later KIND NS/NAME KIND NS/NAME nobody does that: the first object must not be made before the second one is ready
 type Scenario struct {
 	Name string
 	Acts []Act
-	// Rests and End are how it goes and ends without faults, as the file says: what changes from rest to rest, and what there is in the end.
-	Rests, End string
+	course
 	// later are pairs of objects: the first is not made before the second is ready.
 	later [][2]string
 }
@@ -93,7 +97,7 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 	for _, f := range ar.Files {
 		st.files[f.Name] = string(f.Data)
 	}
-	s := Scenario{Name: name, Rests: st.files["rests"], End: st.files["end"]}
+	s := Scenario{Name: name, course: course{Rests: st.files["rests"], Deleted: st.files["deleted"], End: st.files["end"]}}
 	await, compare := false, false
 	for line := range strings.Lines(string(ar.Comment)) {
 		line = strings.TrimSpace(line)
@@ -121,7 +125,7 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 
 func (st story) act(words []string) (func(*world) error, error) {
 	verb, args := words[0], words[1:]
-	need := map[string]int{"apply": 1, "remake": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1}
+	need := map[string]int{"apply": 1, "remake": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1, "stop": 0, "start": 0, "twin": 0, "deaf": 0, "hear": 0}
 	if n, ok := need[verb]; !ok || len(args) < n {
 		return nil, fmt.Errorf("%s needs %d words", verb, n)
 	}
@@ -149,8 +153,10 @@ func (st story) act(words []string) (func(*world) error, error) {
 		return edit(args[0], args[1], args[2], strings.Join(args[3:], " "))
 	case "delete":
 		return func(w *world) error { return w.remove(args[0], args[1]) }, nil
-	default:
+	case "approve":
 		return func(w *world) error { return w.approve(args[0]) }, nil
+	default:
+		return func(w *world) error { w.operate(verb); return nil }, nil
 	}
 }
 

@@ -70,8 +70,8 @@ var calms sync.Map // of func() calm, by name of the scenario
 func calmOf(s Scenario) calm {
 	f, _ := calms.LoadOrStore(s.Name, sync.OnceValue(func() calm {
 		w, err := run(Schedule{Scenario: s, reference: true})
-		if rests, last := w.course(); err == nil && rests+last != s.Rests+s.End {
-			err = fmt.Errorf("%s does not end as its file says:\n%s", s.Name, diff.Diff("file", []byte(s.Rests+s.End), "now", []byte(rests+last)))
+		if now := w.course(); err == nil && now != s.course {
+			err = fmt.Errorf("%s does not end as its file says:\n%s", s.Name, diff.Diff("file", []byte(s.String()), "now", []byte(now.String())))
 		}
 		return calm{end: w.end(), rests: w.rests, deleted: w.deleted, events: w.events, orphans: w.orphans(), log: w.log, err: err}
 	}))
@@ -90,37 +90,55 @@ func Single(s Scenario) []Schedule {
 	return out
 }
 
-// kinds lists what can strike a request.
+// kinds lists what can strike a request. Who calls may change what is returned.
 func (s sent) kinds() []Kind {
 	switch {
 	case s.verb == "git":
-		return toGit
+		return slices.Clone(toGit)
 	case s.verb == "discover":
 		return slices.Concat(toDiscovery, toRequests)
 	case s.first:
 		return slices.Concat(toFirst, toRequests)
+	case s.verb == "watch":
+		return slices.Clone(toRequests)
 	case s.write:
-		return slices.Concat(toWrites, toRequests)
+		return slices.Concat(toWrites, toAnswers, toRequests)
 	}
-	return toRequests
+	return slices.Concat(toAnswers, toRequests)
 }
 
 // Random draws a schedule: a scenario, its order, and up to five faults.
 func Random(seed uint64) Schedule {
 	dice := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // not secret
 	all := Scenarios()
-	s := Schedule{Scenario: all[dice.IntN(len(all))], Seed: seed}
-	log := calmOf(s.Scenario).log
+	return drawn(all[dice.IntN(len(all))], seed, dice, func(Kind) bool { return true })
+}
+
+// randomOf draws a schedule of one scenario, with faults of the kinds that are meant.
+func randomOf(s Scenario, seed uint64, meant func(Kind) bool) Schedule {
+	return drawn(s, seed, rand.New(rand.NewPCG(seed, 3)), meant) //nolint:gosec // not secret
+}
+
+func drawn(of Scenario, seed uint64, dice *rand.Rand, meant func(Kind) bool) Schedule {
+	s := Schedule{Scenario: of, Seed: seed}
+	log := calmOf(of).log
 	for range dice.IntN(6) {
 		at := dice.IntN(len(log) + len(log)/4) // faults make more requests
-		kinds := slices.Concat(toRequests, toWrites, toDiscovery, toFirst, toGit)
+		from := everyKind()
 		if at < len(log) && dice.IntN(2) == 0 {
-			kinds = log[at].kinds()
+			from = log[at].kinds()
 		}
-		s.Faults = append(s.Faults, Fault{At: at + 1, Kind: kinds[dice.IntN(len(kinds))]})
+		if from = slices.DeleteFunc(from, func(k Kind) bool { return !meant(k) }); len(from) > 0 {
+			s.Faults = append(s.Faults, Fault{At: at + 1, Kind: from[dice.IntN(len(from))]})
+		}
 	}
 	slices.SortFunc(s.Faults, func(a, b Fault) int { return a.At - b.At })
 	return s
+}
+
+// everyKind lists the kinds of faults. Who calls may change what is returned.
+func everyKind() []Kind {
+	return slices.Concat(toRequests, toWrites, toAnswers, toDiscovery, toFirst, toGit)
 }
 
 // Shrink drops faults, and the order that was drawn, as long as the run still fails. It returns the smallest schedule that it finds, and how that fails.

@@ -27,10 +27,11 @@ func TestScenarios(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		rests, end := w.course()
-		golden.Drop(ar, "rests", "end")
-		golden.Set(ar, "rests", rests)
-		golden.Set(ar, "end", end)
+		is := w.course()
+		golden.Drop(ar, "rests", "deleted", "end")
+		golden.Set(ar, "rests", is.Rests)
+		golden.Set(ar, "deleted", is.Deleted)
+		golden.Set(ar, "end", is.End)
 	})
 }
 

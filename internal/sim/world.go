@@ -32,8 +32,10 @@ type world struct {
 	byName    map[string]*process
 	started   int
 	crashes   int
-	twins     int
-	renewed   bool
+	twins     int  // that ran beside another since all were stopped last
+	twinned   bool // there was one
+	stopped   bool // nobody starts a controller
+	deaf      bool // no watch can be opened
 
 	acts    []Act
 	rests   []end // what there was when all was at rest
@@ -114,7 +116,7 @@ func (w *world) play() {
 // step lets one thing happen. It returns false when there is nothing left to do.
 func (w *world) step() bool {
 	w.observe()
-	things := w.runnable()
+	things := w.runnable(nil)
 	if w.schedule.Seed != 0 && w.acted < len(w.acts) && !w.acts[w.acted].Await && w.dice.IntN(60) == 0 {
 		w.act()
 		return true
@@ -123,24 +125,14 @@ func (w *world) step() bool {
 		w.do(w.draw(things))
 		return true
 	}
-	t, i, ok := w.timers.next()
-	if ok && t.at.Before(w.changed.Add(quiet)) {
-		w.now = maxTime(w.now, t.at)
-		w.timers.take(i)
-		w.note(func() string { return w.now.Format("15:04:05.000") + " " + t.what })
-		t.do()
+	if t, i, ok := w.timers.next(nil); ok && t.at.Before(w.changed.Add(quiet)) {
+		w.fire(t, i)
 		return true
 	}
 	w.now = maxTime(w.now, w.changed.Add(quiet))
 	switch {
 	case w.acted < len(w.acts):
 		w.act()
-	case w.twins > 0 && !w.renewed:
-		// Of two controllers at once, the one may have written over a status what the other does not know of, until it is started anew.
-		w.renewed, w.changed = true, w.now
-		for _, p := range slices.Clone(w.processes) {
-			w.crash(p)
-		}
 	case w.round == 0:
 		w.round = w.server.Revision()
 		w.note(func() string { return "a full round" })
@@ -181,10 +173,13 @@ func (w *world) do(t thing) {
 	t.do()
 }
 
-// runnable lists what can happen now, in an order that depends on nothing but the state.
-func (w *world) runnable() []thing {
+// runnable lists what can happen now, in an order that depends on nothing but the state. One of the processes may be left out.
+func (w *world) runnable(without *process) []thing {
 	var out []thing
 	for _, p := range w.processes {
+		if p == without {
+			continue
+		}
 		for _, x := range p.pumps {
 			if !x.busy && x.runnable() {
 				out = append(out, thing{p.name + " watch " + x.name, func() { x.busy = true; x.step(); x.busy = false }})
@@ -202,7 +197,7 @@ func (w *world) runnable() []thing {
 		}})
 	}
 	for _, p := range w.processes {
-		if !p.synced() {
+		if p == without || !p.synced() {
 			continue
 		}
 		for _, l := range p.loops {
@@ -214,24 +209,6 @@ func (w *world) runnable() []thing {
 		}
 	}
 	return out
-}
-
-// meanwhile lets other things happen while a request is on its way.
-func (w *world) meanwhile(p *process, r kube.Request) {
-	if w.schedule.Seed == 0 || w.depth > 1 || r.Verb == "discover" || w.dice.IntN(12) != 0 {
-		return // who discovers holds a lock that all need
-	}
-	first := w.first
-	w.depth, w.first = w.depth+1, false
-	defer func() { w.depth, w.first = w.depth-1, first }()
-	for range 1 + w.dice.IntN(4) {
-		things := w.runnable()
-		if len(things) == 0 || p.dead {
-			return
-		}
-		w.note(func() string { return "  (meanwhile)" })
-		w.do(w.draw(things))
-	}
 }
 
 // act lets a person do what is next.

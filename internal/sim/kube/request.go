@@ -49,6 +49,8 @@ type Verdict struct {
 	Refuse error
 	// Lose is answered after all is done, and so the answer is lost.
 	Lose error
+	// After is called when all is done, before it is answered. An error is answered instead.
+	After func() error
 	// AsOf lets a get or a list answer with what was at this revision, as a cache that lags behind. 0 is now.
 	AsOf int64
 	// Omit leaves objects out of a list that says nothing of it. Nil leaves out none.
@@ -65,7 +67,7 @@ func internal(err error) error {
 	return Error(http.StatusInternalServerError, metav1.StatusReasonUnknown, err.Error())
 }
 
-// serve lets a request have its fate. The lock is held while do runs.
+// serve lets a request have its fate. The lock is held while do runs, and not while anything of the verdict does.
 func serve[T any](s *Server, r Request, do func(Verdict) (T, error)) (T, error) {
 	var none T
 	s.mu.Lock()
@@ -82,9 +84,16 @@ func serve[T any](s *Server, r Request, do func(Verdict) (T, error)) (T, error) 
 	if s.o.Allow != nil && !s.o.Allow(r) {
 		return none, r.forbidden()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out, err := do(v)
+	out, err := func() (T, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return do(v)
+	}()
+	if v.After != nil {
+		if lost := v.After(); lost != nil {
+			return none, lost
+		}
+	}
 	if v.Lose != nil {
 		return none, v.Lose
 	}

@@ -1,7 +1,8 @@
 // Package mutation plants known bugs in Fairlead, to show that the simulator finds them.
 //
 // Each is an archive in testdata: its comment says what is wrong, and its files, in pairs "PATH old" and "PATH new", what text of the source is replaced
-// by what other. The source itself is not touched: the Go tool is told to read the changed files in place of it.
+// by what other. The source itself is not touched: the Go tool is told to read the changed files in place of it. A line "first SCENARIO KIND …" in the comment
+// says where it was found before: there it is looked for first.
 //
 // It is imported by cmd/sim and by tests only.
 package mutation
@@ -26,6 +27,7 @@ var files embed.FS
 // Mutation is a bug to plant.
 type Mutation struct {
 	Name, What string
+	First      []string // scenarios, with kinds of faults
 	edits      []edit
 }
 
@@ -54,7 +56,15 @@ func All() ([]Mutation, error) {
 }
 
 func parse(name string, ar *txtar.Archive) (Mutation, error) {
-	m := Mutation{Name: name, What: strings.TrimSpace(string(ar.Comment))}
+	m := Mutation{Name: name}
+	for line := range strings.Lines(string(ar.Comment)) {
+		if first, ok := strings.CutPrefix(line, "first "); ok {
+			m.First = append(m.First, strings.TrimSpace(first))
+			continue
+		}
+		m.What += line
+	}
+	m.What = strings.TrimSpace(m.What)
 	for i := 0; i < len(ar.Files); i += 2 {
 		path, ok := strings.CutSuffix(ar.Files[i].Name, " old")
 		if !ok || i+1 == len(ar.Files) || ar.Files[i+1].Name != path+" new" {

@@ -1,0 +1,83 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/fairlead-cd/fairlead/internal/sim/kube"
+)
+
+// meanwhile lets other things happen while a request is on its way.
+func (w *world) meanwhile(p *process, r kube.Request) {
+	if w.schedule.Seed == 0 || w.depth > 1 || r.Verb == "discover" || w.dice.IntN(12) != 0 {
+		return // who discovers holds a lock that all need
+	}
+	defer w.deeper()()
+	for range 1 + w.dice.IntN(4) {
+		things := w.runnable(nil)
+		if len(things) == 0 || p.dead {
+			return
+		}
+		w.note(func() string { return "  (meanwhile)" })
+		w.do(w.draw(things))
+	}
+}
+
+// deeper begins what happens while a request is under way; what it returns ends that.
+func (w *world) deeper() func() {
+	first := w.first
+	w.depth, w.first = w.depth+1, false
+	return func() { w.depth, w.first = w.depth-1, first }
+}
+
+// deepest is how many requests may be under way while the world goes on.
+const deepest = 2
+
+// slowFor is how long the answer to a request takes that is slow: it comes just before its sender gives up. No more than mostWhile steps happen until then.
+const (
+	slowFor   = 29 * time.Second
+	mostWhile = 200
+)
+
+// await lets the answer to a request take its time: all else goes on, the process with what it does besides, and people, who do not wait for it.
+func (w *world) await(p *process) error {
+	if w.depth > deepest {
+		return nil
+	}
+	defer w.deeper()()
+	if w.acted < len(w.acts) && !w.acts[w.acted].Await {
+		w.act()
+	}
+	w.goOn(w.now.Add(slowFor), nil, func() bool { return p.dead })
+	if p.dead {
+		return errDead
+	}
+	return nil
+}
+
+// goOn lets the world go on until a time, without one of the processes, unless there is a reason to end that sooner.
+func (w *world) goOn(until time.Time, without *process, ended func() bool) {
+	for range mostWhile {
+		w.observe()
+		if w.failure != nil || ended() {
+			return
+		}
+		if things := w.runnable(without); len(things) > 0 {
+			w.do(w.draw(things))
+			continue
+		}
+		t, i, ok := w.timers.next(without)
+		if !ok || t.at.After(until) {
+			break
+		}
+		w.fire(t, i)
+	}
+	w.now = maxTime(w.now, until)
+}
+
+// fire lets the time come of what is due next.
+func (w *world) fire(t *timer, i int) {
+	w.now = maxTime(w.now, t.at)
+	w.timers.take(i)
+	w.note(func() string { return w.now.Format("15:04:05.000") + " " + t.what })
+	t.do()
+}
