@@ -51,6 +51,7 @@ schema:       std fault nearest object apimachinery
 origin:       std object source go.yaml.in/yaml/v3
 check:        std @values discover schema origin apimachinery go.yaml.in/yaml/v3
 check/form:   std check
+why:          std @values kin api/v1alpha1 apimachinery
 
 # The shell: each talks to one thing outside.
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
@@ -65,6 +66,7 @@ ledger:       std @values absent apimachinery client-go sigs.k8s.io/json
 roster:       std slog absent apimachinery client-go
 webhook:      std system fault
 forge:        std system fault
+inquiry:      std net @values why absent apimachinery client-go
 child:        std system
 series:       std
 gitserver:    std system source golang.org/x/crypto github.com/rogpeppe/go-internal/txtar
@@ -85,7 +87,7 @@ bench/workload: std sigs.k8s.io/yaml
 bench/figures:  std
 
 # Tests alone.
-testkit:           any install
+testkit:           any install golden
 golden:            std system github.com/rogpeppe/go-internal
 sim:               any controller
 sim/mutation:       std system github.com/rogpeppe/go-internal
@@ -97,7 +99,7 @@ source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 
 var groups = map[string][]string{
 	"@values": {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed"},
-	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin"},
+	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin", "why"},
 	"client-go": {
 		"k8s.io/client-go", "k8s.io/api", "k8s.io/apiextensions-apiserver", "sigs.k8s.io/controller-runtime",
 	},

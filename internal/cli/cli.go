@@ -91,7 +91,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held (a person has to approve som
 		&cobra.Group{ID: groupSteer, Title: "Steer:"},
 		&cobra.Group{ID: groupRun, Title: "Install and run:"},
 	)
-	add(root, groupUse, statusCommand(w), checkCommand(w), renderCommand(w))
+	add(root, groupUse, statusCommand(w), whyCommand(w), checkCommand(w), renderCommand(w))
 	add(root, groupUse, treeCommand(w))
 	add(root, groupSteer, syncCommand(w), suspendCommand(w), resumeCommand(w), approveCommand(w))
 	add(root, groupRun, installCommand(w), controllerCommand(w), versionCommand(w))

@@ -15,6 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write what comes out to the files in testdata")
 
+// Updating reports whether what comes out is to be written to the files, for tests of files that are run by others than Run.
+func Updating() bool { return *update }
+
 // Run has f put what comes out into each archive of a pattern, as a subtest named after the file. What f leaves out of the archive is no longer expected.
 func Run(t *testing.T, pattern string, f func(t *testing.T, ar *txtar.Archive)) {
 	t.Helper()

@@ -35,7 +35,7 @@ func Scripts(t *testing.T, dir string) {
 				return errors.New("testscript no longer hands the test on")
 			}
 			name := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
-			s := &script{tb: tb, shared: shared, namespace: strings.ReplaceAll(name, "_", "-"), branch: "main"}
+			s := &script{tb: tb, shared: shared, namespace: strings.ReplaceAll(name, "_", "-"), branch: "main", file: filepath.Join(dir, name+".txtar")}
 			env.Values[scriptKey{}] = s
 			env.Setenv("NS", s.namespace)
 			return nil
@@ -67,6 +67,7 @@ type scriptKey struct{}
 // script is the state of one running script.
 type script struct {
 	tb        testing.TB
+	file      string
 	ts        *testscript.TestScript
 	shared    func() (*world, error)
 	own       *world
@@ -133,7 +134,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"waitfor": (*script).cmdWaitFor, "gone": (*script).cmdGone, "get": (*script).cmdGet, "let": (*script).cmdLet,
 		"event": (*script).cmdEvent, "logged": (*script).cmdLogged,
 		"edit": (*script).cmdEdit, "fight": (*script).cmdFight, "create": (*script).cmdCreate, "delete": (*script).cmdDelete,
-		"kubectl": (*script).cmdKubectl, "fairlead": (*script).cmdFairlead,
+		"kubectl": (*script).cmdKubectl, "fairlead": (*script).cmdFairlead, "why": (*script).cmdWhy,
 		"mark": (*script).cmdMark, "metric": (*script).cmdMetric, "requests": (*script).cmdRequests, "polls": (*script).cmdPolls, "same": (*script).cmdSame, "audit": (*script).cmdAudit,
 		"replace": (*script).cmdReplace, "expand": (*script).cmdExpand, "generate": (*script).cmdGenerate,
 	} {
