@@ -201,10 +201,9 @@ func unattended(l *look, now time.Time) (Answer, bool) {
 	if l.app == nil {
 		return Answer{}, false
 	}
-	leases, known := l.list("coordination.k8s.io", "Lease", systemNamespace, "fairlead.dev/replica")
-	if !known {
-		l.unread = nil // few people may read them, and nothing follows from it
-	}
+	missed := len(l.unread)
+	leases, _ := l.list("coordination.k8s.io", "Lease", systemNamespace, "fairlead.dev/replica")
+	l.unread = l.unread[:missed] // few people may read them, and nothing follows from that
 	newest, lasts := time.Time{}, time.Duration(0)
 	for _, o := range leases {
 		if at := o.Time("spec", "renewTime"); at.After(newest) {

@@ -78,6 +78,13 @@ func (l *look) well() Answer {
 	if c := meta.FindStatusCondition(st.Conditions, "Ready"); c == nil || c.Status != metav1.ConditionTrue {
 		return Answer{State: Unknown, Stage: Health, Says: cmp.Or(st.Reason, "Fairlead does not say how it is")}
 	}
+	if r, asked := l.Replies[Ask{Verb: Get, Key: l.ourKey("Environment", l.app.Spec.Environment)}]; asked && l.env == nil {
+		a := Answer{State: Unknown, Stage: Source, Because: l.standing(), Says: "whether newer commits come is not known"}
+		if r.answered() {
+			a.Says = "Environment " + l.app.Spec.Environment + " does not exist any more"
+		}
+		return a
+	}
 	a := Answer{State: Healthy, Says: fmt.Sprintf("%s is applied, %s; nothing is in the way", l.revision(st.Applied), plural(int(st.Objects), "object"))}
 	if st.Health == "Suspended" {
 		a.Says += " (some of it is paused in Git)"

@@ -247,7 +247,7 @@ func (l *look) log(a *Answer, p object.Object, container string, previous bool) 
 	}
 	var lines []Evidence
 	for _, line := range r.Lines {
-		if line = clip(line, maxLine); line != "" {
+		if line = clip(escapes.ReplaceAllString(line, ""), maxLine); line != "" {
 			lines = append(lines, Evidence{From: "log", Says: line})
 		}
 	}
@@ -256,6 +256,9 @@ func (l *look) log(a *Answer, p object.Object, container string, previous bool) 
 	}
 	a.Because = append(lines[max(0, len(lines)-maxLines):], a.Because...)
 }
+
+// escapes are what programs write to colour a terminal.
+var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 
 // Bounds of what is shown of a log: it may hold anything.
 const (
