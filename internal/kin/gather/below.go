@@ -144,7 +144,7 @@ func (s *search) adopt(candidates []object.Object) []object.Object {
 const few = 20
 
 // fill reads the rest of the objects whose health depends on it. What is gone meanwhile is left out; what may not be read stays as it is.
-func (s *search) fill(ctx context.Context) ([]object.Object, error) {
+func (s *search) fill(ctx context.Context, whole bool) ([]object.Object, error) {
 	type shelf struct {
 		gvk       object.GVK
 		namespace string
@@ -152,7 +152,7 @@ func (s *search) fill(ctx context.Context) ([]object.Object, error) {
 	shelves := map[shelf][]object.Object{}
 	var out []object.Object
 	for _, o := range s.found {
-		if bare(o.GVK()) {
+		if bare(o.GVK()) && !whole {
 			out = append(out, o)
 			continue
 		}
@@ -183,7 +183,7 @@ func (s *search) fill(ctx context.Context) ([]object.Object, error) {
 
 // one reads an object.
 func (s *search) one(ctx context.Context, o object.Object) ([]object.Object, error) {
-	full, err := s.c.Object(ctx, s.kind(o.GVK()), o.Namespace(), o.Name())
+	full, err := s.c.whole(ctx, s.kind(o.GVK()), o.Namespace(), o.Name())
 	switch {
 	case absent.Object(err):
 		return nil, nil

@@ -96,6 +96,10 @@ func (c *Cluster) Object(ctx context.Context, kind object.Resource, namespace, n
 		}
 		return partial(kind, m)
 	}
+	return c.whole(ctx, kind, namespace, name)
+}
+
+func (c *Cluster) whole(ctx context.Context, kind object.Resource, namespace, name string) (object.Object, error) {
 	u, err := c.objects.Resource(gvr(kind)).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return object.Object{}, fmt.Errorf("read %s %s: %w", kind.Kind, name, err)
@@ -143,4 +147,20 @@ func partial(kind object.Resource, m *metav1.PartialObjectMetadata) (object.Obje
 		return object.Object{}, fmt.Errorf("read %s %s: %w", kind.Kind, m.Name, err)
 	}
 	return object.New(content), nil
+}
+
+// Names are the names of the objects of a kind in a namespace: the first of them, if there are very many.
+func (c *Cluster) Names(ctx context.Context, kind object.Resource, namespace string) ([]string, error) {
+	if !kind.Namespaced {
+		namespace = ""
+	}
+	list, err := c.metadata.Resource(gvr(kind)).Namespace(namespace).List(ctx, metav1.ListOptions{Limit: page})
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", kind.Plural, err)
+	}
+	var names []string
+	for _, m := range list.Items {
+		names = append(names, m.Name)
+	}
+	return names, nil
 }

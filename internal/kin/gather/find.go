@@ -26,6 +26,8 @@ type Query struct {
 	Namespaces []string
 	// Claims alone: not what controllers made of them.
 	Claims bool
+	// Whole reads Secrets and ConfigMaps whole too: who asks for it must not show them.
+	Whole bool
 }
 
 // Found is what there is.
@@ -66,7 +68,7 @@ func (c *Cluster) Find(ctx context.Context, q Query) (Found, error) {
 			return Found{}, err
 		}
 	}
-	objs, err := s.fill(ctx)
+	objs, err := s.fill(ctx, q.Whole)
 	if err != nil {
 		return Found{}, err
 	}
