@@ -49,6 +49,7 @@ With --hold it is approved only if that is still the id ('fairlead status APP -o
 	o.clusterFlags(cmd.Flags())
 	o.namespaceFlag(cmd)
 	cmd.Flags().StringVar(&o.hold, "hold", "", "approve only if this is what is held")
+	o.complete(cmd, w, kinds{envs: true, apps: true})
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	return cmd
 }

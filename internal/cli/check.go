@@ -65,7 +65,7 @@ Exit codes: 0 nothing is wrong (warnings and notes do not count, unless --fail-o
 	f := cmd.Flags()
 	f.StringVar(&o.root, "root", "", "directory that nothing outside of is read (default: the root of the Git repository, or DIR)")
 	f.StringArrayVar(&o.paths, "path", nil, "pattern of directories below DIR that are apps, such as 'apps/*/production'; may be repeated")
-	f.StringVar(&o.namespace, "namespace", "", "namespace of objects that name none, where no Environment says it; {app} stands for the app's name")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of objects that name none, where no Environment says it; {app} stands for the app's name")
 	f.StringVar(&o.kubernetes, "kubernetes-version", "", "version of Kubernetes to check for: "+strings.Join(schema.Versions(), ", ")+" (default: the last)")
 	f.StringArrayVar(&o.crds, "crds", nil, "directory or file of CustomResourceDefinitions besides those in the tree; may be repeated")
 	f.StringVar(&o.since, "since", "", "only apps that what has changed since this branch, tag or commit bears on")

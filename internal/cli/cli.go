@@ -92,7 +92,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held (a person has to approve som
 		&cobra.Group{ID: groupRun, Title: "Install and run:"},
 	)
 	add(root, groupUse, statusCommand(w), whyCommand(w), checkCommand(w), renderCommand(w))
-	add(root, groupUse, treeCommand(w))
+	add(root, groupUse, treeCommand(w), traceCommand(w), eventsCommand(w), logsCommand(w), diffCommand(w))
 	add(root, groupSteer, syncCommand(w), suspendCommand(w), resumeCommand(w), approveCommand(w))
 	add(root, groupRun, installCommand(w), controllerCommand(w), versionCommand(w))
 	add(root, groupRun, demoCommand(w))

@@ -54,7 +54,7 @@ taken away again at the end.`,
 	f.StringVar(&o.Devcluster, "devcluster", "", "program that runs the control plane (default: devcluster beside this program)")
 	f.StringVar(&o.Dir, "dir", "", "directory for everything, kept at the end (default: a temporary one, removed)")
 	f.BoolVar(&o.Exit, "exit", false, "end after the tour")
-	f.BoolVar(&o.Yes, "yes", false, "do not ask before a cluster of yours is used")
+	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask before a cluster of yours is used")
 	cmd.AddCommand(janitorCommand(w))
 	return cmd
 }

@@ -27,6 +27,9 @@ func (k kinds) String() string {
 		}
 	}
 	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
 	return strings.Join(append([]string{strings.Join(words[:last], ", ")}, words[last]), " or ")
 }
 

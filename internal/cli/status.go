@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +21,8 @@ type statusOptions struct {
 	target
 	names    []string
 	form     output
+	filter   filter
+	watch    bool
 	exitCode bool
 	wait     bool
 	timeout  time.Duration
@@ -33,10 +38,16 @@ the first reason why it is not further. Without a name it shows all of the names
 
 ` + namesHelp + `
 
+Flags choose some of many: --environment and --app by pattern, --phase, --unhealthy, --not-ready. An app has to match all
+that are given.
+` + matrixHelp + `
+
 The exit code is 0 if the state could be shown, whatever it is. With --exit-code or --wait it tells the state:
 0 all are ready, 3 all that is amiss is held and waits for an approval, 1 anything else.`,
 		Example: `  fairlead status -A
   fairlead status production -n shop
+  fairlead status -A --not-ready --sort-by phase
+  fairlead status -o matrix --app 'web*'
   fairlead status production/web -o yaml
   fairlead status production --wait --timeout 5m`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,13 +59,22 @@ The exit code is 0 if the state could be shown, whatever it is. With --exit-code
 	o.clusterFlags(f)
 	o.namespaceFlag(cmd)
 	o.everywhereFlag(cmd)
-	o.form.flag(cmd, "wide", "json", "yaml", "name")
+	o.form.flag(cmd, "wide", "matrix", "json", "yaml", "name")
+	o.filter.flags(cmd, w, &o.target)
+	watchFlag(cmd, &o.watch)
+	o.complete(cmd, w, kinds{envs: true, apps: true})
 	f.BoolVar(&o.exitCode, "exit-code", false, "let the exit code tell the state")
 	waitFlags(f, &o.wait, &o.timeout, "wait until all are ready")
 	return cmd
 }
 
 func (o *statusOptions) run(ctx context.Context, w IO) error {
+	if err := cmp.Or(textOnly(o.watch, o.form), o.filter.check()); err != nil {
+		return err
+	}
+	if o.watch && (o.wait || o.exitCode) {
+		return usagef("--watch goes on until Ctrl-C: not with --wait or --exit-code")
+	}
 	namespace, err := o.place(w)
 	if err != nil {
 		return err
@@ -63,12 +83,15 @@ func (o *statusOptions) run(ctx context.Context, w IO) error {
 	if err != nil {
 		return err
 	}
+	if o.watch {
+		return o.follow(ctx, w, c, namespace)
+	}
 	s, err := o.look(ctx, w, c, namespace)
 	late := errors.Is(err, errTimeout)
 	if err != nil && !late {
 		return err
 	}
-	if err := o.show(w, namespace, s); err != nil {
+	if err := o.show(w, w.Out, namespace, s); err != nil {
 		return err
 	}
 	if late {
@@ -85,6 +108,7 @@ func (o *statusOptions) look(ctx context.Context, w IO, c client.WithWatch, name
 	var s selection
 	find := func(f *fleet) (err error) {
 		s, err = f.findAll(o.names, kinds{envs: true, apps: true})
+		s = o.filter.apply(s)
 		return err
 	}
 	if !o.wait {
@@ -103,6 +127,9 @@ func (o *statusOptions) look(ctx context.Context, w IO, c client.WithWatch, name
 		p.say("waiting: " + summary(s.apps))
 		counted := true // what the environments say lags a little behind their apps
 		for i := range s.envs {
+			if o.filter.byApp() {
+				break
+			}
 			n := s.envs[i].Status.Apps
 			counted = counted && n.Ready == n.Total && len(f.of(&s.envs[i])) >= int(n.Total)
 		}
@@ -111,13 +138,30 @@ func (o *statusOptions) look(ctx context.Context, w IO, c client.WithWatch, name
 	return s, err
 }
 
-func (o *statusOptions) show(w IO, namespace string, s selection) error {
+// follow shows it as it changes.
+func (o *statusOptions) follow(ctx context.Context, w IO, c client.WithWatch, namespace string) error {
+	return follow(ctx, w, func(ctx context.Context) (view, error) {
+		s, err := o.look(ctx, w, c, namespace)
+		states := map[string]string{}
+		for i := range s.apps {
+			a := &s.apps[i]
+			states[strings.TrimPrefix(pick(o.everywhere, a.Namespace, "")+" "+appName(a), " ")] = a.Status.Health + " " + phaseLine(a, 0)
+		}
+		return view{
+			draw:    func(out io.Writer) error { return o.show(w, out, namespace, s) },
+			states:  states,
+			changed: heard(ctx, c, namespace),
+		}, err
+	})
+}
+
+func (o *statusOptions) show(w IO, out io.Writer, namespace string, s selection) error {
 	switch o.form {
 	case "json", "yaml":
-		return o.form.print(w.Out, s.list())
+		return o.form.print(out, s.list())
 	case "name":
 		for _, name := range s.objectNames() {
-			if _, err := fmt.Fprintln(w.Out, name); err != nil {
+			if _, err := fmt.Fprintln(out, name); err != nil {
 				return err
 			}
 		}
@@ -128,14 +172,21 @@ func (o *statusOptions) show(w IO, namespace string, s selection) error {
 		if namespace != "" {
 			place = "namespace " + namespace + " (-A looks in all)"
 		}
-		_, err := fmt.Fprintf(w.Err, "There is no environment in %s.\n", place)
+		what := "environment"
+		if o.filter.chosen() {
+			what = "environment or app that matches"
+		}
+		_, err := fmt.Fprintf(w.Err, "There is no %s in %s.\n", what, place)
 		return err
 	}
 	l := listing{
 		style: style{width: width(w.Out), colours: w.colours(w.Out)},
 		wide:  o.form == "wide", namespaces: o.everywhere, now: time.Now(),
 	}
-	return l.print(w.Out, s)
+	if o.form == "matrix" {
+		return l.printMatrix(out, s)
+	}
+	return l.print(out, s)
 }
 
 // list is the objects as kubectl prints several of them.

@@ -47,6 +47,7 @@ If the Environment object itself is kept in Git, whatever applies it from there 
 	}
 	t.clusterFlags(cmd.Flags())
 	t.namespaceFlag(cmd)
+	t.complete(cmd, w, kinds{envs: true, apps: true})
 	cmd.Flags().StringVar(&because, "because", "", "the reason, for who comes after you (needed)")
 	return cmd
 }
@@ -67,6 +68,7 @@ func resumeCommand(w IO) *cobra.Command {
 	}
 	t.clusterFlags(cmd.Flags())
 	t.namespaceFlag(cmd)
+	t.complete(cmd, w, kinds{envs: true, apps: true})
 	return cmd
 }
 

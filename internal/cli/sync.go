@@ -48,6 +48,7 @@ approval (3).`,
 	o.clusterFlags(cmd.Flags())
 	o.namespaceFlag(cmd)
 	waitFlags(cmd.Flags(), &o.wait, &o.timeout, "wait until it is applied and healthy")
+	o.complete(cmd, w, kinds{envs: true, apps: true, repos: true})
 	return cmd
 }
 

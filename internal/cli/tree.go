@@ -57,6 +57,7 @@ metadata alone.
 	o.form.flag(cmd, "json", "yaml", "name")
 	cmd.Flags().BoolVar(&o.all, "all", false, "also what is kept for a rollback alone")
 	watchFlag(cmd, &o.watch)
+	o.complete(cmd, w, kinds{envs: true, apps: true})
 	return cmd
 }
 

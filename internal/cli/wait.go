@@ -31,10 +31,7 @@ func until(ctx context.Context, c client.WithWatch, namespace string, limit time
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	changed := make(chan struct{}, 1)
-	for _, list := range []client.ObjectList{&v1alpha1.EnvironmentList{}, &v1alpha1.AppList{}, &v1alpha1.RepositoryList{}} {
-		go listen(ctx, c, list, namespace, changed)
-	}
+	changed := heard(ctx, c, namespace)
 	for {
 		f, err := read(ctx, c, namespace)
 		if ctx.Err() != nil {
@@ -50,6 +47,15 @@ func until(ctx context.Context, c client.WithWatch, namespace string, limit time
 			return err
 		}
 	}
+}
+
+// heard tells of changes of Fairlead's objects, until ctx ends.
+func heard(ctx context.Context, c client.WithWatch, namespace string) <-chan struct{} {
+	changed := make(chan struct{}, 1)
+	for _, list := range []client.ObjectList{&v1alpha1.EnvironmentList{}, &v1alpha1.AppList{}, &v1alpha1.RepositoryList{}} {
+		go listen(ctx, c, list, namespace, changed)
+	}
+	return changed
 }
 
 // pause returns when something changed, or after a while.

@@ -44,7 +44,7 @@ The exit code is 0 if nothing is in the way, 3 if a person has to approve or dec
 	o.clusterFlags(cmd.Flags())
 	o.namespaceFlag(cmd)
 	o.form.flag(cmd, "text", "json")
-	cmd.ValidArgsFunction = o.completeApps(w)
+	o.complete(cmd, w, kinds{apps: true})
 	return cmd
 }
 
