@@ -20,7 +20,7 @@ const completionTime = 2 * time.Second
 // complete makes a command complete its arguments with the names of what is there, and its flags that choose a cluster or a namespace. What cannot be asked in
 // time completes to nothing.
 func (t *target) complete(cmd *cobra.Command, w IO, k kinds) {
-	cmd.ValidArgsFunction = t.live(func(ctx context.Context, args []string, prefix string) []string { return t.liveNames(ctx, w, k, args) })
+	cmd.ValidArgsFunction = t.live(func(ctx context.Context, _ []string, _ string) []string { return t.liveNames(ctx, w, k) })
 	t.completeFlags(cmd, w)
 }
 
@@ -68,7 +68,7 @@ func (t *target) fleetNow(ctx context.Context, w IO) *fleet {
 	return f
 }
 
-func (t *target) liveNames(ctx context.Context, w IO, k kinds, _ []string) []string {
+func (t *target) liveNames(ctx context.Context, w IO, k kinds) []string {
 	f := t.fleetNow(ctx, w)
 	if f == nil {
 		return nil

@@ -42,11 +42,11 @@ func (x *filter) flags(cmd *cobra.Command, w IO, t *target) {
 	_ = cmd.RegisterFlagCompletionFunc("phase", cobra.FixedCompletions(phases, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("sort-by", cobra.FixedCompletions(sortings, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("environment", t.live(func(ctx context.Context, _ []string, _ string) []string {
-		return t.liveNames(ctx, w, kinds{envs: true}, nil)
+		return t.liveNames(ctx, w, kinds{envs: true})
 	}))
 	_ = cmd.RegisterFlagCompletionFunc("app", t.live(func(ctx context.Context, _ []string, _ string) []string {
 		var names []string
-		for _, name := range t.liveNames(ctx, w, kinds{apps: true}, nil) {
+		for _, name := range t.liveNames(ctx, w, kinds{apps: true}) {
 			_, name, _ = strings.Cut(name, "/")
 			names = append(names, name)
 		}

@@ -125,7 +125,7 @@ $`, `^$`}.check(t, env)
 		want{"trace -n shop web", 2, `^$`, `say which object, as KIND/NAME`}.check(t, env)
 	})
 	t.Run("events", func(t *testing.T) {
-		want{"events -n shop prod/web", 0, `^LAST +COUNT +TYPE +OBJECT +REASON +MESSAGE\n.*Deployment.apps shop/web|Deployment shop/web`, `^$`}.check(t, env)
+		want{"events -n shop prod/web", 0, `^LAST +COUNT +TYPE +OBJECT +REASON +MESSAGE\n.* Deployment shop/web +ScalingReplicaSet `, `^$`}.check(t, env)
 		want{"events -n shop prod/web -o json", 0, `"object": "Deployment shop/web"`, `^$`}.check(t, env)
 		want{"events -n shop prod/api --warnings", 0, `^$`, `There are no Events`}.check(t, env)
 	})
