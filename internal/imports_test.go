@@ -44,6 +44,7 @@ observed:     std object app fingerprint health
 plan:         std @values
 fleet:        std @values plan
 discover:     std source app fault
+block:        std object app
 signature:    std fault github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto/ssh
 report:       std @values plan fleet api/v1alpha1 apimachinery
 kin:          std object app health
@@ -59,7 +60,8 @@ git:          std system @values golang.org/x/crypto github.com/Masterminds/semv
 localtree:    std system source fault
 survey:       std @values discover schema origin check render golang.org/x/sync/errgroup go.yaml.in/yaml/v3
 absent:       std apimachinery
-cluster:      std system @values absent plan pace apimachinery client-go
+cluster:      std system @values block absent plan pace apimachinery client-go
+admission:    std block fault object absent apimachinery client-go
 live:         std @values apimachinery client-go
 kin/gather:   std @values kin absent apimachinery client-go golang.org/x/sync/errgroup
 ledger:       std @values absent apimachinery client-go sigs.k8s.io/json
@@ -99,7 +101,7 @@ source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 
 var groups = map[string][]string{
 	"@values": {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed"},
-	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin", "why"},
+	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin", "why", "block"},
 	"client-go": {
 		"k8s.io/client-go", "k8s.io/api", "k8s.io/apiextensions-apiserver", "sigs.k8s.io/controller-runtime",
 	},

@@ -144,11 +144,15 @@ type Destination struct {
 
 // Sync is how the cluster is kept true to Git.
 type Sync struct {
-	// Drift is what happens when somebody changes an object by hand: Correct undoes it at once, Report only says so.
+	// Drift is what happens when somebody changes an object by hand: Correct undoes it at once, Report only says so, Block lets the API server
+	// refuse it, and undoes what happens all the same.
 	//
 	// +kubebuilder:default=Correct
-	// +kubebuilder:validation:Enum=Correct;Report
+	// +kubebuilder:validation:Enum=Correct;Report;Block
 	Drift Drift `json:"drift,omitempty"`
+
+	// Block says who else may write if drift is Block.
+	Block *Block `json:"block,omitempty"`
 
 	// Prune bounds what one commit may delete without a person saying so.
 	//
@@ -175,7 +179,27 @@ type Drift string
 const (
 	DriftCorrect Drift = "Correct"
 	DriftReport  Drift = "Report"
+	DriftBlock   Drift = "Block"
 )
+
+// Block says who may write to claimed objects besides Fairlead and the cluster's own controllers.
+type Block struct {
+	// Users are names of users. That of a ServiceAccount is system:serviceaccount:<namespace>:<name>.
+	//
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Users []string `json:"users,omitempty"`
+
+	// Groups are names of groups. That of all ServiceAccounts of a namespace is system:serviceaccounts:<namespace>.
+	//
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Groups []string `json:"groups,omitempty"`
+}
 
 // Prune is the budget of deletions: more than either bound is held until a person approves it. Ten objects or fewer are within
 // any percentage.

@@ -39,6 +39,9 @@ const (
 	AnnotationIgnore = "fairlead.dev/ignore"
 	// AnnotationCheckIgnore names the rules of `fairlead check` that are not for an object; the controller does not look at it.
 	AnnotationCheckIgnore = "fairlead.dev/check-ignore"
+
+	// AnnotationFile is set by Fairlead in Block mode: the file in Git that an object was written in.
+	AnnotationFile = "fairlead.dev/file"
 )
 
 // Manager is the field manager of every server-side apply that Fairlead sends.
@@ -74,12 +77,19 @@ type Policy struct {
 	ReportDrift bool
 	// Suspended allows no write at all.
 	Suspended bool
+	// NameFiles has each object say in which file in Git it was written.
+	NameFiles bool
 	// Interactive are the field managers of people, beyond the usual ones.
 	Interactive []string
 }
 
 // defaultInteractive are the field managers that people write with. A trailing * matches any ending.
 var defaultInteractive = []string{"kubectl*", "k9s*", "Lens*", "freelens*", "OpenLens*", "Headlamp*", "headlamp*", "Mozilla*", "dashboard*", "oc", "node-fetch", "kubectl.exe"}
+
+// InteractiveManagers lists the field managers of people, the usual ones first. A trailing * matches any ending.
+func (p Policy) InteractiveManagers() []string {
+	return slices.Concat(defaultInteractive, p.Interactive)
+}
 
 // IsInteractive reports whether a field manager is one that people write with.
 func (p Policy) IsInteractive(manager string) bool {
@@ -89,7 +99,7 @@ func (p Policy) IsInteractive(manager string) bool {
 		}
 		return manager == pattern
 	}
-	return slices.ContainsFunc(defaultInteractive, match) || slices.ContainsFunc(p.Interactive, match)
+	return slices.ContainsFunc(p.InteractiveManagers(), match)
 }
 
 // Claim is one object that an app says it owns. A claim is recorded before the first step that touches the object and dropped

@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/block"
 )
 
 // Cluster is one API server. It is safe for concurrent use.
@@ -41,7 +42,9 @@ func Open(config *rest.Config) (*Cluster, error) {
 	}
 	return New(Server{Discovery: client, As: func(user string) (dynamic.Interface, error) {
 		config := rest.CopyConfig(config)
-		config.Impersonate = rest.ImpersonationConfig{UserName: user}
+		if user != "" {
+			config.Impersonate = rest.ImpersonationConfig{UserName: user, Extra: map[string][]string{block.ExtraKey: {block.ExtraValue}}}
+		}
 		return dynamic.NewForConfig(config)
 	}})
 }

@@ -160,6 +160,7 @@ func Destination(env *v1alpha1.Environment, name string) string {
 func policyOf(env *v1alpha1.Environment) app.Policy {
 	return app.Policy{
 		ReportDrift: env.Spec.Sync.Drift == v1alpha1.DriftReport,
+		NameFiles:   env.Spec.Sync.Drift == v1alpha1.DriftBlock,
 		Suspended:   env.Spec.Sync.Suspend,
 		Interactive: env.Spec.Sync.Interactive,
 	}

@@ -49,6 +49,9 @@ type controller struct {
 	random  func() float64
 	disk    Mirrors
 
+	policies  Policies
+	namespace string // Fairlead's own
+
 	share  Share
 	waited atomic.Bool // this process's part is known
 	shared atomic.Bool // there is, or was, another process

@@ -49,6 +49,8 @@ type environment struct {
 	since   time.Time // when this process saw it first
 	doubted bool      // nobody knows whether the last write of the status was carried out
 	hold    hold      // whether its object is written by this process
+	open    error     // why changes by hand are not refused though they are to be
+	kin     string    // the environments that it shares names of apps with, and those names
 }
 
 func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Request) (res reconcile.Result, err error) {
@@ -80,6 +82,9 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 		if err := c.finalize(ctx, &env); err != nil {
 			return reconcile.Result{}, err
 		}
+		if err := c.block(ctx, e, &env, st); err != nil {
+			return reconcile.Result{}, err
+		}
 	}
 	if asked := env.Annotations[AnnotationSync]; asked != st.synced && asked != st.asked {
 		c.requestSync(&env, st, asked)
@@ -91,6 +96,9 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	var again time.Duration
 	if !st.torn.IsZero() {
 		again = max(st.torn.Sub(c.now()), time.Millisecond)
+	}
+	if st.open != nil && (again == 0 || again > blockAgain) {
+		again = blockAgain
 	}
 	if !mine {
 		_, mine = c.share.Owns(keyOfEnvironment(e))

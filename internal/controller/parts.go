@@ -22,6 +22,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/live"
+	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
 // Parts are what a controller is made of. [Run] makes them of an API server and a data directory; who simulates those makes his own.
@@ -34,6 +35,10 @@ type Parts struct {
 	Cluster *cluster.Cluster
 	Secrets typed.SecretInterface
 	Mirrors Mirrors
+	// Policies are those of Block mode; nil: there is no such mode, and drift is corrected instead.
+	Policies Policies
+	// Namespace is Fairlead's own.
+	Namespace string
 	// Driver looks at live objects; nil does it with client-go, side by side with all else.
 	Driver live.Driver
 	// Share is what says which apps are this process's; nil: all are.
@@ -45,6 +50,14 @@ type Parts struct {
 	Random  func() float64
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
+}
+
+// Policies are the policies of Block mode in the API server. See admission.Store.
+type Policies interface {
+	// Set makes the policies of an Environment be as wanted, and no others be there.
+	Set(ctx context.Context, env types.NamespacedName, want []object.Object) error
+	// Environments lists those that are known to have some.
+	Environments() []types.NamespacedName
 }
 
 // Loops are the reconcilers of one controller, for whoever schedules them. No two requests of equal name may run in one loop at the same time; all else may.
@@ -94,6 +107,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 	c := &controller{
 		client: p.Client, reader: p.Reader, events: p.Events, cluster: p.Cluster, ledger: ledger.Open(p.Secrets),
 		metrics: m, log: p.Log, now: p.Now, random: p.Random, disk: p.Mirrors,
+		policies: p.Policies, namespace: p.Namespace,
 		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},

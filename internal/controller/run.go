@@ -18,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	typed "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -35,6 +37,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/admission"
 	"github.com/fairlead-cd/fairlead/internal/cluster"
 	"github.com/fairlead-cd/fairlead/internal/git"
 	"github.com/fairlead-cd/fairlead/internal/pace"
@@ -198,7 +201,12 @@ func partsOf(cfg Config, mgr manager.Manager, m *metrics) (Parts, error) {
 	if err != nil {
 		return Parts{}, err
 	}
+	own, err := dynamic.NewForConfig(mgr.GetConfig())
+	if err != nil {
+		return Parts{}, fmt.Errorf("connect: %w", err)
+	}
 	return Parts{
+		Policies: admission.Open(own), Namespace: cfg.Namespace,
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("fairlead"), Cluster: at, Secrets: kube.Secrets(cfg.Namespace),
 		Mirrors: disk{dir: filepath.Join(cfg.DataDir, "mirrors"), options: git.Options{Proxy: cfg.Proxy, OnRequest: m.gitRequest}},
 		Now:     time.Now, Log: cfg.Log,
@@ -234,7 +242,23 @@ func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Conf
 	}}); err != nil {
 		return fmt.Errorf("watch Apps: %w", err)
 	}
+	if err := c.watchPolicies(mgr); err != nil {
+		return err
+	}
 	return c.watchKinds(ctx, mgr)
+}
+
+// watchPolicies looks again at the Environments whose policies somebody changed, and at those that are gone and left some.
+func (c *controller) watchPolicies(mgr manager.Manager) error {
+	store, ok := c.policies.(*admission.Store)
+	if !ok {
+		return nil
+	}
+	return mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		store.Follow(ctx, func(env types.NamespacedName) { c.envQueue.add(env.Namespace, env.Name) },
+			func(err error) { c.log.WarnContext(ctx, "the policies of Block mode are not followed", "error", err) })
+		return nil
+	}))
 }
 
 // untilStopped leaves out the errors of a controller that is being stopped: nothing is wrong then.

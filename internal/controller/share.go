@@ -133,6 +133,12 @@ func (c *controller) shareChanged() {
 			c.envQueue.add(n.Namespace, n.Environment)
 		}
 	}
+	if c.policies == nil {
+		return
+	}
+	for _, e := range c.policies.Environments() { // nor taken those of a gone Environment away
+		c.envQueue.add(e.Namespace, e.Name)
+	}
 }
 
 // recordTold takes in what the ledger has of an app.

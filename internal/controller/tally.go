@@ -34,7 +34,7 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 	var worst string
 	next.Apps, worst = c.count(e)
 	reason, message := "Ready", fmt.Sprintf("%d of %d apps are ready", next.Apps.Ready, next.Apps.Total)
-	ready := problem == nil && wrong == "" && next.Apps.Ready == next.Apps.Total
+	ready := problem == nil && wrong == "" && st.open == nil && next.Apps.Ready == next.Apps.Total
 	switch {
 	case problem != nil:
 		reason, message = "SourceFailed", clipText(strings.ReplaceAll(problem.Error(), "\n", "; "), 700)
@@ -42,10 +42,12 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 		reason, message, ready = "Suspended", suspendedText(env), false
 	case wrong != "":
 		reason, message = "UnusableDirectory", message+"; "+wrong+worst
+	case st.open != nil:
+		reason, message = "NotBlocked", message+"; changes by hand are corrected and not refused: "+clipText(st.open.Error(), 400)+worst
 	case !ready:
 		reason, message = "Apps", message+worst
 	}
-	setConditions(&next.Conditions, env.Generation, c.now(), ready, stalled(problem) || wrong != "" || next.Apps.Failed+next.Apps.Held > 0, reason, message)
+	setConditions(&next.Conditions, env.Generation, c.now(), ready, stalled(problem) || stalled(st.open) || wrong != "" || next.Apps.Failed+next.Apps.Held > 0, reason, message)
 	if equality.Semantic.DeepEqual(next, st.status) {
 		return nil
 	}

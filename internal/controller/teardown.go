@@ -43,6 +43,9 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 		}
 		c.metrics.forget(n)
 	}
+	if err := c.unblock(ctx, e); err != nil {
+		return err
+	}
 	c.fleet.Drop(e)
 	c.mu.Lock()
 	for _, n := range names {
@@ -77,6 +80,9 @@ func (c *controller) release(ctx context.Context, n app.Name) error {
 
 // deleteEnvironment prunes an Environment that is being deleted and asked for it, then lets it go if that is this process's to do.
 func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, mine bool) (reconcile.Result, error) {
+	if err := c.unblock(ctx, e); err != nil {
+		return reconcile.Result{}, err
+	}
 	if !controllerutil.ContainsFinalizer(env, finalizer) {
 		return reconcile.Result{}, nil
 	}

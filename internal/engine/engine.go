@@ -199,6 +199,7 @@ type made struct {
 	into         string // the namespace of those that name none
 	known        bool   // the cluster serves the kind
 	namespaced   bool
+	named        bool // it says in which file it was written
 }
 
 // answer is what the API server said of one object, good as long as neither side changed.

@@ -23,7 +23,8 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		m.placed = placed{}
 		return nil
 	}
-	if m.placed.digest == s.Digest+s.Namespace && len(m.placed.unknown) == 0 {
+	digest := s.Digest + s.Namespace + filesOf(s)
+	if m.placed.digest == digest && len(m.placed.unknown) == 0 {
 		e.Neighbours.Wants(s.Name, s.Round, m.placed.keys)
 		return nil
 	}
@@ -53,7 +54,7 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	if err != nil {
 		return err
 	}
-	p.batches, p.digest, p.bundle = batches, s.Digest+s.Namespace, bundleOf(p.hashes)
+	p.batches, p.digest, p.bundle = batches, digest, bundleOf(p.hashes)
 	p.keys = make([]object.Key, 0, len(p.objects))
 	for k := range p.objects {
 		p.keys = append(p.keys, k)
@@ -64,6 +65,20 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	m.placed = p
 	e.Neighbours.Wants(s.Name, s.Round, p.keys)
 	return nil
+}
+
+// filesOf identifies the files that the objects are to name; empty if they are to name none.
+func filesOf(s Subject) string {
+	if !s.Policy.NameFiles {
+		return ""
+	}
+	lines := make([]string, 0, len(s.Objects))
+	for _, o := range s.Objects {
+		lines = append(lines, o.Key().String()+" "+o.Origin().File)
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // bundleOf identifies a set of objects.
@@ -87,8 +102,8 @@ func (e *Engine) placeOne(ctx context.Context, m *memory, p *placed, s Subject, 
 	if err != nil && fault.KindOf(err) != fault.Invalid {
 		return object.Object{}, err
 	}
-	now := made{from: o, into: s.Namespace, known: err == nil, namespaced: r.Namespaced}
-	if was := m.placed.made[o.Key()]; was.from.Is(o) && was.into == now.into && was.known == now.known && was.namespaced == now.namespaced {
+	now := made{from: o, into: s.Namespace, known: err == nil, namespaced: r.Namespaced, named: s.Policy.NameFiles}
+	if was := m.placed.made[o.Key()]; was.from.Is(o) && was.into == now.into && was.known == now.known && was.namespaced == now.namespaced && was.named == now.named {
 		now.placed = was.placed // of a large app, a commit changes few
 	} else {
 		now.placed = now.make(s.Name)
@@ -111,6 +126,9 @@ func (x made) make(n app.Name) object.Object {
 		o = o.With(nil, "metadata", "namespace")
 	case o.Namespace() == "":
 		o = o.With(x.into, "metadata", "namespace")
+	}
+	if file := x.from.Origin().File; x.named && file != "" {
+		o = o.With(file, "metadata", "annotations", app.AnnotationFile)
 	}
 	return n.Mark(o)
 }

@@ -38,6 +38,8 @@ func TestObjects(t *testing.T) {
 		"clusterrolebinding.rbac.authorization.k8s.io/fairlead",
 		"clusterrole.rbac.authorization.k8s.io/fairlead-impersonate",
 		"clusterrolebinding.rbac.authorization.k8s.io/fairlead-impersonate",
+		"clusterrole.rbac.authorization.k8s.io/fairlead-block",
+		"clusterrolebinding.rbac.authorization.k8s.io/fairlead-block",
 		"role.rbac.authorization.k8s.io/fairlead",
 		"rolebinding.rbac.authorization.k8s.io/fairlead",
 		"deployment.apps/fairlead-controller",

@@ -129,6 +129,11 @@ func TestRightsEnd(t *testing.T) {
 		{"escalate", "rbac.authorization.k8s.io", "clusterroles", "", false},
 		{"patch", "fairlead.dev", "repositories", "shop", false},
 		{"delete", "fairlead.dev", "environments", "shop", false},
+		{"update", "admissionregistration.k8s.io", "validatingadmissionpolicies", "", true},
+		{"update", "admissionregistration.k8s.io", "validatingwebhookconfigurations", "", false},
+		{"update", "admissionregistration.k8s.io", "mutatingadmissionpolicies", "", false},
+		{"patch", "apps", "deployments/scale", "shop", false},
+		{"impersonate", "authentication.k8s.io", "userextras/fairlead.dev/other", "", false},
 		{"*", "*", "*", "", false},
 	} {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{

@@ -222,3 +222,15 @@ func (p *Plane) Audit(offset int64) ([]string, int64, error) {
 	whole := bytes.LastIndexByte(data, '\n') + 1
 	return strings.Split(strings.TrimSuffix(string(data[:whole]), "\n"), "\n"), offset + int64(whole), nil
 }
+
+// Token makes a token of a ServiceAccount, as a person does who acts by it: no Pod has it.
+func (p *Plane) Token(t testing.TB, namespace, name string) string {
+	t.Helper()
+	day := int64((24 * time.Hour).Seconds())
+	token, err := p.Kube.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), name,
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.Status.Token
+}
