@@ -48,6 +48,7 @@ block:        std object app
 signature:    std fault github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto/ssh
 report:       std @values plan fleet api/v1alpha1 apimachinery
 kin:          std object app health
+preview:      std @values plan
 schema:       std fault nearest object apimachinery
 origin:       std object source go.yaml.in/yaml/v3
 check:        std @values discover schema origin apimachinery go.yaml.in/yaml/v3

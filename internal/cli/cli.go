@@ -1,6 +1,6 @@
 // Package cli is the commands: it reads flags, hands values to the packages that do the work, prints what they answer, and chooses the exit code.
 //
-// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held: a person has to approve something.
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held: a person has to approve something, 4 plan --exit-code: something would be done.
 //
 // A command prints its result to IO.Out, and to IO.Err what it is doing and what went wrong; an error says what to do. Colours and lines that are written over
 // are for terminals alone, and not with NO_COLOR.
@@ -76,7 +76,8 @@ func Root(w IO) *cobra.Command {
 A Repository says where Git is, an Environment which directories of it are apps and where
 they run. Fairlead writes an App object for each: 'status' shows how they stand.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held (a person has to approve something).`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held (a person has to approve something), 4 something would be done
+(plan --exit-code).`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	if w.Name == "kubectl-fairlead" {
@@ -91,7 +92,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held (a person has to approve som
 		&cobra.Group{ID: groupSteer, Title: "Steer:"},
 		&cobra.Group{ID: groupRun, Title: "Install and run:"},
 	)
-	add(root, groupUse, statusCommand(w), whyCommand(w), checkCommand(w), renderCommand(w))
+	add(root, groupUse, statusCommand(w), whyCommand(w), checkCommand(w), renderCommand(w), planCommand(w))
 	add(root, groupUse, treeCommand(w), traceCommand(w), eventsCommand(w), logsCommand(w), diffCommand(w))
 	add(root, groupSteer, syncCommand(w), suspendCommand(w), resumeCommand(w), approveCommand(w))
 	add(root, groupRun, installCommand(w), controllerCommand(w), versionCommand(w))

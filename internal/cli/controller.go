@@ -52,7 +52,7 @@ Its state is in the API server. The data directory is a cache of Git that may be
 	t.clusterFlags(f)
 	f.StringVar(&c.DataDir, "data-dir", "/var/lib/fairlead", "directory of the Git mirrors, a cache that may be lost")
 	f.StringVarP(&c.Namespace, "namespace", "n", "fairlead-system", "Fairlead's own namespace, which holds its Leases and its ledger")
-	f.StringVar(&c.Listen, "listen", ":8080", "address of /healthz, /readyz, /metrics and /webhook; empty for none")
+	f.StringVar(&c.Listen, "listen", ":8080", "address of /healthz, /readyz, /metrics, /webhook and /api/v1/plan; empty for none")
 	f.IntVar(&c.Workers, "workers", 16, "how many apps are worked on at once")
 	f.DurationVar(&c.Lease, "lease-duration", 15*time.Second, "how long the Lease of a replica lasts: if it dies, the others have its apps that long after; 0 takes none, and no other replica may run")
 	f.BoolVar(&c.Profiling, "profiling", false, "serve profiles of this process at /debug/pprof, to requests from the same machine or Pod alone")

@@ -25,6 +25,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/live"
+	"github.com/fairlead-cd/fairlead/internal/preview"
 )
 
 // Annotations by which people ask for something.
@@ -48,6 +49,7 @@ type controller struct {
 	now     func() time.Time
 	random  func() float64
 	disk    Mirrors
+	tags    preview.Tagger // of this process alone: nobody can make one
 
 	policies  Policies
 	namespace string // Fairlead's own

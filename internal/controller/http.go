@@ -27,8 +27,8 @@ import (
 // maxHook bounds the body of a webhook: forges send less than this.
 const maxHook = 5 << 20
 
-// handler serves /healthz and /readyz to everybody, /webhook/{namespace}/{repository} to who signs, /metrics to who may read it, and, if asked to,
-// /debug/pprof/ to this machine.
+// handler serves /healthz and /readyz to everybody, /webhook/{namespace}/{repository} to who signs, /api/v1/plan/{namespace}/{environment} to who signs or
+// may, /metrics to who may read it, and, if asked to, /debug/pprof/ to this machine.
 func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
@@ -41,6 +41,7 @@ func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool) http
 	})
 	mux.Handle("GET /metrics", g.protect(promhttp.HandlerFor(ctrlmetrics.Registry, promhttp.HandlerOpts{})))
 	mux.HandleFunc("POST /webhook/{namespace}/{repository}", c.hook)
+	mux.Handle("POST /api/v1/plan/{namespace}/{environment}", c.planner(g))
 	if profiling {
 		mux.Handle("GET /debug/pprof/", local(http.HandlerFunc(pprof.Index)))
 		mux.Handle("GET /debug/pprof/profile", local(http.HandlerFunc(pprof.Profile)))

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/live"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/preview"
 )
 
 // Parts are what a controller is made of. [Run] makes them of an API server and a data directory; who simulates those makes his own.
@@ -112,6 +114,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
 	}
+	c.tags = preview.Tagger{Key: []byte(cryptorand.Text())}
 	c.share = p.Share
 	if c.share == nil {
 		c.share = alone{}

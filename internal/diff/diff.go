@@ -48,7 +48,15 @@ var served = [][]string{
 // Between returns the changes from one object to another, in order of their paths. A zero object is absent: every field of
 // the other is then added or removed. Equal objects give nil.
 func Between(from, to object.Object) []Change {
-	d := differ{secret: from.Kind() == "Secret" || to.Kind() == "Secret"}
+	return Tagged(from, to, func(string, []byte) string { return hidden })
+}
+
+// Tag stands for a value that must not be shown: equal for equal values at a path, and telling nothing else of them.
+type Tag func(path string, value []byte) string
+
+// Tagged is Between, with tags for the values of Secrets.
+func Tagged(from, to object.Object, tag Tag) []Change {
+	d := differ{secret: from.Kind() == "Secret" || to.Kind() == "Secret", tag: tag}
 	d.compare("", strip(from), strip(to))
 	slices.SortStableFunc(d.changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
 	return d.changes
@@ -69,6 +77,7 @@ func strip(o object.Object) any {
 
 type differ struct {
 	secret  bool
+	tag     Tag
 	changes []Change
 }
 
@@ -94,7 +103,7 @@ func (d *differ) compare(path string, from, to any) {
 		return
 	}
 	was, is := d.show(path, from), d.show(path, to)
-	if was == is && was != hidden { // the number 1 and the text "1"
+	if was == is && !d.hides(path) { // the number 1 and the text "1"
 		was, is = asJSON(from), asJSON(to)
 	}
 	was, is = focus(was, is)
@@ -171,14 +180,19 @@ func (d *differ) show(path string, v any) string {
 	if v == nil {
 		return ""
 	}
-	// All of a Secret is hidden but what names and sorts it: an annotation may repeat its data.
-	if d.secret && path != "type" && path != "immutable" && path != "metadata.labels" && !strings.HasPrefix(path, "metadata.labels.") && !strings.HasPrefix(path, "metadata.labels[") {
-		return hidden
+	if d.hides(path) {
+		return d.tag(path, []byte(asJSON(v)))
 	}
 	if text, ok := v.(string); ok && text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return text
 	}
 	return asJSON(v)
+}
+
+// hides reports whether values at a path are of a Secret. All of it is hidden but what names and sorts it: an annotation may repeat its data.
+func (d *differ) hides(path string) bool {
+	return d.secret && path != "type" && path != "immutable" && path != "metadata.labels" &&
+		!strings.HasPrefix(path, "metadata.labels.") && !strings.HasPrefix(path, "metadata.labels[")
 }
 
 func asJSON(v any) string {

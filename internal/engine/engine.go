@@ -177,6 +177,10 @@ type memory struct {
 	since    map[object.Key]time.Time // since when an object is on its way
 	kinds    map[object.Key]object.Resource
 	deadline time.Duration
+	// deleted are the objects that this pass deleted: what the watch holds of them is what there was before.
+	deleted map[object.Key]bool
+
+	turn chan struct{} // whose turn it is: a pass's, or that of who copies all this
 }
 
 // placed is a want with every object in its namespace and marked, in batches.
@@ -231,7 +235,10 @@ func (e *Engine) Preloaded() {
 
 // Refresh lets the next pass ask the API server again for whatever is not as it was applied.
 func (e *Engine) Refresh(n app.Name) {
-	clear(e.remember(n).asked)
+	m := e.remember(n)
+	m.turn <- struct{}{}
+	defer m.give()
+	clear(m.asked)
 }
 
 // Forget drops what is remembered of an app: it no longer exists.
@@ -273,7 +280,7 @@ func (e *Engine) remember(n app.Name) *memory {
 		m = &memory{
 			record: app.Record{App: n}, loaded: e.listed && !e.isShared(),
 			asked: map[object.Key]answer{}, misfits: map[object.Key]misfit{}, fights: map[object.Key]contest.Record{}, since: map[object.Key]time.Time{},
-			kinds: map[object.Key]object.Resource{},
+			kinds: map[object.Key]object.Resource{}, deleted: map[object.Key]bool{}, turn: make(chan struct{}, 1),
 		}
 		e.memory[n] = m
 	}

@@ -73,6 +73,7 @@ func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Cl
 	}
 	l.mu.Lock()
 	delete(l.m.asked, step.Key)
+	l.m.deleted[step.Key] = step.Do == plan.Delete || step.Do == plan.Replace
 	l.mu.Unlock()
 	undoes := step.Do == plan.Repair || step.Do == plan.Replace && claim.Want == step.Object.Hash()
 	switch step.Do {

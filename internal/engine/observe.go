@@ -251,8 +251,10 @@ func (l *look) remember(r object.Resource, key object.Key, s plan.Sighting) plan
 	entry := l.engine.Live.Entry(l.subject.Identity, r, key)
 	a := answer{want: l.m.placed.hashes[key], resourceVersion: entry.ResourceVersion, sighting: s}
 	l.mu.Lock()
-	// An answer is worth keeping only if the watch would tell that it no longer holds, and only if it does not ask to be asked again.
-	whole := !s.Predicted.IsZero() || s.Drifted && s.Contested == "" || l.m.placed.objects[key].IsZero()
+	// An answer is worth keeping only if the watch would tell that it no longer holds, and only if it does not ask to be asked again. What was not compared
+	// since nothing may be applied is to be compared once it may.
+	want := l.m.placed.objects[key]
+	whole := !s.Predicted.IsZero() || s.Drifted && s.Contested == "" && l.accepted(key, want) || want.IsZero()
 	if whole && !l.unread && s.Refusal == nil && s.State == plan.Present && entry.ResourceVersion == s.Live.ResourceVersion() {
 		l.m.asked[key] = a
 	} else {
@@ -270,7 +272,7 @@ func (l *look) request(ctx context.Context, r object.Resource, key object.Key, w
 	entry := l.engine.Live.Entry(l.subject.Identity, r, key)
 	held := l.engine.Live.Held(l.subject.Identity, r, key)
 	switch {
-	case !held.IsZero() && held.ResourceVersion() == entry.ResourceVersion:
+	case !held.IsZero() && held.ResourceVersion() == entry.ResourceVersion && !l.m.deleted[key]:
 		live = held
 	case claimed || !entry.IsZero():
 		if live, err = l.session.Live(ctx, r, key.Namespace, key.Name); err != nil {

@@ -24,6 +24,11 @@ const rounds = 50
 // API server said of single objects is in the outcome. After an error of kind Conflict the record is read anew by the next pass.
 func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	m := e.remember(s.Name)
+	if err := m.take(ctx); err != nil {
+		return Outcome{}, err
+	}
+	defer m.give()
+	clear(m.deleted)
 	session, err := e.Connect(s.Identity)
 	if err != nil {
 		return Outcome{}, err

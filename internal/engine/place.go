@@ -191,11 +191,10 @@ func (e *Engine) vanished(m *memory, s Subject, key object.Key) bool {
 	return known && e.Live.Track(s.Identity, r, key.Namespace).Synced && e.Live.Entry(s.Identity, r, key).IsZero()
 }
 
-// namespaceReady makes the default namespace if the environment says so and something will be put in it. It returns why the
-// app has to wait, if it has to.
-func (e *Engine) namespaceReady(ctx context.Context, session Session, m *memory, s Subject) (string, error) {
+// needsNamespace reports whether something will be put in the default namespace, which the environment wants to be made if it is not there.
+func (e *Engine) needsNamespace(m *memory, s Subject) bool {
 	if !s.CreateNamespace || !s.Rendered || s.Blocked != "" || s.Policy.Suspended || m.placed.spaces[s.Namespace] {
-		return "", nil
+		return false
 	}
 	fresh := false
 	for key, o := range m.placed.objects {
@@ -204,7 +203,13 @@ func (e *Engine) namespaceReady(ctx context.Context, session Session, m *memory,
 			fresh = true
 		}
 	}
-	if !fresh {
+	return fresh
+}
+
+// namespaceReady makes the default namespace if the environment says so and something will be put in it. It returns why the
+// app has to wait, if it has to.
+func (e *Engine) namespaceReady(ctx context.Context, session Session, m *memory, s Subject) (string, error) {
+	if !e.needsNamespace(m, s) {
 		return "", nil
 	}
 	created, err := session.EnsureNamespace(ctx, s.Namespace)

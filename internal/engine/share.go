@@ -71,6 +71,10 @@ func (e *Engine) Recorded() []app.Name {
 // Place notes what an app of another process wants. The error is as [Outcome.Unplaced] if its kind is fault.Invalid.
 func (e *Engine) Place(ctx context.Context, s Subject) error {
 	m := e.remember(s.Name)
+	if err := m.take(ctx); err != nil {
+		return err
+	}
+	defer m.give()
 	err := e.place(ctx, m, s)
 	if err != nil && fault.KindOf(err) == fault.Invalid {
 		m.placed = placed{}

@@ -133,12 +133,12 @@ func (c *computer) want(b *Batch, step Step, s Sighting) {
 		c.repair(b, step, s)
 		c.judge(b, step.Key, s)
 	default:
-		c.change(b, step, s, claimed)
+		c.change(b, step, s)
 	}
 }
 
 // change plans the update or adoption of an object that exists.
-func (c *computer) change(b *Batch, step Step, s Sighting, claimed bool) {
+func (c *computer) change(b *Batch, step Step, s Sighting) {
 	step.Live, step.Edit = s.Live, s.Edit
 	if s.Predicted.IsZero() { // nothing is tried while nothing may be applied
 		step.Do, step.Why = Update, "not compared yet"
@@ -148,7 +148,7 @@ func (c *computer) change(b *Batch, step Step, s Sighting, claimed bool) {
 	step.Changes, step.Print = diff.Between(s.Live, s.Predicted), foretold(s)
 	earlier := !fingerprint.Applied(s.Live, app.Manager)
 	step.Do = Update
-	if earlier || !claimed && app.OwnerOf(s.Live) != c.App.Owner() {
+	if earlier || !c.Claims[step.Key].Applied() && app.OwnerOf(s.Live) != c.App.Owner() { // a claim that was recorded for a later wave changes nothing
 		step.Do = Adopt
 	}
 	step.Takeover = earlier || s.Edit.Additions

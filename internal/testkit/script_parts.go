@@ -450,7 +450,7 @@ func (s *script) exec(neg bool, bin string, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range w.kubectlEnv() {
+	for _, e := range append(w.kubectlEnv(), "FAIRLEAD_SERVER=http://"+w.ctl.Addr()) {
 		k, v, _ := strings.Cut(e, "=")
 		s.ts.Setenv(k, v)
 	}

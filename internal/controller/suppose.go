@@ -1,0 +1,431 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/git"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/preview"
+	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/report"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// supposition is what would be if Git were different: a copy of what is known of all apps, changed. What the controller knows is as before.
+type supposition struct {
+	c      *controller
+	fleet  *fleet.Fleet
+	claims map[app.Name]app.Claims // as they would be; of all other apps they are as they are
+	apps   map[app.Name]*member    // copies
+	kinds  map[object.GroupKind]bool
+	spaces map[string]bool
+	fresh  []app.Name // those that are read from something else than now
+}
+
+func (c *controller) suppose() *supposition {
+	s := &supposition{
+		c: c, claims: map[app.Name]app.Claims{}, apps: map[app.Name]*member{}, kinds: map[object.GroupKind]bool{}, spaces: map[string]bool{},
+	}
+	s.fleet = c.fleet.Clone(func(n app.Name) app.Claims {
+		if claims, ok := s.claims[n]; ok {
+			return claims
+		}
+		return c.engine.Claims(n)
+	})
+	return s
+}
+
+// world is what an app would meet.
+func (s *supposition) world(n app.Name) engine.World {
+	return engine.World{
+		Neighbours: neighbours{s.fleet, s.c}, Claims: func(claims app.Claims) { s.claims[n] = claims }, Kinds: s.kinds, Spaces: s.spaces,
+	}
+}
+
+// member returns the copy of an app, a new one if there is no such app.
+func (s *supposition) member(n app.Name) *member {
+	if m := s.apps[n]; m != nil {
+		return m
+	}
+	s.c.mu.Lock()
+	was := s.c.apps[n.Owner()]
+	s.c.mu.Unlock()
+	m := &member{name: n}
+	if was != nil && was.name == n {
+		m = was.shadow()
+	}
+	s.apps[n] = m
+	return m
+}
+
+// shadow copies what is known of an app: nobody else sees the copy.
+func (m *member) shadow() *member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := &member{
+		name: m.name, place: m.place, env: m.env, wanted: m.wanted, pending: m.pending, removed: m.removed, broken: m.broken,
+		rendered: m.rendered, round: m.round, objects: m.objects, digest: m.digest, inputs: m.inputs, decl: m.decl, rules: m.rules, ruled: m.ruled,
+	}
+	out.status, out.written = *m.status.DeepCopy(), *m.written.DeepCopy()
+	return out
+}
+
+// move lets an environment be read at other heads.
+func (s *supposition) move(ctx context.Context, env *v1alpha1.Environment, heads []sourceHead) error {
+	e := fleet.Environment{Namespace: env.Namespace, Name: env.Name}
+	found := s.c.findIn(heads)
+	if len(found.failed) > 0 {
+		return fault.New(cmp.Or(fault.KindOf(found.err), fault.Invalid), fmt.Errorf("environment %s cannot be read: %w", env.Name, found.err))
+	}
+	missing, err := s.c.missing(ctx, e, found.apps, true)
+	if err != nil {
+		return err
+	}
+	var all, changed, removed []app.Name
+	for name, p := range found.apps {
+		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
+		s.c.mu.Lock()
+		other := s.c.apps[n.Owner()]
+		s.c.mu.Unlock()
+		switch {
+		case other != nil && other.name != n:
+			found.strays = append(found.strays, p)
+			continue
+		case len(n.Object()) > 63:
+			p.problem = fault.Newf(fault.Invalid, "%s: the name %s has more than 63 characters, the most that a label holds", p.dir, n.Object())
+		}
+		all = append(all, n)
+		if s.member(n).found(p, env) {
+			changed = append(changed, n)
+		}
+	}
+	for _, n := range missing {
+		m := s.member(n)
+		m.gone(found.revisionOf(m.source()))
+		removed = append(removed, n)
+	}
+	slices.SortFunc(changed, app.Name.Compare)
+	s.fleet.Found(e, budgetOf(env), all, changed, removed)
+	strays := make([]fleet.Stray, 0, len(found.strays))
+	for _, p := range found.strays {
+		strays = append(strays, fleet.Stray{Dir: p.dir, Mentions: p.mentions(Destination(env, path.Base(p.dir)))})
+	}
+	s.fleet.Strays(e, strays)
+	_, rules, _ := s.c.settings(e)
+	for _, n := range changed {
+		if err := s.read(s.member(n), rules); err != nil {
+			return err
+		}
+	}
+	s.fresh = append(s.fresh, changed...)
+	return nil
+}
+
+// read renders an app from where it would be.
+func (s *supposition) read(m *member, envRules app.Health) error {
+	round, p := s.fleet.Round(m.name), m.place
+	if p.problem != nil {
+		s.fleet.Broken(m.name, round, p.problem.Error(), m.mentions())
+		m.take(p, round, render.Result{}, health.Rules{}, "", p.problem)
+		return nil
+	}
+	res, err := render.Render(render.Request{Tree: p.head.snapshot.Tree, Dir: p.dir})
+	if err != nil && fault.KindOf(err) == fault.Transient {
+		return err
+	}
+	var rules health.Rules
+	if err == nil {
+		if rules, err = health.Compile(envRules, res.Declaration.Health); err != nil {
+			err = fmt.Errorf("%s: %w", path.Join(p.dir, app.DeclarationFile), err)
+		}
+	}
+	m.take(p, round, res, rules, ruled(envRules, res.Declaration.Health), err)
+	if err != nil {
+		s.fleet.Broken(m.name, round, err.Error(), m.mentions())
+		return nil
+	}
+	s.fleet.Needs(m.name, res.Declaration.DependsOn)
+	return nil
+}
+
+// give lets apps want what was rendered elsewhere.
+func (s *supposition) give(ctx context.Context, env *v1alpha1.Environment, req preview.Request) error {
+	e := fleet.Environment{Namespace: env.Namespace, Name: env.Name}
+	_, rules, _ := s.c.settings(e)
+	var all, changed, removed []app.Name
+	for _, n := range s.fleet.Apps(e) {
+		given := slices.ContainsFunc(req.Rendered, func(r preview.Rendered) bool { return r.App == n.App })
+		switch {
+		case given:
+		case s.member(n).isRemoved():
+			removed = append(removed, n)
+		case req.Whole:
+			s.member(n).gone(v1alpha1.Revision{})
+			removed = append(removed, n)
+		default:
+			all = append(all, n)
+		}
+	}
+	for _, r := range req.Rendered {
+		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: r.App}
+		all, changed = append(all, n), append(changed, n)
+	}
+	s.fleet.Found(e, budgetOf(env), all, changed, removed)
+	for _, r := range req.Rendered {
+		m := s.member(app.Name{Namespace: e.Namespace, Environment: e.Name, App: r.App})
+		objs, err := r.Objects()
+		if err != nil {
+			return err
+		}
+		compiled, err := health.Compile(rules, m.decl.Health)
+		if err != nil {
+			return err
+		}
+		m.env, m.removed = env, false
+		m.take(m.place, s.fleet.Round(m.name), render.Result{Objects: objs, Declaration: app.Declaration{DependsOn: r.DependsOn, Health: m.decl.Health}}, compiled, ruled(rules, m.decl.Health), nil)
+		s.fleet.Needs(m.name, r.DependsOn)
+	}
+	s.fresh = append(s.fresh, changed...)
+	return ctx.Err()
+}
+
+// settle tells the fleet what all apps want that are read from something else than now.
+func (s *supposition) settle(ctx context.Context) error {
+	for _, n := range s.fresh {
+		m := s.member(n)
+		if m.broken != nil {
+			continue
+		}
+		subject, _, err := s.subject(ctx, m)
+		if err != nil {
+			return err
+		}
+		err = s.c.engine.Wants(ctx, subject, s.world(n))
+		if err != nil && fault.KindOf(err) != fault.Invalid {
+			return err
+		}
+		if err != nil {
+			s.fleet.Broken(n, subject.Round, err.Error(), m.mentions())
+		}
+	}
+	return nil
+}
+
+// subject describes an app as it would be.
+func (s *supposition) subject(ctx context.Context, m *member) (engine.Subject, *v1alpha1.App, error) {
+	env, _, _ := s.c.settings(fleet.Of(m.name))
+	if env == nil {
+		return engine.Subject{}, nil, fault.Newf(fault.Transient, "environment %s is gone", m.name.Environment)
+	}
+	obj := &v1alpha1.App{}
+	err := s.c.client.Get(ctx, client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}, obj)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return engine.Subject{}, nil, err
+	}
+	return s.c.subject(m, env, obj), obj, nil
+}
+
+// tell foresees what would be done to one app, and whether it would be ready then: those that depend on it wait for that.
+func (s *supposition) tell(ctx context.Context, n app.Name, tag preview.Tagger) (preview.App, error) {
+	m := s.member(n)
+	subject, obj, err := s.subject(ctx, m)
+	if err != nil {
+		return preview.App{}, err
+	}
+	waits := ""
+	if m.broken == nil && !m.removed {
+		waits = s.fleet.Waits(n)
+		subject.Blocked = cmp.Or(subject.Blocked, waits)
+	}
+	out, err := s.c.engine.Preview(ctx, subject, s.world(n))
+	if err != nil {
+		return preview.App{}, fmt.Errorf("plan app %s: %w", n.App, err)
+	}
+	m.locate(&engine.Outcome{Plan: out.Last})
+	a := preview.Of(n.App, out.Foreseen, out.Seen, tag)
+	a.Namespace, a.Removed, a.After = out.Namespace, m.removed, m.decl.DependsOn
+	if broken := cmp.Or(m.broken, out.Unplaced); broken != nil {
+		a.Broken, a.Blocked = clipText(broken.Error(), 2000), ""
+	}
+	s.fleet.Ready(n, isReady(report.App(report.Finding{
+		Was: m.status, Now: s.c.now(), Wanted: m.wanted, Broken: cmp.Or(m.broken, out.Unplaced), Removed: m.removed, Suspended: suspension(m.env, obj), Waits: waits,
+		Looked: true, Plan: out.Last, Health: out.Health, Claimed: len(out.Last.Claims),
+	})))
+	return a, nil
+}
+
+// sorted returns the apps of an environment so that each comes after those it depends on; of one app alone, those and the app.
+func (s *supposition) sorted(e fleet.Environment, only string) []app.Name {
+	var out []app.Name
+	done := map[app.Name]bool{}
+	all := s.fleet.Apps(e)
+	var visit func(n app.Name)
+	visit = func(n app.Name) {
+		if done[n] || !slices.Contains(all, n) {
+			return
+		}
+		done[n] = true
+		for _, need := range slices.Sorted(slices.Values(s.member(n).decl.DependsOn)) {
+			visit(app.Name{Namespace: n.Namespace, Environment: n.Environment, App: need})
+		}
+		out = append(out, n)
+	}
+	for _, n := range all {
+		if only == "" || n.App == only {
+			visit(n)
+		}
+	}
+	return out
+}
+
+// heading is a commit that heads may be at, for as long as its mirror is open.
+type heading struct {
+	head   head
+	notes  []string
+	mirror *mirror
+}
+
+// kept is the name under which a mirror keeps the commit that was asked about last: no environment can follow it.
+var kept = source.Ref{Tag: "fairlead.dev//plan"}
+
+// headAt finds what a commit, branch or tag of a Repository names, and fetches it.
+func (c *controller) headAt(ctx context.Context, name types.NamespacedName, word string) (heading, error) {
+	var h heading
+	var repo v1alpha1.Repository
+	if err := c.client.Get(ctx, name, &repo); err != nil {
+		return h, fault.New(fault.Invalid, fmt.Errorf("read Repository %s: %w", name.Name, err))
+	}
+	secret, err := c.secretOf(ctx, &repo)
+	if err != nil {
+		return h, err
+	}
+	auth := authOf(secret, repo.Spec.URL)
+	if h.mirror, err = c.openMirror(repo.Spec.URL, auth); err != nil {
+		return h, err
+	}
+	resolved, err := resolve(ctx, h.mirror, auth, word)
+	if err != nil {
+		return h, err
+	}
+	asked := resolved
+	asked.Ref = kept
+	fetched, err := h.mirror.Fetch(ctx, auth, []source.Resolved{asked})
+	if err == nil && len(fetched) == 1 {
+		err = fetched[0].Err
+	}
+	if err != nil {
+		return h, fmt.Errorf("fetch %s: %w", word, err)
+	}
+	h.head.Resolved, h.head.moved = resolved, c.now()
+	if h.head.snapshot, err = h.mirror.Snapshot(ctx, resolved.Commit); err != nil {
+		return h, err
+	}
+	return h, c.doubts(ctx, &repo, &h)
+}
+
+// resolve finds the commit that a word names: by its id, or as a branch or a tag.
+func resolve(ctx context.Context, m Mirror, auth git.Auth, word string) (source.Resolved, error) {
+	if isID(word) {
+		return source.Resolved{Ref: source.Ref{Commit: source.Commit(word)}, Commit: source.Commit(word)}, nil
+	}
+	list, err := m.Resolve(ctx, auth, []source.Ref{{Branch: word}, {Tag: word}})
+	if err != nil {
+		return source.Resolved{}, err
+	}
+	for _, x := range list {
+		if x.Err == nil {
+			return x.Resolved, nil
+		}
+	}
+	return source.Resolved{}, fault.Newf(fault.Invalid, "%s is no branch and no tag of the repository; a commit is named by its whole id", word)
+}
+
+func isID(word string) bool {
+	if len(word) != 40 && len(word) != 64 {
+		return false
+	}
+	for _, c := range word {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// doubts notes if the Repository asks for signatures and would refuse the commit. It may be planned all the same: nothing of it is applied.
+func (c *controller) doubts(ctx context.Context, repo *v1alpha1.Repository, h *heading) error {
+	trusted, err := c.trustOf(ctx, repo)
+	if err != nil || trusted == nil {
+		return err
+	}
+	r := &repository{mirror: h.mirror, status: *repo.Status.DeepCopy()}
+	_, err = c.vouch(ctx, r, answers{trust: trusted}, head{}, h.head.Resolved)
+	switch {
+	case err == nil:
+	case fault.KindOf(err) == fault.Denied || fault.KindOf(err) == fault.Invalid:
+		h.notes = append(h.notes, "as it is, the commit would not be followed: "+clipText(err.Error(), 500))
+	default:
+		return err
+	}
+	return nil
+}
+
+func (h heading) end(c *controller) {
+	if h.mirror != nil {
+		c.closeMirror(h.mirror)
+	}
+}
+
+// headsAt are the heads of an environment when the given refs of a Repository name something else.
+func (c *controller) headsAt(ctx context.Context, env *v1alpha1.Environment, repository string, refs map[source.Ref]bool, at head) ([]sourceHead, error) {
+	heads, _, asked := c.heads(ctx, env)
+	if !asked {
+		return nil, fault.Newf(fault.Transient, "the repositories of environment %s have not been read yet: ask again in a moment", env.Name)
+	}
+	for i, h := range heads {
+		if h.source.Repository == repository && refs[refOf(h.source.Ref)] {
+			h.head, h.err, h.note, h.soon = at, nil, nil, false
+			heads[i] = h
+		}
+	}
+	return heads, nil
+}
+
+// repositoryOf is the Repository in which a request means a commit.
+func repositoryOf(env *v1alpha1.Environment, asked string) (string, map[source.Ref]bool, error) {
+	refs := map[string]map[source.Ref]bool{}
+	for _, s := range env.Spec.Sources {
+		if refs[s.Repository] == nil {
+			refs[s.Repository] = map[source.Ref]bool{}
+		}
+		refs[s.Repository][refOf(s.Ref)] = true
+	}
+	names := slices.Sorted(maps.Keys(refs))
+	switch {
+	case asked != "" && refs[asked] == nil:
+		return "", nil, fault.Newf(fault.Invalid, "environment %s does not follow Repository %s", env.Name, asked)
+	case asked != "":
+		return asked, refs[asked], nil
+	case len(names) == 1:
+		return names[0], refs[names[0]], nil
+	}
+	return "", nil, fault.Newf(fault.Invalid, "environment %s follows %d Repositories: say in which of them the commit is", env.Name, len(names))
+}
+
+var errNoApp = errors.New("there is no such app, neither now nor in what is planned")
