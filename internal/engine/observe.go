@@ -374,13 +374,18 @@ func (l *look) rival(key object.Key, live object.Object) app.Owner {
 	return owner
 }
 
-// undecided is the sighting of a wanted object whose owner has to be read first: one commit may move an object from app to app.
+// undecided is the sighting of a wanted object whose owner has to be read first: one commit may move an object from app to app. Until then nothing of the
+// commit is applied that it may turn out to be refused with.
 func (l *look) undecided(key object.Key, want object.Object, rival app.Owner) (plan.Sighting, bool) {
 	if want.IsZero() || rival == (app.Owner{}) {
 		return plan.Sighting{}, false
 	}
 	_, unread := l.engine.Neighbours.Claims(rival, key)
-	return plan.Sighting{State: plan.Unknown, Why: "waits until app " + rival.String() + ", which owns it, is read"}, unread
+	why := "waits until app " + rival.String() + ", which owns it, is read"
+	if unread && !l.accepted(key, want) { // nobody has asked yet whether it is accepted as it is wanted
+		l.doubt("waits: " + key.String() + " " + why)
+	}
+	return plan.Sighting{State: plan.Unknown, Why: why}, unread
 }
 
 // refused turns the refusal of a request into a sighting, and passes every other error on.

@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	changes = flag.Int("changes", 100, "how many random changes TestPreview plans and carries out")
+	changes = flag.Int("changes", 500, "how many random changes TestPreview plans and carries out")
 	first   = flag.Uint64("first", 1, "the seed of its first world")
 )
 
