@@ -37,6 +37,7 @@ type environment struct {
 	relist  bool      // that has to be done again
 	again   bool      // it has to be read again though nothing of that changed
 	torn    time.Time // when to read it again, since its files could not be read; zero if they could
+	strays  []place   // directories that cannot be apps, as they were read last
 	clashed bool      // an app was not taken because another environment has one of that name
 	sources []v1alpha1.SourceStatus
 	commit  string
@@ -301,6 +302,10 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 		// As long as a source cannot be read, that an app was not found says nothing, unless its own source was read: it may be in the one that was not,
 		// since somebody may just have changed the path, and not well.
 		if _, read := f.revisions[m.source()]; len(f.failed) > 0 && !read {
+			if m.isRemoved() { // that was read before; what keeps its objects may not be readable now
+				removed = append(removed, n)
+				continue
+			}
 			all = append(all, n)
 			if m.unread(env, f.err) {
 				unread = append(unread, n)
@@ -314,6 +319,8 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 	if f.torn || f.soon { // there is a commit, and nobody knows what it wants
 		c.fleet.Stale(e)
 	}
+	f.strays = append(f.strays, slices.DeleteFunc(st.strays, func(p place) bool { return !f.failed[p.source()] })...)
+	st.strays = f.strays
 	strays := make([]fleet.Stray, 0, len(f.strays))
 	for _, p := range f.strays {
 		strays = append(strays, fleet.Stray{Dir: p.dir, Mentions: p.mentions(Destination(env, path.Base(p.dir)))})

@@ -95,6 +95,9 @@ type place struct {
 	problem                  error
 }
 
+// source names the source that a place is in, as findings name those that failed.
+func (p place) source() string { return p.repository + " " + p.pattern }
+
 func (c *controller) findIn(heads []sourceHead) finding {
 	f := finding{failed: map[string]bool{}, revisions: map[string]v1alpha1.Revision{}}
 	var read []discover.Source
@@ -175,7 +178,8 @@ func (f *finding) merge(res discover.Result, at []sourceHead) {
 	for _, p := range res.Problems {
 		err := fault.Newf(fault.Invalid, "%s", p)
 		if len(validation.IsDNS1123Label(p.Name)) > 0 {
-			f.strays = append(f.strays, place{dir: p.Dir, head: at[p.Source].head, problem: err})
+			h := at[p.Source]
+			f.strays = append(f.strays, place{repository: h.source.Repository, dir: p.Dir, pattern: h.source.Path, head: h.head, problem: err})
 		} else if _, ok := f.apps[p.Name]; !ok {
 			put(p.Name, p.Dir, p.Source, err)
 		}

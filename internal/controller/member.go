@@ -166,7 +166,7 @@ func (m *member) source() string {
 	if m.place.repository == "" {
 		return ""
 	}
-	return m.place.repository + " " + m.place.pattern
+	return m.place.source()
 }
 
 // lens says how the app's objects are looked at. The lock is held.
