@@ -60,8 +60,8 @@ sim: bin/sim ## Play SEEDS=n simulated worlds in which things go wrong; ARGS=-ex
 .PHONY: test
 test: build ## Run all tests of both modules, those on a real control plane included
 	code=0; \
-	$(GO) test -timeout 20m ./... || code=1; \
-	(cd devcluster && $(GO) test -timeout 20m ./...) || code=1; \
+	$(GO) test -timeout 45m ./... || code=1; \
+	(cd devcluster && $(GO) test -timeout 45m ./...) || code=1; \
 	exit $$code
 
 # What it does is drawn from the seed, which it prints: SEED=n does it again.
