@@ -45,8 +45,9 @@ var meanings = map[string]string{
 	"root": "string", "no-descriptions": "bool",
 }
 
-// homonyms are flags that mean one thing here and another there: check compares with a commit --since, logs begins --since, as kubectl's.
-var homonyms = []string{"since"}
+// homonyms are flags that mean one thing here and another there, each as people expect it there: check compares with a commit --since, logs begins --since, as
+// kubectl's; plan is of --all environments, tree shows --all objects; demo keeps everything in a --dir, plan reads an app's.
+var homonyms = []string{"since", "all", "dir"}
 
 // TestCommands walks all commands and holds them to what all have in common.
 func TestCommands(t *testing.T) {
