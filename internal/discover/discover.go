@@ -94,6 +94,30 @@ func Apps(tree source.Tree, pattern string) (Result, error) {
 	return Merge(Source{Result: m.res}), nil
 }
 
+// Concerns reports whether a pattern may find something else since a path came or went, or became another kind of thing. If it concerns none of
+// [source.Difference.Names], Apps finds the same in both trees.
+func Concerns(pattern, changed string) bool {
+	elems, err := parse(pattern)
+	if err != nil {
+		return true
+	}
+	names := strings.Split(changed, "/")
+	if len(names) > len(elems) {
+		return false
+	}
+	last := len(names) - 1
+	for i, name := range names[:last] {
+		if ok, err := path.Match(elems[i], name); err == nil && !ok {
+			return false
+		}
+	}
+	// Where there is a wildcard, all names are read, and one that cannot be used spoils it. A name that is looked up may clash with one of another case.
+	fold := strings.ToLower // as the trees of Git do it
+	return isGlob(elems[last]) || fold(elems[last]) == fold(names[last])
+}
+
+func isGlob(elem string) bool { return strings.ContainsAny(elem, `*?[\`) }
+
 func parse(pattern string) ([]string, error) {
 	elems := strings.Split(strings.TrimSuffix(strings.TrimPrefix(pattern, "./"), "/"), "/")
 	for _, e := range elems {
@@ -126,7 +150,7 @@ func (m *matcher) walk(dir string, i int, name string) error {
 		return nil
 	}
 	elem := m.elems[i]
-	if !strings.ContainsAny(elem, `*?[\`) {
+	if !isGlob(elem) {
 		return m.literal(path.Join(dir, elem), i, name)
 	}
 	entries, err := m.tree.ReadDir(dir)
@@ -158,7 +182,7 @@ func (m *matcher) literal(dir string, i int, name string) error {
 		return m.walk(dir, i+1, name)
 	}
 	// Below a wildcard an absent directory only means that this is no app of the pattern.
-	if !strings.ContainsAny(strings.Join(m.elems[:i], ""), `*?[\`) {
+	if !isGlob(strings.Join(m.elems[:i], "")) {
 		m.res.Missing = dir
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+	"pgregory.net/rapid"
 
 	"github.com/fairlead-cd/fairlead/internal/discover"
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -225,6 +226,70 @@ func matched(t *testing.T, tree source.Tree, pattern string) (dirs []string) {
 	}
 	slices.Sort(dirs)
 	return dirs
+}
+
+// TestConcerns: if a pattern is not concerned by what came and went, it finds the same as before.
+func TestConcerns(t *testing.T) {
+	patterns := []string{"a/*", "*", "a/*/b", "*/b", "[ab]/c", "a/b", "c/?/a*"}
+	name := rapid.SampledFrom([]string{"a", "b", "c", "ab", ".d"})
+	rapid.Check(t, func(t *rapid.T) {
+		files := sourcetest.Files{}
+		for range rapid.IntRange(0, 8).Draw(t, "files") {
+			put(t, files, name)
+		}
+		before := sourcetest.New(files)
+		for range rapid.IntRange(1, 3).Draw(t, "edits") {
+			put(t, files, name)
+		}
+		after := sourcetest.New(files)
+		diff, err := source.Diff(before, after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range patterns {
+			if slices.ContainsFunc(diff.Names, func(changed string) bool { return discover.Concerns(p, changed) }) {
+				continue
+			}
+			was, err := discover.Apps(before, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			is, err := discover.Apps(after, p)
+			if d := cmp.Diff(was, is); err != nil || d != "" {
+				t.Fatalf("%s is not concerned by %q: -before +after\n%s%v", p, diff.Names, d, err)
+			}
+		}
+	})
+}
+
+// put writes a file or a symlink somewhere, or removes what is there, and what is in the way of it.
+func put(t *rapid.T, files sourcetest.Files, name *rapid.Generator[string]) {
+	p := strings.Join(rapid.SliceOfN(name, 1, 4).Draw(t, "path"), "/")
+	maps.DeleteFunc(files, func(have, _ string) bool {
+		return have == p || strings.HasPrefix(have, p+"/") || strings.HasPrefix(p, have+"/")
+	})
+	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	case 0:
+	case 1:
+		files[p] = sourcetest.Link("a")
+	default:
+		files[p] = rapid.SampledFrom([]string{"1", "2"}).Draw(t, "content")
+	}
+}
+
+func TestConcernsNames(t *testing.T) {
+	for changed, want := range map[string]bool{
+		"README.md": false, "Apps": true, "apps": true, "apps/new": true, "apps/new/x": false, "apps/web/production": true, "apps/web/staging": false,
+		"base/new": false, "apps/web/production/new.yaml": false,
+	} {
+		got := discover.Concerns("apps/*/production", changed)
+		if got != want {
+			t.Errorf("%s: %t", changed, got)
+		}
+	}
+	if !discover.Concerns("apps/[", "x") {
+		t.Error("nobody knows what a malformed pattern finds")
+	}
 }
 
 func TestClauses(t *testing.T) {

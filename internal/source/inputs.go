@@ -250,6 +250,18 @@ func (in Inputs) Files() []string {
 	return out
 }
 
+// Dirs are the directories that hold the inputs. As long as each of them is what it was, so are the inputs. There are none if not all inputs are known.
+func (in Inputs) Dirs() []string {
+	if in.broken {
+		return nil
+	}
+	dirs := make([]string, 0, len(in.dirs))
+	for _, d := range in.dirs {
+		dirs = append(dirs, d.path)
+	}
+	return dirs
+}
+
 // Digest identifies the inputs: equal inputs, equal digest, whatever else changed around them.
 func (in Inputs) Digest() string {
 	h := sha256.New()

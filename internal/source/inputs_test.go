@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -139,10 +140,28 @@ func TestUnchanged(t *testing.T) {
 		if ok && before != after {
 			t.Fatalf("said to be unchanged:\n%s\nbefore:\n%s\nafter:\n%s", in, before, after)
 		}
+		diff, err := source.Diff(tree, other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if concerned(in, diff) == 0 && !ok {
+			t.Fatalf("changed, in none of the directories that differ:\n%s\nedited: %v", in, diff.Dirs)
+		}
 		if ok != (in.Digest() == rec.Inputs().Digest()) {
 			t.Fatalf("unchanged is %t, but the digests say otherwise:\n%s\n%s", ok, in, rec.Inputs())
 		}
 	})
+}
+
+// concerned counts the directories of inputs that differ.
+func concerned(in source.Inputs, diff source.Difference) int {
+	n := 0
+	for _, d := range in.Dirs() {
+		if slices.Contains(diff.Dirs, d) {
+			n++
+		}
+	}
+	return n
 }
 
 func restored(t *rapid.T, in source.Inputs) source.Inputs {

@@ -15,7 +15,7 @@ const (
 )
 
 // blob returns the content of a file, never to be changed. The siblings are read with it while Git is asked anyway.
-func (s *Store) blob(id source.ID, siblings []entry) ([]byte, error) {
+func (s *Store) blob(id source.ID, siblings *dir) ([]byte, error) {
 	if data, ok := s.cachedBlob(id); ok {
 		return data, nil
 	}
@@ -34,17 +34,21 @@ func (s *Store) blob(id source.ID, siblings []entry) ([]byte, error) {
 }
 
 // uncached lists id and those files beside it that are not in the cache.
-func (s *Store) uncached(id source.ID, siblings []entry) []source.ID {
+func (s *Store) uncached(id source.ID, siblings *dir) []source.ID {
 	ids := []source.ID{id}
-	for _, e := range siblings {
+	if siblings == nil {
+		return ids
+	}
+	for i, p := range siblings.places {
 		if len(ids) == aheadFiles {
 			break
 		}
-		if e.id == id || e.mode == modeTree || e.mode == modeSubmodule {
+		if p.mode == modeTree || p.mode == modeSubmodule {
 			continue
 		}
-		if _, ok := s.cache.get(e.id); !ok {
-			ids = append(ids, e.id)
+		sibling := siblings.id(i)
+		if _, ok := s.cache.get(sibling); !ok && sibling != id {
+			ids = append(ids, sibling)
 		}
 	}
 	return ids

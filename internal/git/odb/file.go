@@ -33,18 +33,12 @@ func (i info) Type() fs.FileMode          { return i.Mode().Type() }
 func (i info) Info() (fs.FileInfo, error) { return i, nil }
 func (i info) String() string             { return fs.FormatDirEntry(i) }
 
+// Mode says of a submodule that it is a directory: what enters it is told what it is.
 func (i info) Mode() fs.FileMode {
-	switch i.mode {
-	case modeFile:
-		return 0o444
-	case modeExec:
-		return 0o555
-	case modeLink:
-		return fs.ModeSymlink | 0o777
-	case modeTree, modeSubmodule:
-		return fs.ModeDir | 0o555
+	if i.mode == modeSubmodule {
+		return modeTree.bits()
 	}
-	return fs.ModeIrregular
+	return i.mode.bits()
 }
 
 // Size is 0 for a file that cannot be read; reading it then says why.

@@ -17,8 +17,9 @@ func FuzzTree(f *testing.F) {
 			return
 		}
 		seen := map[string]bool{}
-		for i, e := range d.entries {
-			if i > 0 && d.entries[i-1].name > e.name {
+		for i := range d.places {
+			e := d.entry(i)
+			if i > 0 && d.name(i-1) > e.name {
 				t.Errorf("%q is out of order", e.name)
 			}
 			if e.refused != nil {

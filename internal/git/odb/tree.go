@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
@@ -16,7 +17,10 @@ type Tree struct {
 	root  source.ID
 }
 
-var _ source.Tree = (*Tree)(nil)
+var (
+	_ source.Tree   = (*Tree)(nil)
+	_ source.Lister = (*Tree)(nil)
+)
 
 // ID implements source.Tree. A submodule has the id of its commit.
 func (t *Tree) ID(name string) (source.ID, error) {
@@ -110,11 +114,29 @@ func (t *Tree) list(name string, n node) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, wrap("readdir", name, err)
 	}
-	list := make([]fs.DirEntry, len(d.entries))
-	for i, e := range d.entries {
-		list[i] = t.info(node{entry: e})
+	list := make([]fs.DirEntry, len(d.places))
+	for i := range list {
+		list[i] = t.info(node{entry: d.entry(i)})
 	}
 	return list, nil
+}
+
+// List implements source.Lister. That something is missing is no damage: a tree that was read once may be gone.
+func (t *Tree) List(name string) (source.Listing, error) {
+	d, err := t.store.dirBy(t.root, t.store.read)
+	for name != "." && name != "" && err == nil {
+		var elem string
+		elem, name, _ = strings.Cut(name, "/")
+		e, ok := d.find(elem)
+		if !ok || e.mode != modeTree {
+			return nil, wrap("list", elem, fs.ErrNotExist)
+		}
+		d, err = t.store.dirBy(e.id, t.store.read)
+	}
+	if err != nil {
+		return nil, wrap("list", name, err)
+	}
+	return d, nil
 }
 
 // content returns the bytes of a file, never to be changed.
@@ -126,7 +148,7 @@ func (t *Tree) content(name string, n node) ([]byte, error) {
 		return nil, refuseSubmodule(name, n.id)
 	case modeFile, modeExec, modeLink:
 	}
-	data, err := t.store.blob(n.id, n.dir.entries)
+	data, err := t.store.blob(n.id, n.dir)
 	if err != nil {
 		return nil, err
 	}

@@ -315,3 +315,79 @@ func TestBytesAreTheCallers(t *testing.T) {
 		copy(data, "wrong")
 	}
 }
+
+// TestListMissing: that what is compared with is gone is no damage, as it would be if somebody needed it.
+func TestListMissing(t *testing.T) {
+	b := newBench(t, odb.Limits{})
+	gone := b.store.Tree(b.raw("40000 dir", strings.Repeat("1", 40)))
+	if _, err := source.Diff(gone, b.tree(gitserver.Write("dir/a", "1"))); fault.KindOf(err) != fault.Transient || b.store.Damaged() {
+		t.Errorf("damaged %t after %v", b.store.Damaged(), err)
+	}
+	if _, err := gone.ReadDir("dir"); err == nil || !b.store.Damaged() {
+		t.Errorf("damaged %t after %v", b.store.Damaged(), err)
+	}
+}
+
+// TestDiffOfBombs: a few objects that stand for a million directories are not all looked at.
+func TestDiffOfBombs(t *testing.T) {
+	b := newBench(t, odb.Limits{})
+	bomb := func(text string) source.Tree {
+		id := b.raw("100644 file", string(b.object("blob", []byte(text))))
+		for range 6 {
+			var entries []string
+			for i := range 10 {
+				entries = append(entries, fmt.Sprintf("40000 d%d", i), string(id))
+			}
+			id = b.raw(entries...)
+		}
+		return b.store.Tree(id)
+	}
+	_, err := source.Diff(bomb("1"), bomb("2"))
+	wantErr(t, "Diff", err, fault.Invalid, "differ in more than")
+}
+
+// BenchmarkDiff compares two commits of 5,000 directories, of which one differs.
+func BenchmarkDiff(b *testing.B) {
+	repo, err := gitserver.CreateRepo(b.Context(), b.TempDir(), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	files := map[string]string{}
+	for i := range 5000 {
+		files[fmt.Sprintf("apps/app-%04d/kustomization.yaml", i)] = fmt.Sprint(i)
+	}
+	commit := func(changes ...gitserver.Change) source.Commit {
+		id, err := repo.Commit(b.Context(), "main", "m", changes...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return id
+	}
+	ids := []source.Commit{commit(gitserver.Files(files)), commit(gitserver.Write("apps/app-0007/kustomization.yaml", "other"))}
+	var trees []source.Tree
+	for b.Loop() {
+		b.StopTimer()
+		store := odb.Open(func() *exec.Cmd {
+			cmd := exec.CommandContext(context.Background(), "git", "cat-file", "--batch-command", "--buffer")
+			cmd.Dir = repo.Dir
+			return cmd
+		}, odb.Limits{})
+		trees = trees[:0]
+		for _, id := range ids {
+			c, err := store.Commit(id)
+			if err != nil {
+				b.Fatal(err)
+			}
+			trees = append(trees, store.Tree(c.Tree))
+		}
+		if _, err := trees[0].ReadDir("apps"); err != nil { // as the commit before was read
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		d, err := source.Diff(trees[0], trees[1])
+		if err != nil || len(d.Dirs) != 3 || len(d.Names) != 0 {
+			b.Fatalf("%v, %v", d, err)
+		}
+		store.Close()
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ func Run(t *testing.T, open func(*testing.T, Files) source.Tree) {
 	t.Run("refused", func(t *testing.T) { refused(t, open) })
 	t.Run("ids", func(t *testing.T) { ids(t, open) })
 	t.Run("absent", func(t *testing.T) { absent(t, open) })
+	t.Run("diff", func(t *testing.T) { diff(t, open) })
 }
 
 func ioFS(t *testing.T, open func(*testing.T, Files) source.Tree) {
@@ -155,4 +157,76 @@ func absent(t *testing.T, open func(*testing.T, Files) source.Tree) {
 	if _, err := tree.ReadDir("a/x"); err == nil {
 		t.Error("ReadDir of a file succeeded")
 	}
+}
+
+// diff compares trees by all that they say of every path, and by source.Diff.
+func diff(t *testing.T, open func(*testing.T, Files) source.Tree) {
+	files := Files{"a/x": "1", "a/deep/er/y": "1", "b/x": "1", "b-c": "1", "b.d/z": "1", "c": "1", "link": Link("a"), "same/one/two": "1"}
+	before := open(t, files)
+	for name, edit := range map[string]func(Files){
+		"nothing":                 func(Files) {},
+		"content":                 func(f Files) { f["a/deep/er/y"] = "2" },
+		"executable":              func(f Files) { f["b/x"] = Executable("1") },
+		"a file for a directory":  func(f Files) { delete(f, "b/x"); f["b"] = "1" },
+		"a directory for a file":  func(f Files) { delete(f, "c"); f["c/x"] = "1" },
+		"a link for a directory":  func(f Files) { delete(f, "b/x"); f["b"] = Link("a") },
+		"a file with a link's id": func(f Files) { f["link"] = "a" },
+		"gone":                    func(f Files) { delete(f, "a/x"); delete(f, "a/deep/er/y") },
+		"new":                     func(f Files) { f["a-b/new/er"], f["z"] = "1", "1" },
+		"moved":                   func(f Files) { delete(f, "b-c"); f["b/c"] = "1" },
+	} {
+		edited := maps.Clone(files)
+		edit(edited)
+		after := open(t, edited)
+		want := compared(t, before, after)
+		for _, b := range []source.Tree{before, struct{ source.Tree }{before}} { // the second does not tell all at once
+			got, err := source.Diff(b, after)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			slices.Sort(got.Dirs)
+			slices.Sort(got.Names)
+			if !slices.Equal(got.Dirs, want.Dirs) || !slices.Equal(got.Names, want.Names) {
+				t.Errorf("%s: got\n%q, want\n%q", name, got, want)
+			}
+		}
+	}
+}
+
+// compared finds out slowly what source.Diff says.
+func compared(t *testing.T, before, after source.Tree) (want source.Difference) {
+	walk := func(tree source.Tree) (kinds map[string]fs.FileMode, ids map[string]source.ID) {
+		kinds, ids = map[string]fs.FileMode{}, map[string]source.ID{}
+		err := fs.WalkDir(tree, ".", func(p string, d fs.DirEntry, err error) error {
+			if err == nil {
+				kinds[p] = d.Type()
+				ids[p], err = tree.ID(p)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kinds, ids
+	}
+	kindsA, idsA := walk(before)
+	kindsB, idsB := walk(after)
+	isDir := func(kinds map[string]fs.FileMode, p string) bool { kind, ok := kinds[p]; return ok && kind.IsDir() }
+	for p := range kindsA {
+		if kindsA[p].IsDir() && (idsA[p] != idsB[p] || !isDir(kindsB, p)) {
+			want.Dirs = append(want.Dirs, p)
+		}
+	}
+	all := maps.Clone(kindsA)
+	maps.Copy(all, kindsB)
+	for p := range all {
+		a, inA := kindsA[p]
+		b, inB := kindsB[p]
+		if dir := path.Dir(p); (inA != inB || a != b) && isDir(kindsA, dir) && isDir(kindsB, dir) {
+			want.Names = append(want.Names, p)
+		}
+	}
+	slices.Sort(want.Dirs)
+	slices.Sort(want.Names)
+	return want
 }

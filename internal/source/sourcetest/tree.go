@@ -52,7 +52,10 @@ type Tree struct {
 	nodes map[string]*node
 }
 
-var _ source.Tree = (*Tree)(nil)
+var (
+	_ source.Tree   = (*Tree)(nil)
+	_ source.Lister = (*Tree)(nil)
+)
 
 type node struct {
 	name     string
@@ -221,6 +224,30 @@ func (t *Tree) ID(name string) (source.ID, error) {
 		return "", err
 	}
 	return n.id, nil
+}
+
+// List implements source.Lister.
+func (t *Tree) List(dir string) (source.Listing, error) {
+	n := t.nodes[dir]
+	if n == nil || !n.mode.IsDir() {
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: fs.ErrNotExist}
+	}
+	return listing{t, dir, n.children}, nil
+}
+
+type listing struct {
+	tree  *Tree
+	dir   string
+	names []string
+}
+
+// Len implements source.Listing.
+func (l listing) Len() int { return len(l.names) }
+
+// At implements source.Listing.
+func (l listing) At(i int) source.Listed {
+	n := l.tree.nodes[path.Join(l.dir, l.names[i])]
+	return source.Listed{Name: n.name, Mode: n.mode, Sum: string(n.id)}
 }
 
 type info struct {
