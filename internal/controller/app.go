@@ -33,7 +33,7 @@ const (
 // refusedAgain is how long to wait until the app is tried again: longer each time, as long as what it says of itself stays the same.
 func (m *member) refusedAgain() time.Duration {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if reason := m.status.Reason; m.refusal.reason != reason || m.refusal.wait == 0 {
 		m.refusal.reason, m.refusal.wait = reason, refusedFirst/2
 	}
@@ -117,7 +117,7 @@ func (c *controller) appObject(ctx context.Context, m *member) (*v1alpha1.App, e
 	m.met(obj)
 	m.mu.Lock()
 	p, removed := m.place, m.removed
-	m.mu.Unlock()
+	m.unlock()
 	if !removed && p.repository != "" && (obj.Spec.Repository != p.repository || obj.Spec.Path != p.dir) {
 		base := obj.DeepCopy()
 		obj.Spec.Repository, obj.Spec.Path = p.repository, p.dir
@@ -132,7 +132,7 @@ func (c *controller) appObject(ctx context.Context, m *member) (*v1alpha1.App, e
 func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1.App) engine.Subject {
 	d := env.Spec.Destination
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	s := engine.Subject{
 		Name:            m.name,
 		Identity:        app.Identity{Namespace: m.name.Namespace, ServiceAccount: cmp.Or(d.ServiceAccount, "default")},
@@ -172,7 +172,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	f := report.Finding{LastHandledSync: obj.Annotations[AnnotationSync], Suspended: suspension(env, obj)}
 	m.mu.Lock()
 	f.Broken, f.Removed = m.broken, m.removed
-	m.mu.Unlock()
+	m.unlock()
 	if f.Broken == nil && !f.Removed {
 		if f.Waits = c.fleet.Waits(m.name); f.Waits != "" {
 			s.Blocked = f.Waits
@@ -218,7 +218,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		return reconcile.Result{}, c.removeApp(ctx, m, obj, out)
 	}
 	if out.Starting && err == nil && len(out.Results) == 0 {
-		m.await() // the watch tells when it is ready; until then there is nothing new to say
+		c.waiters.set(m.name.Owner(), true) // the watch tells when it is ready; until then there is nothing new to say
 		return reconcile.Result{}, nil
 	}
 	if fault.KindOf(err) == fault.Conflict && err != nil {
@@ -242,7 +242,7 @@ func (c *controller) askedFor(m *member, request string) bool {
 		m.asked, m.askedAt = request, c.now()
 	}
 	since := m.askedAt
-	m.mu.Unlock()
+	m.unlock()
 	c.mu.Lock()
 	r := c.repos[types.NamespacedName{Namespace: m.name.Namespace, Name: repository}]
 	if r == nil || r.polled.After(since) {
@@ -251,7 +251,7 @@ func (c *controller) askedFor(m *member, request string) bool {
 	}
 	r.hooked = true
 	c.mu.Unlock()
-	m.await()
+	c.waiters.set(m.name.Owner(), true)
 	c.repoQueue.add(m.name.Namespace, repository)
 	c.appQueue.after(m.name.Namespace, m.name.Object(), askAgain)
 	return false
@@ -311,9 +311,7 @@ func (c *controller) looked(m *member, ready, waiting, wasIdle bool) {
 	for _, n := range c.fleet.Ready(m.name, ready) {
 		c.appQueue.add(n.Namespace, n.Object())
 	}
-	m.mu.Lock()
-	m.waiting = waiting
-	m.mu.Unlock()
+	c.waiters.set(m.name.Owner(), waiting)
 	// Those that wait for every app to be read are woken once, when that comes true: woken by each pass, two of them would wake each other for ever.
 	idle := c.fleet.Idle()
 	switch was := c.idle.Swap(idle); {
@@ -330,16 +328,8 @@ const statusDelay = 200 * time.Millisecond
 
 // wakeWaiting wakes the apps that wait for something outside: that every app is read, that a kind appears.
 func (c *controller) wakeWaiting() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for owner, m := range c.apps {
-		m.mu.Lock()
-		waiting := m.waiting
-		m.waiting = false
-		m.mu.Unlock()
-		if waiting {
-			c.appQueue.add(owner.Namespace, owner.Name)
-		}
+	for _, o := range c.waiters.take() {
+		c.appQueue.add(o.Namespace, o.Name)
 	}
 }
 
@@ -383,6 +373,7 @@ func (c *controller) forget(m *member) {
 	}
 	c.unclash(m.name.Namespace)
 	c.metrics.forget(m.name)
+	c.waiters.set(m.name.Owner(), false)
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
 }
 

@@ -20,7 +20,7 @@ const catchUpAtMost = 5 * time.Second
 func (c *controller) caughtUp(m *member, since time.Time) bool {
 	m.mu.Lock()
 	repository := m.place.repository
-	m.mu.Unlock()
+	m.unlock()
 	c.mu.Lock()
 	r := c.repos[types.NamespacedName{Namespace: m.name.Namespace, Name: repository}]
 	asked := r == nil || r.polled.After(since)
@@ -32,7 +32,7 @@ func (c *controller) caughtUp(m *member, since time.Time) bool {
 	if asked && !failed && !c.fleet.IsStale(fleet.Of(m.name)) {
 		m.mu.Lock()
 		m.takenAt, m.older = time.Time{}, false
-		m.mu.Unlock()
+		m.unlock()
 		return true
 	}
 	if !asked {
@@ -44,14 +44,14 @@ func (c *controller) caughtUp(m *member, since time.Time) bool {
 // noteOlder notes whether what was applied is newer, or may be, than what is read here, as a pass found it.
 func (m *member) noteOlder(s engine.Subject, out engine.Outcome) bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	m.older = out.Older || s.Doubtful && !s.Agreed && !s.Rendered
 	return m.older
 }
 
 func (m *member) isOlder() bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	return m.older
 }
 

@@ -66,6 +66,9 @@ type controller struct {
 	mirrors map[string]*mirror
 	envs    map[fleet.Environment]*environment
 	apps    map[app.Owner]*member
+	rolls   map[fleet.Environment]*roll
+
+	waiters waiters
 
 	gainedAt time.Time // when apps of lastTerm were taken
 	lastTerm int

@@ -39,6 +39,10 @@ type environment struct {
 	torn    time.Time // when to read it again, since its files could not be read; zero if they could
 	strays  []place   // directories that cannot be apps, as they were read last
 	clashed bool      // an app was not taken because another environment has one of that name
+	found   int       // how many apps there are
+	woken   int64     // the generation that all apps were told of
+	roll    *roll
+	survey  *survey // of the last finding; nil if the next has to look at everything
 	sources []v1alpha1.SourceStatus
 	commit  string
 	problem error
@@ -105,16 +109,16 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 		_, mine = c.share.Owns(keyOfEnvironment(e))
 		return reconcile.Result{RequeueAfter: cmp.Or(again, late(mine))}, nil
 	}
-	if st.read != before && c.isBusy(e) {
+	if st.read != before && st.roll.isBusy() {
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // one status for the commit and for what its apps make of it
 	}
 	if st.read == "" {
 		return reconcile.Result{}, nil // nothing is known yet that would be worth saying
 	}
-	if c.now().Sub(st.since) < startingFor && (c.isStarting(e) || c.isBusy(e) && st.commit == st.status.Commit) { // a start is not a change
+	if c.now().Sub(st.since) < startingFor && (st.roll.isNew() || st.roll.isBusy() && st.commit == st.status.Commit) { // a start is not a change
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // what an earlier process said is nearer to the truth than what is known so far
 	}
-	return reconcile.Result{RequeueAfter: again}, c.environmentStatus(ctx, e, &env, st)
+	return reconcile.Result{RequeueAfter: again}, c.environmentStatus(ctx, &env, st)
 }
 
 // tornAgain is when a commit is read again whose files could not be read: a disk that fails is no reason to wait for another commit.
@@ -128,7 +132,7 @@ func (c *controller) environment(e fleet.Environment, env *v1alpha1.Environment)
 	defer c.mu.Unlock()
 	st := c.envs[e]
 	if st == nil {
-		st = &environment{status: *env.Status.DeepCopy(), synced: env.Status.LastHandledSync, since: c.now()}
+		st = &environment{status: *env.Status.DeepCopy(), synced: env.Status.LastHandledSync, since: c.now(), roll: c.roll(e)}
 		c.envs[e] = st
 	}
 	if st.spec == nil || st.spec.Generation != env.Generation {
@@ -201,6 +205,12 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 		return nil
 	}
 	began := c.now()
+	if !again && st.listed && st.torn.IsZero() && c.further(ctx, e, env, st, heads) {
+		c.metrics.stage("discover", c.now().Sub(began), st.survey.wrong)
+		st.read = read
+		return nil
+	}
+	st.survey = nil
 	found := c.findIn(heads)
 	clashed := c.clash(e, &found)
 	c.metrics.stage("discover", c.now().Sub(began), found.problem())
@@ -244,7 +254,7 @@ func (c *controller) clash(e fleet.Environment, f *finding) bool {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
 		other := c.apps[n.Owner()]
 		if other == nil {
-			c.apps[n.Owner()] = &member{name: n} // taken, before anybody else can
+			c.join(n) // taken, before anybody else can
 			continue
 		}
 		p := f.apps[name]
@@ -270,79 +280,101 @@ func (c *controller) unclash(namespace string) {
 	}
 }
 
-// adopt tells the fleet and the apps what was found.
+// news is what a finding tells of the apps of an environment.
+type news struct {
+	found int        // how many there are
+	all   []app.Name // the same by name, unless they are those of the last finding
+	// changed have to be read anew, removed are gone, the source of unread cannot be read.
+	changed, removed, unread []app.Name
+	strays                   []place
+	problem                  error // what is wrong with the sources
+	stale                    bool  // there is a commit, and nobody knows what it wants
+}
+
+// adopt tells the apps where they were found, and all that follows from that.
 func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, f finding) error {
 	missing, err := c.missing(ctx, e, f.apps, !st.listed) // once an environment was read, whatever has an App object is in memory
 	if err != nil {
 		return err
 	}
 	st.listed = true
-	all := make([]app.Name, 0, len(f.apps))
-	var changed, removed, unread []app.Name
+	st.strays = append(f.strays, slices.DeleteFunc(st.strays, func(p place) bool { return !f.failed[p.source()] })...)
+	n := news{all: make([]app.Name, 0, len(f.apps)), strays: st.strays, problem: f.problem(), stale: f.torn || f.soon}
+	fresh := map[*member]bool{}
 	for name, p := range f.apps {
-		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
-		if len(n.Object()) > 63 {
-			p.problem = fault.Newf(fault.Invalid, "%s: the name %s has more than 63 characters, the most that a label holds: shorten the directory or the environment", p.dir, n.Object())
+		x := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
+		if len(x.Object()) > 63 {
+			p.problem = fault.Newf(fault.Invalid, "%s: the name %s has more than 63 characters, the most that a label holds: shorten the directory or the environment", p.dir, x.Object())
 		}
-		all = append(all, n)
-		m := c.member(n)
-		fresh := m.found(p, env)
+		n.all = append(n.all, x)
+		m := c.member(x)
+		is := m.found(p, env)
 		if m.isRetired() {
-			fresh = c.member(n).found(p, env)
+			m = c.member(x)
+			is = m.found(p, env)
 		}
-		if fresh {
-			changed = append(changed, n)
+		if fresh[m] = is; is {
+			n.changed = append(n.changed, x)
 		}
 	}
-	for _, n := range missing {
-		m := c.member(n)
-		if m.name != n {
+	for _, x := range missing {
+		m := c.member(x)
+		if m.name != x {
 			continue
 		}
 		// As long as a source cannot be read, that an app was not found says nothing, unless its own source was read: it may be in the one that was not,
 		// since somebody may just have changed the path, and not well.
 		if _, read := f.revisions[m.source()]; len(f.failed) > 0 && !read {
 			if m.isRemoved() { // that was read before; what keeps its objects may not be readable now
-				removed = append(removed, n)
+				n.removed = append(n.removed, x)
 				continue
 			}
-			all = append(all, n)
+			n.all = append(n.all, x)
 			if m.unread(env, f.err) {
-				unread = append(unread, n)
+				n.unread = append(n.unread, x)
 			}
 			continue
 		}
 		m.gone(f.revisionOf(m.source()))
-		removed = append(removed, n)
+		n.removed = append(n.removed, x)
 	}
-	c.fleet.Found(e, budgetOf(env), all, changed, removed)
-	if f.torn || f.soon { // there is a commit, and nobody knows what it wants
+	st.survey = newSurvey(env, f, n.removed)
+	for m, is := range fresh {
+		st.survey.place(m, is)
+	}
+	st.found = len(n.all)
+	n.found = st.found
+	c.spread(ctx, e, env, st, n)
+	return nil
+}
+
+// spread tells the fleet what was found, and wakes the apps that it concerns.
+func (c *controller) spread(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, n news) {
+	c.fleet.Found(e, budgetOf(env), n.all, n.changed, n.removed)
+	if n.stale {
 		c.fleet.Stale(e)
 	}
-	f.strays = append(f.strays, slices.DeleteFunc(st.strays, func(p place) bool { return !f.failed[p.source()] })...)
-	st.strays = f.strays
-	strays := make([]fleet.Stray, 0, len(f.strays))
-	for _, p := range f.strays {
+	strays := make([]fleet.Stray, 0, len(n.strays))
+	for _, p := range n.strays {
 		strays = append(strays, fleet.Stray{Dir: p.dir, Mentions: p.mentions(Destination(env, path.Base(p.dir)))})
 	}
 	c.fleet.Strays(e, strays)
-	for _, n := range unread {
+	for _, x := range n.unread {
 		// A source that is down must not stop the deletions of all others; what its apps are known to claim stays safe.
-		c.fleet.Broken(n, c.fleet.Round(n), "its source cannot be read", func(k object.Key) bool { _, claimed := c.engine.Claims(n)[k]; return claimed })
+		c.fleet.Broken(x, c.fleet.Round(x), "its source cannot be read", func(k object.Key) bool { _, claimed := c.engine.Claims(x)[k]; return claimed })
 	}
-	wake := slices.Concat(changed, removed, unread)
-	if ruleless := st.status.ObservedGeneration != env.Generation; ruleless {
-		wake = slices.Concat(all, removed)
+	wake := slices.Concat(n.changed, n.removed, n.unread)
+	if st.woken != env.Generation {
+		st.woken, wake = env.Generation, slices.Concat(n.all, n.removed)
 	}
-	for _, n := range wake {
-		c.appQueue.add(n.Namespace, n.Object())
+	for _, x := range wake {
+		c.appQueue.add(x.Namespace, x.Object())
 	}
 	c.log.InfoContext(ctx, "apps found", "environment", env.Namespace+"/"+env.Name, "commit", st.commit,
-		"apps", len(all), "changed", len(changed), "removed", len(removed), "error", f.problem())
-	if len(changed) == 0 {
+		"apps", n.found, "changed", len(n.changed), "removed", len(n.removed), "error", n.problem)
+	if len(n.changed) == 0 {
 		c.wakeWaiting()
 	}
-	return nil
 }
 
 func budgetOf(env *v1alpha1.Environment) fleet.Budget {

@@ -79,10 +79,12 @@ type finding struct {
 	err    error           // why sources could not be read
 	wrong  []string        // directories that cannot be apps, and why: a clause each
 	torn   bool            // a source could not be read for a reason that may pass by itself
+	noted  bool            // a source was read, and may be old
 	soon   bool            // a repository has not been read since the start, and may be in a moment
 
 	revisions map[string]v1alpha1.Revision // by repository and path
 	strays    []place                      // directories that cannot be apps
+	tips      []*tip                       // of the sources that were read
 }
 
 // revisionOf is the commit that a source was read at.
@@ -91,7 +93,7 @@ func (f finding) revisionOf(source string) v1alpha1.Revision { return f.revision
 // place is where an app was found; problem is why it cannot be used.
 type place struct {
 	repository, dir, pattern string
-	head                     head
+	tip                      *tip
 	problem                  error
 }
 
@@ -101,10 +103,9 @@ func (p place) source() string { return p.repository + " " + p.pattern }
 func (c *controller) findIn(heads []sourceHead) finding {
 	f := finding{failed: map[string]bool{}, revisions: map[string]v1alpha1.Revision{}}
 	var read []discover.Source
-	var at []sourceHead // beside read
-	var index []int     // of sources, beside read
+	var index []int // of sources, beside read
 	for i, h := range heads {
-		f.soon = f.soon || h.soon
+		f.soon, f.noted = f.soon || h.soon, f.noted || h.note != nil
 		st := v1alpha1.SourceStatus{Repository: h.source.Repository, Path: h.source.Path}
 		err := h.err
 		if err == nil {
@@ -114,7 +115,7 @@ func (c *controller) findIn(heads []sourceHead) finding {
 				st.Apps = int32(len(res.Found))
 				f.revisions[h.source.Repository+" "+h.source.Path] = h.head.revision()
 				read = append(read, discover.Source{Place: "repository " + h.source.Repository + ", " + h.source.Path, Result: res})
-				at = append(at, h)
+				f.tips = append(f.tips, newTip(h.source, h.head))
 				index = append(index, i)
 			}
 			f.torn = f.torn || err != nil && fault.KindOf(err) != fault.Invalid
@@ -129,9 +130,9 @@ func (c *controller) findIn(heads []sourceHead) finding {
 		f.sources = append(f.sources, st)
 	}
 	res := discover.Merge(read...)
-	f.merge(res, at)
+	f.merge(res)
 	f.wrong = discover.Clauses(res.Problems)
-	for i := range at {
+	for i := range f.tips {
 		st := &f.sources[index[i]]
 		own := slices.DeleteFunc(slices.Clone(res.Problems), func(p discover.Problem) bool { return p.Source != i })
 		st.Error = clipText(cmp.Or(st.Error, summary(discover.Clauses(own))), 500)
@@ -166,10 +167,10 @@ func search(h sourceHead) (discover.Result, error) {
 }
 
 // merge notes where each app is. A directory that cannot be used is an app with a problem: that is not the same as no app.
-func (f *finding) merge(res discover.Result, at []sourceHead) {
+func (f *finding) merge(res discover.Result) {
 	put := func(name, dir string, i int, problem error) {
-		h := at[i]
-		f.apps[name] = place{repository: h.source.Repository, dir: dir, pattern: h.source.Path, head: h.head, problem: problem}
+		t := f.tips[i]
+		f.apps[name] = place{repository: t.source.Repository, dir: dir, pattern: t.source.Path, tip: t, problem: problem}
 	}
 	f.apps = make(map[string]place, len(res.Found))
 	for _, x := range res.Found {
@@ -178,8 +179,8 @@ func (f *finding) merge(res discover.Result, at []sourceHead) {
 	for _, p := range res.Problems {
 		err := fault.Newf(fault.Invalid, "%s", p)
 		if len(validation.IsDNS1123Label(p.Name)) > 0 {
-			h := at[p.Source]
-			f.strays = append(f.strays, place{repository: h.source.Repository, dir: p.Dir, pattern: h.source.Path, head: h.head, problem: err})
+			t := f.tips[p.Source]
+			f.strays = append(f.strays, place{repository: t.source.Repository, dir: p.Dir, pattern: t.source.Path, tip: t, problem: err})
 		} else if _, ok := f.apps[p.Name]; !ok {
 			put(p.Name, p.Dir, p.Source, err)
 		}

@@ -52,7 +52,7 @@ func (c *controller) reconcileForge(ctx context.Context, req reconcile.Request) 
 	defer cutShort(ctx, &res, &err)
 	m.mu.Lock()
 	st, repository := *m.status.DeepCopy(), m.place.repository
-	m.mu.Unlock()
+	m.unlock()
 	v := report.Verdict(st)
 	repo := &v1alpha1.Repository{}
 	if !report.IsNews(st.Told, v) || repository == "" {
@@ -81,7 +81,7 @@ func (c *controller) reconcileForge(ctx context.Context, req reconcile.Request) 
 		m.unwritten, m.since = true, c.now()
 	}
 	more := report.IsNews(m.status.Told, report.Verdict(m.status))
-	m.mu.Unlock()
+	m.unlock()
 	c.statusQueue.add(m.name.Namespace, m.name.Object())
 	if more {
 		c.forgeQueue.add(m.name.Namespace, m.name.Object())

@@ -1,6 +1,9 @@
 package controller
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/live"
@@ -48,7 +51,7 @@ func (c *controller) lens(owner app.Owner) observed.Lens {
 		return observed.Lens{}
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	return m.lens()
 }
 
@@ -70,17 +73,15 @@ func (c *controller) liveChanged(ch live.Change) {
 
 // watchChanged wakes the apps that wait for a watch when it is ready, and all of its identity when it fails: what they say of themselves may no longer be true.
 func (c *controller) watchChanged(k live.Kind, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for owner, m := range c.apps {
-		if owner.Namespace != k.Identity.Namespace {
-			continue
-		}
-		m.mu.Lock()
-		waiting := m.waiting
-		m.mu.Unlock()
-		if waiting || err != nil {
-			c.appQueue.add(owner.Namespace, owner.Name)
+	concerned := c.waiters.list()
+	if err != nil {
+		c.mu.Lock()
+		concerned = slices.Collect(maps.Keys(c.apps))
+		c.mu.Unlock()
+	}
+	for _, o := range concerned {
+		if o.Namespace == k.Identity.Namespace {
+			c.appQueue.add(o.Namespace, o.Name)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
@@ -16,8 +17,12 @@ import (
 // locate points what was refused to the line of the field in Git, where it is known. An object is known by the file that it was written in; the field is
 // looked for there.
 func (m *member) locate(out *engine.Outcome) {
+	var refusal *plan.Refusal
+	if len(out.Plan.Refused) == 0 && !slices.ContainsFunc(out.Results, func(r engine.Result) bool { return errors.As(r.Err, &refusal) }) {
+		return // of a large app this would take long
+	}
 	m.mu.Lock()
-	tree := m.place.head.snapshot.Tree
+	tree := m.place.tip.head().snapshot.Tree
 	origins := make(map[object.Key]object.Origin, len(m.objects))
 	for _, o := range m.objects {
 		k := o.Key()
@@ -27,7 +32,7 @@ func (m *member) locate(out *engine.Outcome) {
 			origins[k] = o.Origin()
 		}
 	}
-	m.mu.Unlock()
+	m.unlock()
 	if tree == nil {
 		return
 	}
@@ -55,7 +60,6 @@ func (m *member) locate(out *engine.Outcome) {
 		}
 	}
 	for _, r := range out.Results {
-		var refusal *plan.Refusal
 		if errors.As(r.Err, &refusal) {
 			refusal.At = at(r.Step.Key, refusal.Field)
 		}

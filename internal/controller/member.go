@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/observed"
@@ -25,6 +26,8 @@ import (
 // member is one app as it was found and rendered. The environment's reconciler writes where it is, the app's own reconciler what it renders to.
 type member struct {
 	name app.Name
+	roll *roll // of its environment
+	mark mark  // how it counts there
 
 	mu      sync.Mutex
 	place   place
@@ -48,7 +51,6 @@ type member struct {
 	asked   string // the sync request that is being carried out
 	askedAt time.Time
 	dirty   bool // found anew since it was looked at last
-	waiting bool // the last pass waits for something outside
 
 	// refusal is why the app is not further though nothing is on its way, and how long it waited last to be tried again.
 	refusal struct {
@@ -72,16 +74,32 @@ func (c *controller) member(n app.Name) *member {
 	defer c.mu.Unlock()
 	m := c.apps[n.Owner()]
 	if m == nil {
-		m = &member{name: n}
-		c.apps[n.Owner()] = m
+		m = c.join(n)
 	}
 	return m
+}
+
+// join makes the app of a name, which nobody has. The lock is held.
+func (c *controller) join(n app.Name) *member {
+	m := &member{name: n, roll: c.roll(fleet.Of(n))}
+	c.apps[n.Owner()] = m
+	return m
+}
+
+// roll returns the roll of an environment. The lock is held.
+func (c *controller) roll(e fleet.Environment) *roll {
+	r := c.rolls[e]
+	if r == nil {
+		r = newRoll()
+		c.rolls[e] = r
+	}
+	return r
 }
 
 // found notes where the app is now, and reports whether it has to be rendered again: if anything that its last render read or looked for has changed.
 func (m *member) found(p place, env *v1alpha1.Environment) bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	moved := m.place.dir != p.dir || m.place.repository != p.repository
 	ruled := m.env == nil || m.env.Generation != env.Generation
 	back := m.removed
@@ -90,8 +108,8 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 		m.pending, m.dirty = true, true
 		return true
 	}
-	if m.rendered && !moved && !back && !ruled {
-		if same, err := m.inputs.Unchanged(p.head.snapshot.Tree); err == nil && same {
+	if m.rendered && !m.pending && !moved && !back && !ruled {
+		if same, err := m.inputs.Unchanged(p.tip.head().snapshot.Tree); err == nil && same {
 			return false
 		}
 	}
@@ -99,17 +117,28 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 	return true
 }
 
-// isDirty reports whether there is something to look at that nobody has looked at, or something to say that is not written yet.
-func (m *member) isDirty() bool {
+// where returns where the app was found last.
+func (m *member) where() place {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.dirty || m.unwritten || m.behind
+	defer m.unlock()
+	return m.place
+}
+
+// rests returns the directories that the app read or looked for something in, and the source that it was found in, if it is rendered as it was found; else no
+// directories.
+func (m *member) rests() ([]string, *tip) {
+	m.mu.Lock()
+	defer m.unlock()
+	if !m.rendered || m.pending || m.removed || m.retired {
+		return nil, m.place.tip
+	}
+	return m.inputs.Dirs(), m.place.tip
 }
 
 // gone notes that the app's directory is no longer there, and in which commit.
 func (m *member) gone(at v1alpha1.Revision) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if at.Revision != "" && !m.removed {
 		m.wanted = at
 	}
@@ -121,7 +150,7 @@ func (m *member) gone(at v1alpha1.Revision) {
 // is known of it, and is kept true.
 func (m *member) unread(env *v1alpha1.Environment, why error) bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if m.rendered {
 		return false
 	}
@@ -135,34 +164,34 @@ func (m *member) unread(env *v1alpha1.Environment, why error) bool {
 // isKnown reports whether there is anything to go by: where the app is, that it is gone, or why neither can be told.
 func (m *member) isKnown() bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	return m.place.repository != "" || m.removed || m.broken != nil
 }
 
 // retire ends the member, and reports whether its directory is back.
 func (m *member) retire() bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	m.retired = true
 	return !m.removed
 }
 
 func (m *member) isRemoved() bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	return m.removed
 }
 
 func (m *member) isRetired() bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	return m.retired
 }
 
 // source names the source that the app was found in, as findings name those that failed; empty if it is not known.
 func (m *member) source() string {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if m.place.repository == "" {
 		return ""
 	}
@@ -179,31 +208,24 @@ func (m *member) lens() observed.Lens {
 	return l
 }
 
-// await lets the app be woken when something outside is ready.
-func (m *member) await() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.waiting = true
-}
-
 // render renders the app if it has to be. The error is one that passes by itself; what is wrong with the app is in broken.
 func (c *controller) render(ctx context.Context, m *member, envRules app.Health) error {
 	round := c.fleet.Round(m.name) // before the place is read: see there
 	m.mu.Lock()
 	// A render that ran between the finding of the app and the word of it to the fleet answers an earlier round: nobody would ever answer this one.
 	p, pending := m.place, m.pending || !m.removed && m.round != round
-	m.mu.Unlock()
+	m.unlock()
 	if !pending {
 		return nil
 	}
 	if p.problem != nil {
 		c.fleet.Broken(m.name, round, p.problem.Error(), m.mentions())
-		m.take(p, round, render.Result{}, health.Rules{}, "", p.problem)
+		m.take(p, p.tip.head(), round, taken{err: p.problem})
 		return nil
 	}
 	// Without the lock: whoever looks at live objects of the app must not wait for a long render.
-	began := c.now()
-	res, err := render.Render(render.Request{Tree: p.head.snapshot.Tree, Dir: p.dir, Memory: &m.files})
+	began, at := c.now(), p.tip.head()
+	res, err := render.Render(render.Request{Tree: at.snapshot.Tree, Dir: p.dir, Memory: &m.files})
 	c.metrics.stage("render", c.now().Sub(began), err)
 	if err != nil && fault.KindOf(err) == fault.Transient {
 		return err
@@ -214,38 +236,46 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 			err = fmt.Errorf("%s: %w", path.Join(m.place.dir, app.DeclarationFile), err)
 		}
 	}
-	m.take(p, round, res, rules, ruled(envRules, res.Declaration.Health), err)
+	m.take(p, at, round, taken{res, rules, ruled(envRules, res.Declaration.Health), err})
 	if err != nil {
 		c.fleet.Broken(m.name, round, err.Error(), m.mentions())
-		c.log.WarnContext(ctx, "app does not render", "app", m.name.String(), "revision", p.head.Revision(), "error", err)
+		c.log.WarnContext(ctx, "app does not render", "app", m.name.String(), "revision", at.Revision(), "error", err)
 		return nil
 	}
 	for _, n := range c.fleet.Needs(m.name, res.Declaration.DependsOn) {
 		c.appQueue.add(n.Namespace, n.Object())
 	}
-	c.log.InfoContext(ctx, "app rendered", "app", m.name.String(), "revision", p.head.Revision(), "objects", len(res.Objects), "kind", string(res.Kind))
+	c.log.InfoContext(ctx, "app rendered", "app", m.name.String(), "revision", at.Revision(), "objects", len(res.Objects), "kind", string(res.Kind))
 	return nil
 }
 
-// take notes what a render of the app at p gave, or why it gave nothing. If the app was found elsewhere meanwhile, it stays pending.
-func (m *member) take(p place, round int, res render.Result, rules health.Rules, ruledBy string, err error) {
+// taken is what a render gave, by which rules that is judged, or why it gave nothing.
+type taken struct {
+	render.Result
+	rules health.Rules
+	ruled string
+	err   error
+}
+
+// take notes what a render of the app at p gave, when its source was at a head. If the app was found elsewhere meanwhile, it stays pending.
+func (m *member) take(p place, at head, round int, res taken) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if m.removed {
 		return
 	}
-	m.pending = m.place.dir != p.dir || m.place.repository != p.repository || m.place.head.Commit != p.head.Commit
-	m.wanted = p.head.revision()
+	m.pending = m.place.dir != p.dir || m.place.repository != p.repository || m.place.tip.head().Commit != at.Commit
+	m.wanted = at.revision()
 	if res.Inputs.Digest() == m.status.Inputs && m.status.Wanted.Revision != "" {
 		m.wanted = m.status.Wanted // that it is read again is no change, whoever read it before
 	}
-	m.inputs, m.broken, m.rendered, m.round = res.Inputs, err, err == nil, round
-	if err != nil {
+	m.inputs, m.broken, m.rendered, m.round = res.Inputs, res.err, res.err == nil, round
+	if res.err != nil {
 		// What it rendered to before is forgotten: only what was applied is repaired from now on.
 		m.objects, m.digest = nil, ""
 		return
 	}
-	m.objects, m.digest, m.decl, m.rules, m.ruled = res.Objects, digest(res.Objects), res.Declaration, rules, ruledBy
+	m.objects, m.digest, m.decl, m.rules, m.ruled = res.Objects, digest(res.Objects), res.Declaration, res.rules, res.ruled
 }
 
 // ruled identifies health rules, so that what was judged by others is judged anew.
@@ -281,14 +311,14 @@ const (
 
 func (m *member) mentions() func(object.Key) bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	return m.place.mentions(Destination(m.env, m.name.App))
 }
 
 // mentions returns a search for objects in the files of a directory that does not render, by their kinds and names, and by their namespaces unless that is
 // the one where its objects go by default.
 func (p place) mentions(namespace string) func(object.Key) bool {
-	tree, dir := p.head.snapshot.Tree, p.dir
+	tree, dir := p.tip.head().snapshot.Tree, p.dir
 	if tree == nil {
 		return nil
 	}

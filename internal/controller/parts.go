@@ -112,7 +112,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		policies: p.Policies, namespace: p.Namespace,
 		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
-		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{},
+		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{}, rolls: map[fleet.Environment]*roll{},
 	}
 	c.tags = preview.Tagger{Key: []byte(cryptorand.Text())}
 	c.share = p.Share

@@ -98,7 +98,7 @@ func (c *controller) owned() int {
 		if m.hold.mine {
 			n++
 		}
-		m.mu.Unlock()
+		m.unlock()
 	}
 	return n
 }
@@ -116,7 +116,7 @@ func (c *controller) shareChanged() {
 	for owner, m := range c.apps {
 		m.mu.Lock()
 		same := m.hold.isCurrent(c.share, keyOfApp(owner)) || !m.hold.mine && !c.owns(owner)
-		m.mu.Unlock()
+		m.unlock()
 		if !same {
 			c.appQueue.add(owner.Namespace, owner.Name)
 		}
@@ -151,7 +151,7 @@ func (c *controller) recordTold(n app.Name, claims app.Claims) {
 	m, st := c.apps[n.Owner()], c.envs[fleet.Of(n)]
 	if m == nil && st != nil && claims != nil { // it was found by another process: it is, or was, in a commit that is not read here
 		st.again = true
-		c.apps[n.Owner()] = &member{name: n}
+		c.join(n)
 		c.envQueue.add(n.Namespace, n.Environment)
 	}
 	c.mu.Unlock()
@@ -224,7 +224,7 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 	key := keyOfApp(m.name.Owner())
 	m.mu.Lock()
 	had, since := m.hold.isCurrent(c.share, key), m.takenAt
-	m.mu.Unlock()
+	m.unlock()
 	if had {
 		return since.IsZero() || c.caughtUp(m, since), nil
 	}
@@ -242,11 +242,11 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 		m.status, m.written, m.begun = *obj.Status.DeepCopy(), *obj.Status.DeepCopy(), true
 		m.sameWanted()
 		m.unwritten, m.doubted, m.older, m.behind, m.given, m.seen, m.made, m.dirty = false, false, false, false, false, false, nil, true
-		m.mu.Unlock()
+		m.unlock()
 	}
 	m.mu.Lock()
 	m.hold, m.takenAt = hold{true, term}, taken
-	m.mu.Unlock()
+	m.unlock()
 	return taken.IsZero() || c.caughtUp(m, taken), nil
 }
 
@@ -318,8 +318,9 @@ func (c *controller) give(m *member) {
 	m.mu.Lock()
 	given := m.given
 	m.hold, m.given = hold{}, true
-	m.unwritten, m.doubted, m.takenAt, m.waiting, m.made = false, false, time.Time{}, false, nil
-	m.mu.Unlock()
+	m.unwritten, m.doubted, m.takenAt, m.made = false, false, time.Time{}, nil
+	m.unlock()
+	c.waiters.set(m.name.Owner(), false)
 	if !given {
 		c.engine.Give(m.name)
 		c.metrics.forget(m.name)
@@ -337,7 +338,7 @@ func (c *controller) attend(ctx context.Context, m *member, env *v1alpha1.Enviro
 	}
 	m.mu.Lock()
 	m.status, m.written, m.begun, m.seen = *obj.Status.DeepCopy(), *obj.Status.DeepCopy(), true, exists
-	m.mu.Unlock()
+	m.unlock()
 	wasIdle := c.fleet.Idle()
 	if ruleErr != nil {
 		c.fleet.Broken(m.name, c.fleet.Round(m.name), ruleErr.Error(), m.mentions())
@@ -354,7 +355,7 @@ func (c *controller) attend(ctx context.Context, m *member, env *v1alpha1.Enviro
 	m.dirty = m.pending
 	m.behind = !m.sameWanted()
 	ready := isReady(m.status) && !m.behind && !m.dirty
-	m.mu.Unlock()
+	m.unlock()
 	c.looked(m, ready, false, wasIdle)
 	return reconcile.Result{}, nil
 }

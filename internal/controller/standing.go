@@ -46,7 +46,7 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 	case m.rendered || m.broken != nil && m.place.repository != "":
 		f.Inputs = m.inputs.Digest()
 	}
-	m.mu.Unlock()
+	m.unlock()
 	next := report.App(f)
 	nothing := f.Removed && obj.UID == "" && len(c.engine.Claims(m.name)) == 0 // it goes as it came
 	m.mu.Lock()
@@ -57,7 +57,7 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 		m.since = f.Now
 	}
 	m.unwritten = write
-	m.mu.Unlock()
+	m.unlock()
 	c.metrics.app(m.name, f.Was, next)
 	if next.Phase != f.Was.Phase || next.Reason != f.Was.Reason {
 		c.log.InfoContext(ctx, "app status", "app", m.name.String(), "phase", string(next.Phase), "health", next.Health, "reason", next.Reason)
@@ -174,7 +174,7 @@ func (c *controller) theApp(ctx context.Context, m *member) (*v1alpha1.App, bool
 		return nil, false, fmt.Errorf("create App %s: %w", m.name, err)
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if !m.seen { // the cache may have been faster than the answer
 		m.made = obj.DeepCopy()
 	}
@@ -185,7 +185,7 @@ func (c *controller) theApp(ctx context.Context, m *member) (*v1alpha1.App, bool
 // deleted it.
 func (m *member) unseen() *v1alpha1.App {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if m.made != nil {
 		return m.made.DeepCopy()
 	}
@@ -206,7 +206,7 @@ func (m *member) unseen() *v1alpha1.App {
 // met takes in the App object as the cache has it.
 func (m *member) met(obj *v1alpha1.App) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if !m.begun {
 		m.status, m.written = *obj.Status.DeepCopy(), *obj.Status.DeepCopy()
 	}
@@ -216,14 +216,14 @@ func (m *member) met(obj *v1alpha1.App) {
 // lost notes that the App object is gone.
 func (m *member) lost() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	m.written, m.seen, m.made = v1alpha1.AppStatus{}, false, nil
 }
 
 // toWrite returns what the App object says, what it is to say, and since when; a zero time if it says that already.
 func (m *member) toWrite(s Share) (was, next v1alpha1.AppStatus, since time.Time) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if (m.unwritten || m.doubted) && !m.retired && m.hold.isCurrent(s, keyOfApp(m.name.Owner())) {
 		since = m.since
 	}
@@ -246,34 +246,27 @@ func (c *controller) unwritten() int {
 // doubt notes that nobody knows whether a write of the status was carried out.
 func (m *member) doubt() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	m.doubted = true
 }
 
 func (m *member) isDoubted() bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	return m.doubted
 }
 
 func (m *member) wrote(st v1alpha1.AppStatus, now time.Time) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	m.doubted = false
 	m.written = *st.DeepCopy()
 	m.unwritten, m.since = !equality.Semantic.DeepEqual(m.written, m.status), now
 }
 
-// isBegun reports whether it is known how the app stands, be it from its App object.
-func (m *member) isBegun() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.begun
-}
-
 // stands returns how the app stands.
 func (m *member) stands() v1alpha1.AppStatus {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	return m.status
 }

@@ -66,7 +66,7 @@ func (s *supposition) member(n app.Name) *member {
 	s.c.mu.Lock()
 	was := s.c.apps[n.Owner()]
 	s.c.mu.Unlock()
-	m := &member{name: n}
+	m := &member{name: n, roll: newRoll()}
 	if was != nil && was.name == n {
 		m = was.shadow()
 	}
@@ -77,9 +77,9 @@ func (s *supposition) member(n app.Name) *member {
 // shadow copies what is known of an app: nobody else sees the copy.
 func (m *member) shadow() *member {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	out := &member{
-		name: m.name, place: m.place, env: m.env, wanted: m.wanted, pending: m.pending, removed: m.removed, broken: m.broken,
+		name: m.name, roll: newRoll(), place: m.place, env: m.env, wanted: m.wanted, pending: m.pending, removed: m.removed, broken: m.broken,
 		rendered: m.rendered, round: m.round, objects: m.objects, digest: m.digest, inputs: m.inputs, decl: m.decl, rules: m.rules, ruled: m.ruled,
 	}
 	out.status, out.written = *m.status.DeepCopy(), *m.written.DeepCopy()
@@ -140,12 +140,13 @@ func (s *supposition) move(ctx context.Context, env *v1alpha1.Environment, heads
 // read renders an app from where it would be.
 func (s *supposition) read(m *member, envRules app.Health) error {
 	round, p := s.fleet.Round(m.name), m.place
+	at := p.tip.head()
 	if p.problem != nil {
 		s.fleet.Broken(m.name, round, p.problem.Error(), m.mentions())
-		m.take(p, round, render.Result{}, health.Rules{}, "", p.problem)
+		m.take(p, at, round, taken{err: p.problem})
 		return nil
 	}
-	res, err := render.Render(render.Request{Tree: p.head.snapshot.Tree, Dir: p.dir})
+	res, err := render.Render(render.Request{Tree: at.snapshot.Tree, Dir: p.dir})
 	if err != nil && fault.KindOf(err) == fault.Transient {
 		return err
 	}
@@ -155,7 +156,7 @@ func (s *supposition) read(m *member, envRules app.Health) error {
 			err = fmt.Errorf("%s: %w", path.Join(p.dir, app.DeclarationFile), err)
 		}
 	}
-	m.take(p, round, res, rules, ruled(envRules, res.Declaration.Health), err)
+	m.take(p, at, round, taken{res, rules, ruled(envRules, res.Declaration.Health), err})
 	if err != nil {
 		s.fleet.Broken(m.name, round, err.Error(), m.mentions())
 		return nil
@@ -198,7 +199,8 @@ func (s *supposition) give(ctx context.Context, env *v1alpha1.Environment, req p
 			return err
 		}
 		m.env, m.removed = env, false
-		m.take(m.place, s.fleet.Round(m.name), render.Result{Objects: objs, Declaration: app.Declaration{DependsOn: r.DependsOn, Health: m.decl.Health}}, compiled, ruled(rules, m.decl.Health), nil)
+		res := render.Result{Objects: objs, Declaration: app.Declaration{DependsOn: r.DependsOn, Health: m.decl.Health}}
+		m.take(m.place, m.place.tip.head(), s.fleet.Round(m.name), taken{Result: res, rules: compiled, ruled: ruled(rules, m.decl.Health)})
 		s.fleet.Needs(m.name, r.DependsOn)
 	}
 	s.fresh = append(s.fresh, changed...)

@@ -14,17 +14,16 @@ import (
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/absent"
-	"github.com/fairlead-cd/fairlead/internal/fleet"
 )
 
 // environmentStatus writes where an environment stands, if that changed.
-func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment) error {
+func (c *controller) environmentStatus(ctx context.Context, env *v1alpha1.Environment, st *environment) error {
 	if err := c.settle(ctx, env, st); err != nil {
 		return absent.Ignore(err)
 	}
 	next := *st.status.DeepCopy()
 	c.mu.Lock()
-	if st.asked != "" && c.polledSince(env, st.askedAt) && !c.busy(e) {
+	if st.asked != "" && c.polledSince(env, st.askedAt) && !st.roll.isBusy() {
 		st.synced, st.asked = st.asked, ""
 	}
 	next.ObservedGeneration, next.LastHandledSync = env.Generation, st.synced
@@ -32,7 +31,7 @@ func (c *controller) environmentStatus(ctx context.Context, e fleet.Environment,
 	problem, wrong := errors.Join(st.ruleErr, st.problem), clipText(st.wrong, 400)
 	c.mu.Unlock()
 	var worst string
-	next.Apps, worst = c.count(e)
+	next.Apps, worst = st.roll.call()
 	reason, message := "Ready", fmt.Sprintf("%d of %d apps are ready", next.Apps.Ready, next.Apps.Total)
 	ready := problem == nil && wrong == "" && st.open == nil && next.Apps.Ready == next.Apps.Total
 	switch {
@@ -87,56 +86,6 @@ func (c *controller) polledSince(env *v1alpha1.Environment, since time.Time) boo
 		}
 	}
 	return true
-}
-
-// busy reports whether an app of an environment has something new to look at. The lock is held.
-func (c *controller) busy(e fleet.Environment) bool {
-	for _, m := range c.apps {
-		if fleet.Of(m.name) == e && m.isDirty() {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *controller) isBusy(e fleet.Environment) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.busy(e)
-}
-
-// isStarting reports whether an app of an environment has not been looked at by this process.
-func (c *controller) isStarting(e fleet.Environment) bool {
-	for _, n := range c.fleet.Apps(e) {
-		if !c.member(n).isBegun() {
-			return true
-		}
-	}
-	return false
-}
-
-// count counts the apps by how they are, and names the first that is not well.
-func (c *controller) count(e fleet.Environment) (v1alpha1.AppCounts, string) {
-	var n v1alpha1.AppCounts
-	worst := ""
-	for _, name := range c.fleet.Apps(e) {
-		m := c.member(name)
-		st := m.stands()
-		n.Total++
-		ready := isReady(st) && !m.isDirty()
-		switch {
-		case ready:
-			n.Ready++
-		case st.Phase == v1alpha1.PhaseHeld:
-			n.Held++
-		case isFailed(st):
-			n.Failed++
-		}
-		if !ready && worst == "" && st.Reason != "" {
-			worst = "; " + name.App + ": " + st.Reason
-		}
-	}
-	return n, clipText(worst, 400)
 }
 
 func suspendedText(env *v1alpha1.Environment) string {

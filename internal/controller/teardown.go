@@ -53,6 +53,7 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 			delete(c.apps, n.Owner())
 		}
 	}
+	delete(c.rolls, e)
 	c.mu.Unlock()
 	if len(names) > 0 {
 		c.log.InfoContext(ctx, "environment deleted: its objects are released and go on running", "environment", e.Namespace+"/"+e.Name, "apps", len(names))
@@ -159,7 +160,7 @@ func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, en
 	next := *st.status.DeepCopy()
 	var worst string
 	next.ObservedGeneration = env.Generation
-	next.Apps, worst = c.count(e)
+	next.Apps, worst = st.roll.call()
 	message := fmt.Sprintf("is being deleted with the objects of its apps: %d apps have some left; to leave them running, set spec.deletion to Release%s", left, worst)
 	setConditions(&next.Conditions, env.Generation, c.now(), false, next.Apps.Failed+next.Apps.Held > 0, "Deleting", message)
 	if equality.Semantic.DeepEqual(next, st.status) {

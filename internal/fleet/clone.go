@@ -14,7 +14,13 @@ func (f *Fleet) Clone(claimsOf func(app.Name) app.Claims) *Fleet {
 	defer f.mu.Unlock()
 	out := New(claimsOf)
 	for e, env := range f.environments {
-		x := &environment{budget: env.budget, apps: make(map[app.Name]*member, len(env.apps)), strays: slices.Clone(env.strays), finds: env.finds}
+		x := &environment{
+			budget: env.budget, apps: make(map[app.Name]*member, len(env.apps)), strays: slices.Clone(env.strays), finds: env.finds,
+			needing: maps.Clone(env.needing), needed: make(map[string]map[app.Name]bool, len(env.needed)),
+		}
+		for need, by := range env.needed {
+			x.needed[need] = maps.Clone(by)
+		}
 		for n, m := range env.apps {
 			was := *m
 			was.count = count{}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,14 +20,11 @@ func (f *Fleet) Needs(n app.Name, needs []string) []app.Name {
 	if m == nil || slices.Equal(m.needs, needs) {
 		return nil
 	}
-	m.needs = needs
-	var wake []app.Name
-	for other, o := range f.environment(Of(n)).apps {
-		if other != n && len(o.needs) > 0 {
-			wake = append(wake, other)
-		}
-	}
-	return wake
+	env := f.environment(Of(n))
+	env.need(n, m, needs)
+	wake := maps.Clone(env.needing)
+	delete(wake, n)
+	return slices.Collect(maps.Keys(wake))
 }
 
 // Ready tells whether an app is applied and healthy, and returns the apps to wake: those that depend on it, if that changed.
@@ -38,13 +36,25 @@ func (f *Fleet) Ready(n app.Name, ready bool) []app.Name {
 		return nil
 	}
 	m.ready = ready
-	var wake []app.Name
-	for other, o := range f.environment(Of(n)).apps {
-		if slices.Contains(o.needs, n.App) {
-			wake = append(wake, other)
+	return slices.Collect(maps.Keys(f.environment(Of(n)).needed[n.App]))
+}
+
+// need notes what an app depends on.
+func (env *environment) need(n app.Name, m *member, needs []string) {
+	for _, need := range m.needs {
+		delete(env.needed[need], n)
+		if len(env.needed[need]) == 0 {
+			delete(env.needed, need)
 		}
 	}
-	return wake
+	delete(env.needing, n)
+	m.needs = needs
+	for _, need := range needs {
+		if env.needed[need] == nil {
+			env.needed[need] = map[app.Name]bool{}
+		}
+		env.needed[need][n], env.needing[n] = true, true
+	}
 }
 
 // Waits returns why an app has to wait for the apps that it depends on; empty if all are ready.

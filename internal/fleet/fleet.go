@@ -47,6 +47,9 @@ type environment struct {
 	sorted []app.Name // of apps; nil if it has to be made
 	strays []stray
 	finds  int // counts Found
+	// The apps that depend on any, and those that depend on one, by its name: the same as the members' needs say.
+	needing map[app.Name]bool
+	needed  map[string]map[app.Name]bool
 }
 
 // Stray is a directory that would be an app if it had another name.
@@ -85,7 +88,10 @@ func New(claimsOf func(app.Name) app.Claims) *Fleet {
 func (f *Fleet) environment(e Environment) *environment {
 	env := f.environments[e]
 	if env == nil {
-		env = &environment{budget: Budget{MaxObjects: -1, MaxPercent: -1}, apps: map[app.Name]*member{}}
+		env = &environment{
+			budget: Budget{MaxObjects: -1, MaxPercent: -1}, apps: map[app.Name]*member{},
+			needing: map[app.Name]bool{}, needed: map[string]map[app.Name]bool{},
+		}
 		f.environments[e] = env
 	}
 	return env
@@ -129,7 +135,7 @@ func (f *Fleet) IsStale(e Environment) bool {
 	return f.stale[e]
 }
 
-// Found tells which apps an environment has, which of them have to be read (again), and which it no longer has.
+// Found tells which apps an environment has, which of them have to be read (again), and which it no longer has. Those that it has had may be left out of apps.
 func (f *Fleet) Found(e Environment, budget Budget, apps, changed, removed []app.Name) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -285,6 +291,7 @@ func (f *Fleet) forget(n app.Name, m *member) {
 	f.mend(n, m)
 	delete(f.pending, n)
 	env := f.environments[Of(n)]
+	env.need(n, m, nil)
 	env.sorted = nil
 	delete(env.apps, n)
 	rest := slices.DeleteFunc(f.owners[n.Owner()], func(o app.Name) bool { return o == n })

@@ -20,7 +20,20 @@ type tree struct {
 	process *process
 }
 
+// List implements source.Lister.
+func (t tree) List(path string) (source.Listing, error) {
+	if err := t.torn("list", path); err != nil {
+		return nil, err
+	}
+	quick, ok := t.Tree.(source.Lister)
+	if !ok {
+		return nil, fs.ErrInvalid
+	}
+	return quick.List(path)
+}
+
 func (t tree) torn(op, path string) error {
+	t.process.world.looks++
 	if w := t.process.world; w.now.Before(w.torn) {
 		return fault.New(fault.Transient, &fs.PathError{Op: op, Path: path, Err: fs.ErrClosed})
 	}

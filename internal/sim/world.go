@@ -50,6 +50,7 @@ type world struct {
 	oldest  int64     // the revision up to which the history is forgotten
 	partial bool      // the discovery under way fails in part
 	torn    time.Time // until when files cannot be read
+	looks   int       // at files and directories
 
 	requests    int
 	log         []sent // of a run without faults: what there is to strike
