@@ -100,7 +100,7 @@ func TestWhy(t *testing.T) {
 		p.Environment(t, "prod", "apps/*", nil)
 		p.synced("prod-flags")
 		p.why("prod/flags", w.plane.ControllerKubeconfig, 0, "prod-flags is healthy")
-		p.why("prod/web", w.plane.ControllerKubeconfig, 1, "health: StatefulSet why-unread/web: 0 of 1", "you may not read statefulsets in namespace why-unread")
+		p.why("prod/web", w.plane.ControllerKubeconfig, 1, "health: StatefulSet why-unread/web: 0 of 1", "you may not read pods in namespace why-unread")
 		p.why("prod/web", admin, 1, "health: StatefulSet why-unread/web: Pod web-0 is not ready")
 	})
 }
