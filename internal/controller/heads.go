@@ -221,12 +221,12 @@ func (c *controller) heard(name types.NamespacedName) {
 	}
 }
 
-// tellFollowers wakes the environments of a repository when it begins or ends to fail, or when somebody asked for the poll.
-func (c *controller) tellFollowers(r *repository, followers map[source.Ref][]fleet.Environment, err error, asked bool) {
+// tellFollowers wakes the environments of a repository when it begins or ends to fail, or when somebody asked for the poll. That is told with when it began.
+func (c *controller) tellFollowers(r *repository, followers map[source.Ref][]fleet.Environment, began time.Time, err error, asked bool) {
 	c.mu.Lock()
 	silent := err != nil && (r.failures > patience || errors.Is(err, errSuspended))
 	changed := (r.err == nil) != (err == nil) || silent != r.silent
-	r.err, r.polled, r.silent = err, c.now(), silent
+	r.err, r.polled, r.silent = err, began, silent
 	c.mu.Unlock()
 	if !changed && !asked {
 		return

@@ -35,13 +35,13 @@ type repository struct {
 	next       time.Time // when to ask again
 	notBefore  time.Time // the server asked to be left alone until then
 	failures   int
-	hooked     bool  // a webhook arrived
-	quiet      bool  // so it was with the poll that is under way
-	prompted   bool  // all other processes are asking, too, for the same reason
-	hold       hold  // whether its object is written by this process
-	err        error // why the last poll failed
-	silent     bool  // it failed so often that nobody waits for it any more
-	polled     time.Time
+	hooked     bool      // a webhook arrived
+	quiet      bool      // so it was with the poll that is under way
+	prompted   bool      // all other processes are asking, too, for the same reason
+	hold       hold      // whether its object is written by this process
+	err        error     // why the last poll failed
+	silent     bool      // it failed so often that nobody waits for it any more
+	polled     time.Time // when the last poll that was answered began
 	status     v1alpha1.RepositoryStatus
 	known      bool // status was read
 	doubted    bool // nobody knows whether the last write of the status was carried out
@@ -77,7 +77,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	}
 	now := c.now()
 	if repo.Spec.Suspend {
-		c.tellFollowers(r, followers, errSuspended, false)
+		c.tellFollowers(r, followers, now, errSuspended, false)
 		c.heard(req.NamespacedName)
 		return reconcile.Result{}, c.repositoryStatus(ctx, &repo, r, refs, "Suspended", errSuspended)
 	}
@@ -90,10 +90,11 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	asked := r.hooked
 	r.hooked, r.url, r.quiet, r.prompted = false, repo.Spec.URL, r.prompted, false // a webhook that arrives from here on asks for another look
 	c.mu.Unlock()
+	began := c.now() // what is pushed, or asked for, from here on may be missing in the answer
 	err = c.poll(ctx, &repo, r, refs, followers)
 	r.generation, r.synced = repo.Generation, repo.Annotations[AnnotationSync]
 	c.schedule(r, &repo, err)
-	c.tellFollowers(r, followers, err, asked)
+	c.tellFollowers(r, followers, began, err, asked)
 	c.heardOf(req.NamespacedName, r)
 	c.wakeLate(followers)
 	if err != nil {
