@@ -32,12 +32,13 @@ func (p paced) RoundTrip(r *http.Request) (*http.Response, error) {
 	if verb == "watch" || resource == "leases" {
 		return p.next.RoundTrip(r)
 	}
-	if err := p.gate.Enter(r.Context(), canWait(verb, resource)); err != nil {
+	late := canWait(verb, resource)
+	if err := p.gate.Enter(r.Context(), late); err != nil {
 		return nil, err
 	}
 	began := time.Now()
 	resp, err := p.next.RoundTrip(r)
-	p.gate.Leave(how(verb, resp, err), time.Since(began))
+	p.gate.Leave(late, how(verb, resp, err), time.Since(began))
 	return resp, err
 }
 

@@ -9,31 +9,48 @@ import (
 
 // Gate lets requests through. The zero Gate is ready. It is safe for concurrent use.
 type Gate struct {
-	mu    sync.Mutex
-	limit limit
-	busy  int
-	soon  []chan struct{}
-	late  []chan struct{}
-	turn  int
+	mu         sync.Mutex
+	limit      limit
+	soon, late class
+	turn       int
 }
 
-// share is how many that cannot wait go in before one that can.
-const share = 16
+// class is the requests that can wait, or those that cannot: how many are under way, and who waits at the gate.
+type class struct {
+	busy  int
+	waits []chan struct{}
+}
+
+const (
+	// share is how many that cannot wait go in before one that can.
+	share = 16
+	// few is how many that cannot wait may be under way while those that can go in side by side: while there are more, they go one by one.
+	few = start / 4
+)
+
+func (g *Gate) class(late bool) *class {
+	if late {
+		return &g.late
+	}
+	return &g.soon
+}
+
+// room reports whether there is room for another request. The lock is held.
+func (g *Gate) room(late bool) bool {
+	return g.soon.busy+g.late.busy < g.limit.many() && (!late || g.soon.busy <= few || g.late.busy == 0)
+}
 
 // Enter returns when the request may be sent, or the context's error. Late says that it can wait for those that cannot. Whoever was let in calls Leave.
 func (g *Gate) Enter(ctx context.Context, late bool) error {
 	g.mu.Lock()
-	if g.busy < g.limit.many() && len(g.soon) == 0 && (!late || len(g.late) == 0) {
-		g.busy++
+	c := g.class(late)
+	if g.room(late) && len(g.soon.waits) == 0 && len(c.waits) == 0 {
+		c.busy++
 		g.mu.Unlock()
 		return nil
 	}
 	in := make(chan struct{})
-	if late {
-		g.late = append(g.late, in)
-	} else {
-		g.soon = append(g.soon, in)
-	}
+	c.waits = append(c.waits, in)
 	g.mu.Unlock()
 	select {
 	case <-in:
@@ -42,36 +59,37 @@ func (g *Gate) Enter(ctx context.Context, late bool) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	is := func(c chan struct{}) bool { return c == in }
-	before := len(g.soon) + len(g.late)
-	g.soon, g.late = slices.DeleteFunc(g.soon, is), slices.DeleteFunc(g.late, is)
-	if len(g.soon)+len(g.late) == before { // it was let in just now
-		g.busy--
+	before := len(c.waits)
+	c.waits = slices.DeleteFunc(c.waits, func(w chan struct{}) bool { return w == in })
+	if len(c.waits) == before { // it was let in just now
+		c.busy--
 		g.admit()
 	}
 	return ctx.Err()
 }
 
-// Leave tells how a request went and how long it took since it was let in.
-func (g *Gate) Leave(how How, took time.Duration) {
+// Leave tells how a request that entered, late or not, went and how long it took since it was let in.
+func (g *Gate) Leave(late bool, how How, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.busy--
-	g.limit = g.limit.after(how, took, len(g.soon)+len(g.late) > 0)
+	full := g.soon.busy+g.late.busy >= g.limit.many() && len(g.soon.waits)+len(g.late.waits) > 0
+	g.class(late).busy--
+	g.limit = g.limit.after(how, took, full)
 	g.admit()
 }
 
 // admit lets in whoever there is room for. The lock is held.
 func (g *Gate) admit() {
-	for g.busy < g.limit.many() && len(g.soon)+len(g.late) > 0 {
-		g.turn++
-		from := &g.soon
-		if len(g.soon) == 0 || len(g.late) > 0 && g.turn%share == 0 {
-			from = &g.late
+	for {
+		soon, late := len(g.soon.waits) > 0 && g.room(false), len(g.late.waits) > 0 && g.room(true)
+		if !soon && !late {
+			return
 		}
-		close((*from)[0])
-		*from = (*from)[1:]
-		g.busy++
+		g.turn++
+		c := g.class(!soon || late && g.turn%share == 0)
+		close(c.waits[0])
+		c.waits = c.waits[1:]
+		c.busy++
 	}
 }
 
@@ -82,5 +100,5 @@ type State struct{ Limit, Busy, Waiting int }
 func (g *Gate) State() State {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return State{Limit: g.limit.many(), Busy: g.busy, Waiting: len(g.soon) + len(g.late)}
+	return State{Limit: g.limit.many(), Busy: g.soon.busy + g.late.busy, Waiting: len(g.soon.waits) + len(g.late.waits)}
 }

@@ -44,7 +44,7 @@ func drive(t *testing.T, s server, senders, n int) (end pace.State, most int) {
 					}
 					time.Sleep(wait)
 					change(-1)
-					g.Leave(how, wait)
+					g.Leave(false, how, wait)
 				}
 			})
 		}
@@ -95,7 +95,7 @@ func TestOrder(t *testing.T) {
 				mu.Lock()
 				order = append(order, late)
 				mu.Unlock()
-				g.Leave(pace.Served, 0)
+				g.Leave(late, pace.Served, 0)
 			} else if !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
@@ -121,7 +121,7 @@ func TestOrder(t *testing.T) {
 		if got := g.State(); got.Waiting != 80 {
 			t.Fatalf("after twenty gave up: %+v", got)
 		}
-		g.Leave(pace.Served, 0)
+		g.Leave(false, pace.Served, 0)
 		synctest.Wait()
 		if len(order) != 80 {
 			t.Fatalf("%d were let in, want 80", len(order))
@@ -136,10 +136,54 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%d of the first 40 could have waited, want a few", early)
 		}
 		for range limit - 1 {
-			g.Leave(pace.Served, 0)
+			g.Leave(false, pace.Served, 0)
 		}
 		if got := g.State(); got.Busy != 0 || got.Waiting != 0 {
 			t.Errorf("at the end: %+v", got)
 		}
+	})
+}
+
+// While much is done that cannot wait, what can goes in one by one, although there is room; and side by side when that is over.
+func TestLateOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g pace.Gate
+		for range 8 {
+			if err := g.Enter(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		end := make(chan struct{})
+		for range 6 {
+			go func() {
+				if err := g.Enter(t.Context(), true); err != nil {
+					t.Error(err)
+				}
+				<-end
+				g.Leave(true, pace.Served, 0)
+			}()
+		}
+		stands := func(busy, waiting int) {
+			t.Helper()
+			synctest.Wait()
+			if got := g.State(); got.Busy != busy || got.Waiting != waiting {
+				t.Errorf("%+v, want %d busy and %d waiting", got, busy, waiting)
+			}
+		}
+		stands(8+1, 5)
+		end <- struct{}{}
+		stands(8+1, 4)
+		for range 4 {
+			g.Leave(false, pace.Served, 0)
+		}
+		stands(4+5, 0)
+		if got := g.State(); got.Limit != 16 {
+			t.Errorf("the limit is %d, though it kept nobody waiting", got.Limit)
+		}
+		for range 4 {
+			g.Leave(false, pace.Served, 0)
+		}
+		close(end)
+		stands(0, 0)
 	})
 }
