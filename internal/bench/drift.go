@@ -31,28 +31,21 @@ func (s *stage) drift(ctx context.Context) error {
 	var each []time.Duration
 	began := time.Now()
 	for i := 0; more(i, n, began); i++ {
-		t, err := s.edit(ctx, i)
+		t, err := s.edit(ctx, i, nobody)
 		if err != nil {
 			return err
 		}
 		each = append(each, t)
 	}
 	one, _, err := s.countEach(ctx, min(counted, few), func(i int) error {
-		_, err := s.edit(ctx, n+i)
+		_, err := s.edit(ctx, n+i, nobody)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	many := make([]time.Duration, min(burst, s.size.Spots()))
-	g, working := errgroup.WithContext(ctx)
-	for i := range many {
-		g.Go(func() (err error) {
-			many[i], err = s.edit(working, i)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
+	many, err := s.editMany(ctx, nobody)
+	if err != nil {
 		return err
 	}
 	d := &figures.Drift{LatencyMS: figures.SpreadOf(each), BurstMS: figures.SpreadOf(many), Requests: one.total(), By: one.requests}
@@ -62,8 +55,24 @@ func (s *stage) drift(ctx context.Context) error {
 	return err
 }
 
+// nobody undoes an edit but the controller.
+func nobody(context.Context, int) error { return nil }
+
+// editMany changes the settings of many sets by hand at once. Undo is called when the API server has answered the edit of the i-th set.
+func (s *stage) editMany(ctx context.Context, undo func(ctx context.Context, i int) error) ([]time.Duration, error) {
+	many := make([]time.Duration, min(burst, s.size.Spots()))
+	g, working := errgroup.WithContext(ctx)
+	for i := range many {
+		g.Go(func() (err error) {
+			many[i], err = s.edit(working, i, undo)
+			return err
+		})
+	}
+	return many, g.Wait()
+}
+
 // edit changes the settings of the i-th set by hand, and waits until that is undone.
-func (s *stage) edit(ctx context.Context, i int) (time.Duration, error) {
+func (s *stage) edit(ctx context.Context, i int, undo func(ctx context.Context, i int) error) (time.Duration, error) {
 	spot := s.size.Spot(i % s.size.Spots())
 	key := spot.App() + "/" + spot.SettingsName()
 	s.settings.mu.Lock()
@@ -78,6 +87,9 @@ func (s *stage) edit(ctx context.Context, i int) (time.Duration, error) {
 	version, err := strconv.ParseUint(answer.ResourceVersion, 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("edit %s: %w", key, err)
+	}
+	if err := undo(ctx, i); err != nil {
+		return 0, err
 	}
 	ctx, cancel := s.patience(ctx)
 	defer cancel()

@@ -75,6 +75,7 @@ func TestRun(t *testing.T) {
 		"idle: writes":             {r.Idle.Writes, 0},
 		"drift: samples":           {r.Drift.LatencyMS.Samples, 3},
 		"drift: at once":           {r.Drift.BurstMS.Samples, 3},
+		"raw limit: at once":       {r.RawLimit.BurstMS.Samples, 3},
 		"shared base: apps":        {r.SharedBase.Dependents, 1},
 		"shared base: renders":     {r.SharedBase.Renders, 1},
 		"depend: samples":          {r.Depend.LatencyMS.Samples, 3},

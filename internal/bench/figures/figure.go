@@ -104,6 +104,14 @@ func (r Run) raw() float64 {
 	return r.RawLimit.DryRunApplyS
 }
 
+// rawBurst is the raw limit of many hand edits at once.
+func rawBurst(r Run) (float64, bool) {
+	if r.RawLimit == nil || r.RawLimit.BurstMS.Samples == 0 {
+		return 0, false // measured before there was that
+	}
+	return r.RawLimit.BurstMS.P99, true
+}
+
 // seconds is a value in seconds, whatever its unit.
 func (f figure) seconds(v float64) float64 {
 	if f.unit == "ms" {

@@ -19,6 +19,7 @@ func figures() []figure {
 	return []figure{
 		{"raw limit", "apply", "raw_limit.apply_s", duration, "s", of(raw, func(p RawLimit) float64 { return p.ApplyS }), nil},
 		{"", "dry run, apply", "raw_limit.dry_run_apply_s", duration, "s", of(raw, func(p RawLimit) float64 { return p.DryRunApplyS }), nil},
+		{"", "many edits at once undone, p99", "raw_limit.burst_ms.p99", duration, "ms", rawBurst, nil},
 
 		{"cold sync", "all objects exist", "cold.applied_s", duration, "s", of(cold, func(p Cold) float64 { return p.AppliedS }), timesRaw(1.5)},
 		{"", "every status written", "cold.settled_s", duration, "s", of(cold, func(p Cold) float64 { return p.SettledS }), timesRaw(2)},

@@ -40,6 +40,8 @@ type RawLimit struct {
 	Workers      int     `json:"workers"`
 	ApplyS       float64 `json:"apply_s"`
 	DryRunApplyS float64 `json:"dry_run_apply_s"`
+	// BurstMS is many hand edits at once, each undone by an apply as soon as it is answered.
+	BurstMS Spread `json:"burst_ms"`
 }
 
 // Counts are requests to the API server by verb and resource, such as "apply configmaps".

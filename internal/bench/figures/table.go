@@ -78,7 +78,10 @@ func (f figure) print(v float64) string {
 
 // ratio is a time of the whole workload as a multiple of the raw limit: of one object among thousands it would say nothing.
 func (f figure) ratio(r Run, v float64) string {
-	whole := f.key == "cold.applied_s" || f.key == "cold.settled_s" || strings.HasPrefix(f.key, "raw_limit.")
+	if bare, ok := rawBurst(r); ok && f.key == "drift.burst_ms.p99" {
+		return fmt.Sprintf("%.2f ×", v/bare)
+	}
+	whole := f.key == "cold.applied_s" || f.key == "cold.settled_s" || f.key == "raw_limit.apply_s" || f.key == "raw_limit.dry_run_apply_s"
 	if !whole || r.raw() == 0 {
 		return ""
 	}
