@@ -27,6 +27,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -93,6 +94,7 @@ func Run(ctx context.Context, cfg Config) error {
 		Scheme:                  scheme,
 		Metrics:                 server.Options{BindAddress: "0"},
 		GracefulShutdownTimeout: new(20 * time.Second),
+		Cache:                   cache.Options{DefaultTransform: cache.TransformStripManagedFields()}, // they are most of an App
 		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	})
 	if err != nil {

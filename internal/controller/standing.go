@@ -20,7 +20,7 @@ import (
 )
 
 // standing is how an app stands, and what its App object says of that. The one is known at once; the other is written when there is nothing more urgent to
-// do, once for all that changed meanwhile.
+// do, once for all that changed meanwhile. Both may share what they point to: a status is never changed, but for another in its place.
 type standing struct {
 	status    v1alpha1.AppStatus
 	written   v1alpha1.AppStatus
@@ -51,7 +51,7 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 	nothing := f.Removed && obj.UID == "" && len(c.engine.Claims(m.name)) == 0 // it goes as it came
 	m.mu.Lock()
 	next.Told = m.status.Told // a forge may have been told meanwhile
-	m.status = *next.DeepCopy()
+	m.status = next
 	write := !nothing && !equality.Semantic.DeepEqual(next, m.written)
 	if write && !m.unwritten {
 		m.since = f.Now
@@ -208,7 +208,8 @@ func (m *member) met(obj *v1alpha1.App) {
 	m.mu.Lock()
 	defer m.unlock()
 	if !m.begun {
-		m.status, m.written = *obj.Status.DeepCopy(), *obj.Status.DeepCopy()
+		m.status = *obj.Status.DeepCopy()
+		m.written = m.status
 	}
 	m.begun, m.seen, m.made = true, true, nil
 }
@@ -260,7 +261,7 @@ func (m *member) wrote(st v1alpha1.AppStatus, now time.Time) {
 	m.mu.Lock()
 	defer m.unlock()
 	m.doubted = false
-	m.written = *st.DeepCopy()
+	m.written = st
 	m.unwritten, m.since = !equality.Semantic.DeepEqual(m.written, m.status), now
 }
 

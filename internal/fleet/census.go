@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -38,7 +39,7 @@ func (f *Fleet) Census(of app.Name, keys []object.Key) plan.Census {
 // elsewhere returns another app that wants an object.
 func (f *Fleet) elsewhere(of app.Name, k object.Key) (app.Name, bool) {
 	var found app.Name
-	for n := range f.wanted[k] {
+	for _, n := range f.wanted[k] {
 		if n != of && (found == app.Name{} || n.String() < found.String()) {
 			found = n
 		}
@@ -159,7 +160,7 @@ func (f *Fleet) Claims(by app.Owner, key object.Key) (claims, unread bool) {
 	for _, n := range f.owners[by] {
 		m := f.member(n)
 		_, claimed := f.ClaimsOf(n)[key]
-		if f.wanted[key][n] || claimed && !m.removed && (f.pending[n] || m.broken != "") {
+		if slices.Contains(f.wanted[key], n) || claimed && !m.removed && (f.pending[n] || m.broken != "") {
 			return true, f.pending[n]
 		}
 	}

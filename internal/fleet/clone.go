@@ -32,7 +32,7 @@ func (f *Fleet) Clone(claimsOf func(app.Name) app.Claims) *Fleet {
 		out.environments[e] = x
 	}
 	for k, by := range f.wanted {
-		out.wanted[k] = maps.Clone(by)
+		out.wanted[k] = slices.Clone(by)
 	}
 	for o, names := range f.owners {
 		out.owners[o] = slices.Clone(names)

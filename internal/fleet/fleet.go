@@ -31,7 +31,7 @@ type Fleet struct {
 
 	mu           sync.Mutex
 	environments map[Environment]*environment
-	wanted       map[object.Key]map[app.Name]bool
+	wanted       map[object.Key][]app.Name // by whom: hardly ever by more than one
 	owners       map[app.Owner][]app.Name
 	// What follows says the same as the members do: it saves looking at all of them.
 	stale   map[Environment]bool
@@ -80,7 +80,7 @@ type member struct {
 // New returns an empty fleet.
 func New(claimsOf func(app.Name) app.Claims) *Fleet {
 	return &Fleet{
-		ClaimsOf: claimsOf, environments: map[Environment]*environment{}, wanted: map[object.Key]map[app.Name]bool{},
+		ClaimsOf: claimsOf, environments: map[Environment]*environment{}, wanted: map[object.Key][]app.Name{},
 		owners: map[app.Owner][]app.Name{}, stale: map[Environment]bool{}, pending: map[app.Name]bool{}, broken: map[app.Name]*member{}, awaited: map[string]bool{},
 	}
 }
@@ -256,24 +256,23 @@ func (f *Fleet) mend(n app.Name, m *member) {
 }
 
 func (f *Fleet) setKeys(n app.Name, m *member, keys []object.Key) {
-	same := func(k object.Key) bool { return f.wanted[k][n] }
+	same := func(k object.Key) bool { return slices.Contains(f.wanted[k], n) }
 	if len(keys) == len(m.keys) && !slices.ContainsFunc(keys, func(k object.Key) bool { return !same(k) }) {
 		m.keys = keys
 		return
 	}
 	f.version++
 	for _, k := range m.keys {
-		delete(f.wanted[k], n)
-		if len(f.wanted[k]) == 0 {
+		rest := slices.DeleteFunc(f.wanted[k], func(o app.Name) bool { return o == n })
+		if f.wanted[k] = rest; len(rest) == 0 {
 			delete(f.wanted, k)
 		}
 	}
 	m.keys = keys
 	for _, k := range keys {
-		if f.wanted[k] == nil {
-			f.wanted[k] = map[app.Name]bool{}
+		if !slices.Contains(f.wanted[k], n) {
+			f.wanted[k] = append(f.wanted[k], n)
 		}
-		f.wanted[k][n] = true
 	}
 }
 

@@ -2,7 +2,7 @@ package odb
 
 // Limits bound what is read. A zero field stands for its default.
 type Limits struct {
-	Cache   int64 // bytes of parsed objects kept in memory: 64 MiB
+	Cache   int64 // bytes of parsed objects kept in memory: 32 MiB
 	Blob    int64 // bytes of a file: 10 MiB
 	Entries int   // entries of a directory: 100,000
 	Depth   int   // directories on the way to a file: 100
@@ -17,7 +17,7 @@ const (
 
 func (l Limits) withDefaults() Limits {
 	if l.Cache == 0 {
-		l.Cache = 64 << 20
+		l.Cache = 32 << 20
 	}
 	if l.Blob == 0 {
 		l.Blob = 10 << 20
