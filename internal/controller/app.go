@@ -56,6 +56,8 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 	if env == nil || !m.isKnown() {
 		return reconcile.Result{}, nil
 	}
+	m.working.Lock()
+	defer c.worked(m)
 	act, done, mine := c.share.Act(ctx, keyOfApp(m.name.Owner()))
 	if !mine && c.owns(m.name.Owner()) {
 		return reconcile.Result{RequeueAfter: late(true)}, nil
@@ -141,7 +143,7 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		Policy:          policyOf(env),
 		Rules:           m.rules,
 		Lens:            m.lens().Version,
-		Rendered:        m.rendered, Objects: m.objects, Digest: m.digest, Revision: m.wanted.Revision, Doubtful: !m.takenAt.IsZero(), Agreed: m.status.Inputs == m.inputs.Digest(),
+		Rendered:        m.rendered, Objects: m.wants(), Digest: m.digest, Files: m.origins, Revision: m.wanted.Revision, Doubtful: !m.takenAt.IsZero(), Agreed: m.status.Inputs == m.inputs.Digest(),
 		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.written.Bundle,
 	}
 	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil

@@ -69,6 +69,7 @@ type controller struct {
 	rolls   map[fleet.Environment]*roll
 
 	waiters waiters
+	desk    desk
 
 	gainedAt time.Time // when apps of lastTerm were taken
 	lastTerm int

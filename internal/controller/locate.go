@@ -22,9 +22,10 @@ func (m *member) locate(out *engine.Outcome) {
 		return // of a large app this would take long
 	}
 	m.mu.Lock()
-	tree := m.place.tip.head().snapshot.Tree
-	origins := make(map[object.Key]object.Origin, len(m.objects))
-	for _, o := range m.objects {
+	tree, wants := m.place.tip.head().snapshot.Tree, m.wants()
+	m.unlock()
+	origins := map[object.Key]object.Origin{}
+	for _, o := range wants() {
 		k := o.Key()
 		origins[k] = o.Origin()
 		k.Namespace = ""
@@ -32,7 +33,6 @@ func (m *member) locate(out *engine.Outcome) {
 			origins[k] = o.Origin()
 		}
 	}
-	m.unlock()
 	if tree == nil {
 		return
 	}

@@ -38,11 +38,14 @@ type member struct {
 	retired bool  // it was removed altogether: another member takes its place if it comes back
 	broken  error // why it does not render
 
-	files    render.Memory // of its own reconciler alone
-	rendered bool          // objects are what place says
-	round    int           // the reading of the app that they are from
-	objects  []object.Object
+	working  sync.Mutex      // held while the app is worked on, or put away
+	files    render.Memory   // who has working may use it
+	rendered bool            // objects are what place says
+	round    int             // the reading of the app that they are from
+	objects  []object.Object // none if they are put away
+	packed   object.Packed   // the same, if they were put away since they were rendered
 	digest   string
+	origins  string // identifies the files that the objects are from; empty if nobody wants to know
 	inputs   source.Inputs
 	decl     app.Declaration
 	rules    health.Rules
@@ -143,7 +146,7 @@ func (m *member) gone(at v1alpha1.Revision) {
 		m.wanted = at
 	}
 	m.removed, m.pending, m.broken, m.dirty = true, false, nil, true
-	m.rendered, m.objects, m.digest, m.inputs = true, nil, "removed", source.Inputs{}
+	m.rendered, m.objects, m.packed, m.digest, m.inputs = true, nil, object.Packed{}, "removed", source.Inputs{}
 }
 
 // unread notes that the app's source cannot be read, and why. It reports whether the app has not been rendered: what was applied before is then all that
@@ -272,10 +275,14 @@ func (m *member) take(p place, at head, round int, res taken) {
 	m.inputs, m.broken, m.rendered, m.round = res.Inputs, res.err, res.err == nil, round
 	if res.err != nil {
 		// What it rendered to before is forgotten: only what was applied is repaired from now on.
-		m.objects, m.digest = nil, ""
+		m.objects, m.packed, m.digest = nil, object.Packed{}, ""
 		return
 	}
-	m.objects, m.digest, m.decl, m.rules, m.ruled = res.Objects, digest(res.Objects), res.Declaration, res.rules, res.ruled
+	m.objects, m.packed, m.digest, m.origins = res.Objects, object.Packed{}, digest(res.Objects), ""
+	if m.env != nil && policyOf(m.env).NameFiles {
+		m.origins = origins(res.Objects)
+	}
+	m.decl, m.rules, m.ruled = res.Declaration, res.rules, res.ruled
 }
 
 // ruled identifies health rules, so that what was judged by others is judged anew.
@@ -300,6 +307,17 @@ func digest(objs []object.Object) string {
 	}
 	slices.Sort(hashes)
 	sum := sha256.Sum256([]byte(strings.Join(hashes, "\n")))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// origins identifies the files that objects are from.
+func origins(objs []object.Object) string {
+	lines := make([]string, 0, len(objs))
+	for _, o := range objs {
+		lines = append(lines, o.Key().String()+" "+o.Origin().File)
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	cryptorand "crypto/rand"
 	"log/slog"
@@ -47,7 +48,9 @@ type Parts struct {
 	Share Share
 	// Parallel is how many requests one pass has under way at once; 0 is as many as are good for a real API server.
 	Parallel int
-	Now      func() time.Time
+	// Room is how many objects of apps that are not worked on are kept at hand; 0 is as many as make a few large apps quick.
+	Room int
+	Now  func() time.Time
 	// Random is at least 0 and less than 1; nil draws it from the machine.
 	Random  func() float64
 	Metrics prometheus.Registerer
@@ -115,6 +118,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{}, rolls: map[fleet.Environment]*roll{},
 	}
 	c.tags = preview.Tagger{Key: []byte(cryptorand.Text())}
+	c.desk.room = cmp.Or(p.Room, room)
 	c.share = p.Share
 	if c.share == nil {
 		c.share = alone{}

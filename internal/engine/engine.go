@@ -110,15 +110,15 @@ type Subject struct {
 	Lens string
 	// Rendered says that Objects is what Git says at Revision.
 	Rendered bool
-	Objects  []object.Object
+	Objects  func() []object.Object
 	// Doubtful says that Objects may be older than what was applied last: then they count only if they are that. Agreed says that the same was read of Git when
 	// Bundle was written down.
 	Doubtful, Agreed bool
 	// Round is the reading of the app that Objects are from.
 	Round int
-	// Digest is equal for equal Objects: it saves comparing them.
-	Digest   string
-	Revision string
+	// Digest is equal for equal Objects, and Files, if the objects are to name the files that they are from, for equal files: that saves comparing them.
+	Digest, Files string
+	Revision      string
 	// Blocked is why Objects may not be applied now. Repairs go on.
 	Blocked string
 	// Approved is the hold that a person approved, if any.
@@ -186,6 +186,7 @@ type memory struct {
 // placed is a want with every object in its namespace and marked, in batches.
 type placed struct {
 	digest  string // of the want
+	away    bool   // all but digest was put away
 	bundle  string // identifies what was made of it
 	batches []order.Batch
 	keys    []object.Key
@@ -239,6 +240,19 @@ func (e *Engine) Refresh(n app.Name) {
 	m.turn <- struct{}{}
 	defer m.give()
 	clear(m.asked)
+}
+
+// PutAway drops what can be made again of what an app wants, unless that is being used: the next pass makes it.
+func (e *Engine) PutAway(n app.Name) {
+	m := e.remember(n)
+	select {
+	case m.turn <- struct{}{}:
+		defer m.give()
+	default:
+		return
+	}
+	m.placed = placed{digest: m.placed.digest, away: true}
+	m.kinds = map[object.Key]object.Resource{}
 }
 
 // Forget drops what is remembered of an app: it no longer exists.

@@ -48,12 +48,12 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 			return Outcome{}, err
 		}
 		out.Unplaced = err
-		s.Rendered, s.Objects, s.Blocked = false, nil, err.Error()
+		s.Rendered, s.Blocked = false, err.Error()
 		m.placed = placed{}
 	}
 	agreed := m.placed.bundle == m.record.Digest || s.Agreed && s.Bundle == m.record.BundleID() // what changes nothing is not recorded
 	if out.Older = s.Doubtful && s.Rendered && !agreed; out.Older {
-		s.Rendered, s.Objects, s.Revision = false, nil, m.record.Revision
+		s.Rendered, s.Revision = false, m.record.Revision
 		m.placed = placed{}
 	}
 	wait, err := e.namespaceReady(ctx, session, m, s)

@@ -23,8 +23,8 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		m.placed = placed{}
 		return nil
 	}
-	digest := s.Digest + s.Namespace + filesOf(s)
-	if m.placed.digest == digest && len(m.placed.unknown) == 0 {
+	digest := s.Digest + s.Namespace + s.Files
+	if m.placed.digest == digest && len(m.placed.unknown) == 0 && !m.placed.away {
 		e.Neighbours.Wants(s.Name, s.Round, m.placed.keys)
 		return nil
 	}
@@ -32,10 +32,11 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		objects: map[object.Key]object.Object{}, hashes: map[object.Key]string{}, made: map[object.Key]made{}, unknown: map[object.Key]string{},
 		crds: map[object.GroupKind]bool{}, spaces: map[string]bool{},
 	}
-	for _, o := range s.Objects {
+	objs := s.Objects()
+	for _, o := range objs {
 		p.note(o)
 	}
-	for _, o := range s.Objects {
+	for _, o := range objs {
 		placedObject, err := e.placeOne(ctx, m, &p, s, o)
 		if err != nil {
 			return err
@@ -65,20 +66,6 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	m.placed = p
 	e.Neighbours.Wants(s.Name, s.Round, p.keys)
 	return nil
-}
-
-// filesOf identifies the files that the objects are to name; empty if they are to name none.
-func filesOf(s Subject) string {
-	if !s.Policy.NameFiles {
-		return ""
-	}
-	lines := make([]string, 0, len(s.Objects))
-	for _, o := range s.Objects {
-		lines = append(lines, o.Key().String()+" "+o.Origin().File)
-	}
-	slices.Sort(lines)
-	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
-	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // bundleOf identifies a set of objects.

@@ -57,7 +57,7 @@ func (e *Engine) Preview(ctx context.Context, s Subject, w World) (Preview, erro
 			return Preview{}, err
 		}
 		out.Unplaced = err
-		s.Rendered, s.Objects, s.Blocked, m.placed = false, nil, err.Error(), placed{}
+		s.Rendered, s.Blocked, m.placed = false, err.Error(), placed{}
 	}
 	if err := x.foreseeNamespace(ctx, session, m, &s, &out); err != nil {
 		return Preview{}, err

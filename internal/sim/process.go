@@ -70,7 +70,7 @@ func (w *world) start() {
 	}
 	p.tree = controller.New(p.ctx, controller.Parts{
 		Client: cached{direct{dynamic: own, world: w}, p}, Reader: direct{dynamic: own, world: w}, Events: recorder{p}, Cluster: at, Secrets: kube.Secrets(own, system),
-		Mirrors: mirrors{p}, Driver: driver{p}, Parallel: 1, Now: p.now, Random: w.dice.Float64, Metrics: prometheus.NewRegistry(), Log: w.logger(p),
+		Mirrors: mirrors{p}, Driver: driver{p}, Parallel: 1, Room: w.room(), Now: p.now, Random: w.dice.Float64, Metrics: prometheus.NewRegistry(), Log: w.logger(p),
 	})
 	for _, l := range p.tree.All() {
 		own := newLoop(p, l)
