@@ -220,7 +220,8 @@ func located(n plan.Note) string {
 }
 
 func (f Finding) removing() string {
-	for _, n := range slices.Concat(f.Plan.Waiting, f.Plan.Leaving) {
+	if len(f.Plan.Waiting) > 0 {
+		n := f.Plan.Waiting[0]
 		return n.Key.String() + ": " + n.Text
 	}
 	return "its directory is gone from Git"
