@@ -54,6 +54,7 @@ origin:       std object source go.yaml.in/yaml/v3
 check:        std @values discover schema origin apimachinery go.yaml.in/yaml/v3
 check/form:   std check
 why:          std @values kin api/v1alpha1 apimachinery
+starter:      std fault
 
 # The shell: each talks to one thing outside.
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
@@ -102,7 +103,7 @@ source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 
 var groups = map[string][]string{
 	"@values": {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed"},
-	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin", "why", "block"},
+	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin", "why", "block", "starter"},
 	"client-go": {
 		"k8s.io/client-go", "k8s.io/api", "k8s.io/apiextensions-apiserver", "sigs.k8s.io/controller-runtime",
 	},

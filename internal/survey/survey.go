@@ -155,3 +155,19 @@ func (f *Found) guess(r Request, s *scan) {
 
 // within reports whether a path is a directory or lies in it.
 func within(p, dir string) bool { return dir == "." || p == dir || strings.HasPrefix(p, dir+"/") }
+
+// Environment is an Environment object that is written in a tree.
+type Environment struct{ Name, Namespace, File string }
+
+// Environments are those that are written anywhere in a tree. Files that cannot be read are left out.
+func Environments(tree source.Tree) ([]Environment, error) {
+	scan, err := newScan(tree, ".")
+	if err != nil {
+		return nil, err
+	}
+	var out []Environment
+	for _, e := range scan.environments {
+		out = append(out, Environment{Name: e.name, Namespace: e.namespace, File: e.file})
+	}
+	return out, nil
+}
