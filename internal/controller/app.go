@@ -283,7 +283,7 @@ func suspension(env *v1alpha1.Environment, obj *v1alpha1.App) string {
 func again(m *member, out engine.Outcome, f report.Finding, err error) (reconcile.Result, error) {
 	if k := fault.KindOf(err); err != nil && (f.Suspended == "" || k == fault.Conflict) { // of a conflict nothing has been said yet
 		if k == fault.Conflict {
-			return reconcile.Result{RequeueAfter: 50 * time.Millisecond}, nil
+			return reconcile.Result{RequeueAfter: conflictAgain}, nil
 		}
 		if after := fault.After(err); after > 0 {
 			return reconcile.Result{RequeueAfter: after}, nil

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
@@ -29,6 +30,7 @@ const finalizer = "fairlead.dev/prune"
 // environment is what is known of an Environment between looks. Its own reconciler writes it, under the controller's lock.
 type environment struct {
 	spec    *v1alpha1.Environment
+	edition edition
 	rules   app.Health
 	ruleErr error
 	read    string    // what the apps were last found in: the spec's generation and the commits
@@ -71,7 +73,17 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	c.mu.Lock()
+	var last edition
+	if st := c.envs[e]; st != nil {
+		last = st.edition
+	}
+	c.mu.Unlock()
+	if err := c.newest(ctx, &env, &last); err != nil {
+		return reconcile.Result{}, absent.Ignore(err)
+	}
 	st := c.environment(e, &env)
+	st.edition = last
 	ctx, done, mine := c.share.Act(ctx, keyOfEnvironment(e))
 	defer done()
 	defer cutShort(ctx, &res, &err)

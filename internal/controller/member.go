@@ -33,7 +33,8 @@ type member struct {
 	place   place
 	env     *v1alpha1.Environment
 	wanted  v1alpha1.Revision
-	pending bool // has to be rendered
+	read    v1alpha1.Revision // the commit in which it was last found to be another one
+	pending bool              // has to be rendered
 	removed bool
 	retired bool  // it was removed altogether: another member takes its place if it comes back
 	broken  error // why it does not render
@@ -143,7 +144,7 @@ func (m *member) gone(at v1alpha1.Revision) {
 	m.mu.Lock()
 	defer m.unlock()
 	if at.Revision != "" && !m.removed {
-		m.wanted = at
+		m.wanted, m.read = at, at
 	}
 	m.removed, m.pending, m.broken, m.dirty = true, false, nil, true
 	m.rendered, m.objects, m.packed, m.digest, m.inputs = true, nil, object.Packed{}, "removed", source.Inputs{}
@@ -268,11 +269,8 @@ func (m *member) take(p place, at head, round int, res taken) {
 		return
 	}
 	m.pending = m.place.dir != p.dir || m.place.repository != p.repository || m.place.tip.head().Commit != at.Commit
-	m.wanted = at.revision()
-	if res.Inputs.Digest() == m.status.Inputs && m.status.Wanted.Revision != "" {
-		m.wanted = m.status.Wanted // that it is read again is no change, whoever read it before
-	}
-	m.inputs, m.broken, m.rendered, m.round = res.Inputs, res.err, res.err == nil, round
+	m.read, m.inputs, m.broken, m.rendered, m.round = at.revision(), res.Inputs, res.err, res.err == nil, round
+	m.sameWanted()
 	if res.err != nil {
 		// What it rendered to before is forgotten: only what was applied is repaired from now on.
 		m.objects, m.packed, m.digest = nil, object.Packed{}, ""

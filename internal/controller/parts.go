@@ -79,6 +79,9 @@ func (l *Loops) All() []Loop { return l.c.loops() }
 // KindsChanged tells that a CustomResourceDefinition came, changed or went. It is to be told again a [DiscoveryLag] later.
 func (l *Loops) KindsChanged() { l.c.kindsChanged() }
 
+// AppTold tells that an App object came or changed: the cache has it from now on.
+func (l *Loops) AppTold(obj *v1alpha1.App) { l.c.appTold(obj) }
+
 // Queue takes requests. One that waits already is not added again.
 type Queue interface {
 	Add(reconcile.Request)

@@ -45,6 +45,7 @@ type repository struct {
 	status     v1alpha1.RepositoryStatus
 	known      bool // status was read
 	doubted    bool // nobody knows whether the last write of the status was carried out
+	edition    edition
 	url        string
 }
 
@@ -63,6 +64,9 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 		c.tells.Store(true)
 	}
 	r := c.repository(req.NamespacedName)
+	if err := c.newest(ctx, &repo, &r.edition); err != nil {
+		return reconcile.Result{}, absent.Ignore(err)
+	}
 	if err := c.takeRepository(ctx, &repo, r); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -341,7 +345,7 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 	} else if err == nil && wasBad {
 		c.note(repo, reason, "Fetch", message)
 	}
-	if err := absent.Ignore(c.patchStatus(ctx, repo, r.status, st, r.status.ObservedGeneration == 0)); err != nil {
+	if err := absent.Ignore(c.patchStatus(ctx, repo, change{was: r.status, next: st, first: r.status.ObservedGeneration == 0})); err != nil {
 		r.doubted = true
 		return err
 	}

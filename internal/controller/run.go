@@ -237,11 +237,12 @@ func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Conf
 	if err != nil {
 		return fmt.Errorf("watch Apps: %w", err)
 	}
-	if _, err := apps.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: func(_, now any) {
+	told := func(now any) {
 		if obj, ok := now.(*v1alpha1.App); ok {
 			c.appTold(obj)
 		}
-	}}); err != nil {
+	}
+	if _, err := apps.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: told, UpdateFunc: func(_, now any) { told(now) }}); err != nil {
 		return fmt.Errorf("watch Apps: %w", err)
 	}
 	if err := c.watchPolicies(mgr); err != nil {

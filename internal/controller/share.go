@@ -166,9 +166,18 @@ func (c *controller) recordTold(n app.Name, claims app.Claims) {
 	}
 }
 
-// appTold takes in an App object that changed: other processes' apps are known by it.
-func (c *controller) appTold(obj client.Object) {
-	if o := (app.Owner{Namespace: obj.GetNamespace(), Name: obj.GetName()}); c.shared.Load() && !c.owns(o) {
+// appTold takes in an App object that came or changed: other processes' apps are known by it, and what was read of this one's when it started may have been
+// old, or lacked some.
+func (c *controller) appTold(obj *v1alpha1.App) {
+	o := app.Owner{Namespace: obj.Namespace, Name: obj.Name}
+	c.mu.Lock()
+	m, st := c.apps[o], c.envs[fleet.Environment{Namespace: obj.Namespace, Name: obj.Spec.Environment}]
+	if m == nil && st != nil && c.now().Sub(st.since) < startingFor {
+		st.again, st.relist = true, true
+		c.envQueue.after(obj.Namespace, obj.Spec.Environment, lateAgain) // no sooner: another process may make it again and again
+	}
+	c.mu.Unlock()
+	if c.shared.Load() && !c.owns(o) || m != nil && m.isNews(obj) {
 		c.appQueue.add(o.Namespace, o.Name)
 	}
 }
@@ -239,9 +248,9 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 		c.engine.Take(m.name)
 		taken = c.gained(term)
 		m.mu.Lock()
-		m.status, m.written, m.begun = *obj.Status.DeepCopy(), *obj.Status.DeepCopy(), true
-		m.sameWanted()
-		m.unwritten, m.doubted, m.older, m.behind, m.given, m.seen, m.made, m.dirty = false, false, false, false, false, false, nil, true
+		m.begin(obj)
+		m.sure = true
+		m.older, m.behind, m.given, m.seen, m.made, m.dirty = false, false, false, false, nil, true
 		m.unlock()
 	}
 	m.mu.Lock()
@@ -250,10 +259,11 @@ func (c *controller) take(ctx context.Context, m *member) (bool, error) {
 	return taken.IsZero() || c.caughtUp(m, taken), nil
 }
 
-// sameWanted reports whether the status is about what is read here, and takes over which commit that is: the next to say it must not say it otherwise. The lock
-// is held.
+// sameWanted reports whether the status is about what is read here, and takes over which commit that is: that it is read again is no change, whoever read it
+// before. The lock is held.
 func (m *member) sameWanted() bool {
 	same := m.status.Inputs == m.inputs.Digest()
+	m.wanted = m.read
 	if same && m.status.Wanted.Revision != "" {
 		m.wanted = m.status.Wanted
 	}

@@ -8,7 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -23,13 +22,10 @@ import (
 // do, once for all that changed meanwhile. Both may share what they point to: a status is never changed, but for another in its place.
 type standing struct {
 	status    v1alpha1.AppStatus
-	written   v1alpha1.AppStatus
 	unwritten bool
-	doubted   bool          // what the App object says is not known: a write failed, which may have been carried out
-	since     time.Time     // since when it is unwritten
-	begun     bool          // status is what the App object said when the process started, or newer
-	seen      bool          // the cache has had the App object
-	made      *v1alpha1.App // it was made here, and the cache may not have it yet
+	since     time.Time // since when it is unwritten
+	begun     bool      // status is what the App object said when the process started, or newer
+	said
 
 	writing sync.Mutex // held while the App object is made, written or deleted
 }
@@ -107,43 +103,61 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 	defer cutShort(ctx, &res, &err)
 	m.writing.Lock()
 	defer m.writing.Unlock()
-	was, next, since := m.toWrite(c.share)
+	next, since := m.toWrite(c.share)
 	if since.IsZero() {
 		return reconcile.Result{}, nil
 	}
 	if waitsForWork(next) && c.appQueue.depth() > fewApps && c.now().Sub(since) < workAtMost {
 		return reconcile.Result{RequeueAfter: statusDelay}, nil
 	}
-	obj, made, err := c.theApp(ctx, m)
+	obj, err := c.theApp(ctx, m)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	told := was
-	switch {
-	case made:
-		was = *obj.Status.DeepCopy()
-		told = was
-	case m.isDoubted():
-		if err = c.reader.Get(ctx, client.ObjectKeyFromObject(obj), obj); err == nil {
-			was = *obj.Status.DeepCopy()
+	if m.isDoubted(obj) {
+		if known, err := c.reread(ctx, m, obj); err != nil || !known {
+			return reconcile.Result{}, err
 		}
 	}
-	if err == nil {
-		err = c.patchStatus(ctx, obj, was, next, was.Phase == "")
-	}
-	if absent.Object(err) { // somebody deleted it just now
+	was, next, version := m.tries(obj)
+	err = c.patchStatus(ctx, obj, change{was: was, next: next, first: was.Phase == "", over: version})
+	switch {
+	case absent.Object(err): // somebody deleted it just now
 		m.lost()
 		return reconcile.Result{}, fmt.Errorf("write status of App %s: %w", m.name, err)
-	}
-	if err != nil {
+	case apierrors.IsConflict(err):
+		m.doubt()
+		return reconcile.Result{RequeueAfter: conflictAgain}, nil
+	case err != nil:
 		m.doubt()
 		return reconcile.Result{}, err
 	}
-	m.wrote(next, c.now())
-	c.say(obj, told, next)
+	m.wrote(obj, next, c.now())
+	c.say(obj, was, next)
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
 	return reconcile.Result{}, nil
 }
+
+// reread reads what the App object of a member says, and reports whether that is known: then how the app stands may be written over it. If it was written here,
+// and nobody heard of that, the Events that go with it are written.
+func (c *controller) reread(ctx context.Context, m *member, obj *v1alpha1.App) (known bool, err error) {
+	if err := c.reader.Get(ctx, client.ObjectKeyFromObject(obj), obj); absent.Object(err) {
+		m.lost()
+		return false, fmt.Errorf("read App %s: %w", m.name, err)
+	} else if err != nil {
+		return false, err
+	}
+	was, known := m.recognises(obj)
+	if !known {
+		c.appQueue.add(m.name.Namespace, m.name.Object()) // how it stands follows from what it says
+		return false, nil
+	}
+	c.say(obj, was, obj.Status)
+	return true, nil
+}
+
+// conflictAgain is how soon it is tried again after somebody else was faster.
+const conflictAgain = 50 * time.Millisecond
 
 // say writes the Events that go with a status.
 func (c *controller) say(obj *v1alpha1.App, was, next v1alpha1.AppStatus) {
@@ -155,80 +169,41 @@ func (c *controller) say(obj *v1alpha1.App, was, next v1alpha1.AppStatus) {
 	}
 }
 
-// theApp returns the App object of a member, and whether it was made just now.
-func (c *controller) theApp(ctx context.Context, m *member) (*v1alpha1.App, bool, error) {
+// theApp returns the App object of a member, which it makes if there is none.
+func (c *controller) theApp(ctx context.Context, m *member) (*v1alpha1.App, error) {
 	obj := &v1alpha1.App{}
 	key := client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}
 	err := c.client.Get(ctx, key, obj)
 	if !apierrors.IsNotFound(err) {
-		return obj, false, err
+		return obj, err
 	}
 	if obj = m.unseen(); obj.UID != "" {
-		return obj, false, nil
+		return obj, nil
 	}
-	err = c.client.Create(ctx, obj)
-	if apierrors.IsAlreadyExists(err) {
-		err = c.reader.Get(ctx, key, obj)
+	if err = c.client.Create(ctx, obj); apierrors.IsAlreadyExists(err) { // the cache lags behind
+		m.doubt()
+		return obj, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("create App %s: %w", m.name, err)
+		return nil, fmt.Errorf("create App %s: %w", m.name, err)
 	}
 	m.mu.Lock()
 	defer m.unlock()
+	m.written, m.version, m.tried, m.doubted = v1alpha1.AppStatus{}, obj.ResourceVersion, nil, false
 	if !m.seen { // the cache may have been faster than the answer
 		m.made = obj.DeepCopy()
 	}
-	return obj, true, nil
+	return obj, nil
 }
 
-// unseen is the App object of a member that the cache does not have. It has a uid if it was made just now, and else none: it was never made, or somebody
-// deleted it.
-func (m *member) unseen() *v1alpha1.App {
-	m.mu.Lock()
-	defer m.unlock()
-	if m.made != nil {
-		return m.made.DeepCopy()
-	}
-	if m.seen {
-		m.written, m.seen = v1alpha1.AppStatus{}, false
-	}
-	m.begun = true
-	obj := &v1alpha1.App{
-		ObjectMeta: metav1.ObjectMeta{Namespace: m.name.Namespace, Name: m.name.Object()},
-		Spec:       v1alpha1.AppSpec{Environment: m.name.Environment, Name: m.name.App, Repository: m.place.repository, Path: m.place.dir},
-	}
-	if m.env != nil {
-		obj.OwnerReferences = ownedBy(m.env)
-	}
-	return obj
-}
-
-// met takes in the App object as the cache has it.
-func (m *member) met(obj *v1alpha1.App) {
-	m.mu.Lock()
-	defer m.unlock()
-	if !m.begun {
-		m.status = *obj.Status.DeepCopy()
-		m.written = m.status
-	}
-	m.begun, m.seen, m.made = true, true, nil
-}
-
-// lost notes that the App object is gone.
-func (m *member) lost() {
-	m.mu.Lock()
-	defer m.unlock()
-	m.written, m.seen, m.made = v1alpha1.AppStatus{}, false, nil
-}
-
-// toWrite returns what the App object says, what it is to say, and since when; a zero time if it says that already.
-func (m *member) toWrite(s Share) (was, next v1alpha1.AppStatus, since time.Time) {
+// toWrite returns what the App object is to say, and since when; a zero time if it says that already.
+func (m *member) toWrite(s Share) (next v1alpha1.AppStatus, since time.Time) {
 	m.mu.Lock()
 	defer m.unlock()
 	if (m.unwritten || m.doubted) && !m.retired && m.hold.isCurrent(s, keyOfApp(m.name.Owner())) {
 		since = m.since
 	}
-	return m.written, m.status, since
+	return m.status, since
 }
 
 // unwritten counts the apps whose App object does not yet say how they stand.
@@ -237,32 +212,11 @@ func (c *controller) unwritten() int {
 	defer c.mu.Unlock()
 	n := 0
 	for _, m := range c.apps {
-		if _, _, since := m.toWrite(c.share); !since.IsZero() {
+		if _, since := m.toWrite(c.share); !since.IsZero() {
 			n++
 		}
 	}
 	return n
-}
-
-// doubt notes that nobody knows whether a write of the status was carried out.
-func (m *member) doubt() {
-	m.mu.Lock()
-	defer m.unlock()
-	m.doubted = true
-}
-
-func (m *member) isDoubted() bool {
-	m.mu.Lock()
-	defer m.unlock()
-	return m.doubted
-}
-
-func (m *member) wrote(st v1alpha1.AppStatus, now time.Time) {
-	m.mu.Lock()
-	defer m.unlock()
-	m.doubted = false
-	m.written = st
-	m.unwritten, m.since = !equality.Semantic.DeepEqual(m.written, m.status), now
 }
 
 // stands returns how the app stands.

@@ -17,17 +17,24 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 )
 
-// patchStatus writes what is different between two statuses of an object. The first status is written whole, zeros included, so that counters show as 0 and
-// not as nothing.
-func (c *controller) patchStatus(ctx context.Context, obj client.Object, was, next any, first bool) error {
+// change is from one status of an object to the next.
+type change struct {
+	was, next any
+	first     bool   // it says nothing yet
+	over      string // the resourceVersion that the object has to have; empty: any
+}
+
+// patchStatus writes what is different between two statuses of an object. The first one is written whole, zeros included, so that counters show as 0 and not
+// as nothing.
+func (c *controller) patchStatus(ctx context.Context, obj client.Object, ch change) error {
 	before := []byte("{}")
-	if !first {
+	if !ch.first {
 		var err error
-		if before, err = json.Marshal(was); err != nil {
+		if before, err = json.Marshal(ch.was); err != nil {
 			return fmt.Errorf("encode status of %s: %w", obj.GetName(), err)
 		}
 	}
-	after, err := json.Marshal(next)
+	after, err := json.Marshal(ch.next)
 	if err != nil {
 		return fmt.Errorf("encode status of %s: %w", obj.GetName(), err)
 	}
@@ -35,8 +42,11 @@ func (c *controller) patchStatus(ctx context.Context, obj client.Object, was, ne
 	if err != nil {
 		return fmt.Errorf("compare status of %s: %w", obj.GetName(), err)
 	}
-	patch := client.RawPatch(types.MergePatchType, append(append([]byte(`{"status":`), diff...), '}'))
-	return c.client.Status().Patch(ctx, obj, patch)
+	patch := fmt.Appendf(nil, `{"status":%s}`, diff)
+	if ch.over != "" {
+		patch = fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"status":%s}`, ch.over, diff)
+	}
+	return c.client.Status().Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch))
 }
 
 func stalled(err error) bool {

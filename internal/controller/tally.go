@@ -56,7 +56,7 @@ func (c *controller) environmentStatus(ctx context.Context, env *v1alpha1.Enviro
 	case reason == "UnusableDirectory" && !says(st.status.Conditions, wrong): // how many apps are ready is no news
 		c.warn(env, reason, "Find", wrong)
 	}
-	if err := absent.Ignore(c.patchStatus(ctx, env, st.status, next, st.status.ObservedGeneration == 0)); err != nil {
+	if err := absent.Ignore(c.patchStatus(ctx, env, change{was: st.status, next: next, first: st.status.ObservedGeneration == 0})); err != nil {
 		st.doubted = true
 		return err
 	}

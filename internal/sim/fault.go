@@ -31,6 +31,7 @@ type Kind string
 const (
 	CrashBefore Kind = "crash-before" // the process dies before the request is sent
 	CrashAfter  Kind = "crash-after"  // the process dies before the answer arrives
+	CrashLag    Kind = "crash-lag"    // it dies before the answer arrives, and whatever the next one lists first lags behind
 	Timeout     Kind = "timeout"      // the request does not arrive
 	Lost        Kind = "lost"         // the request is carried out, and its answer does not arrive
 	Absent      Kind = "404"          // the server does not know the resource, as one that starts
@@ -59,7 +60,7 @@ const (
 // discovery, the first list of a watch, and one to Git.
 var (
 	toRequests  = []Kind{Timeout, Absent, Expired, Invalid, Busy, Broken, Unavailable, Cut, Compact, Coalesce, Repeat}
-	toWrites    = []Kind{CrashBefore, CrashAfter, Lost, Conflict, Twin, Ahead, Behind}
+	toWrites    = []Kind{CrashBefore, CrashAfter, CrashLag, Lost, Conflict, Twin, Ahead, Behind}
 	toAnswers   = []Kind{Slow}
 	toDiscovery = []Kind{Partial}
 	toFirst     = []Kind{Stale}
@@ -99,6 +100,9 @@ func (w *world) intercept(r kube.Request) kube.Verdict {
 	w.sent(sent{verb: r.Verb, write: r.Write(), first: w.first})
 	w.note(func() string { return fmt.Sprintf("  %s %d: %s", name, w.requests, r) })
 	v := kube.Verdict{}
+	if p.lags {
+		v = w.strike(p, r, Fault{Kind: Stale}, v)
+	}
 	for _, f := range w.struck() {
 		v = w.strike(p, r, f, v)
 	}
@@ -111,7 +115,8 @@ func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube
 	case CrashBefore:
 		w.crash(p)
 		v.Refuse = errDead
-	case CrashAfter:
+	case CrashAfter, CrashLag:
+		w.lags = f.Kind == CrashLag
 		w.crash(p)
 		v.Lose = errDead
 	case Timeout:

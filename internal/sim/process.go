@@ -39,6 +39,7 @@ type process struct {
 	dead   bool
 	skew   time.Duration // of its clock
 	loaded bool          // it has read the ledger
+	lags   bool          // what it lists first lags behind
 
 	loops  []*loop
 	tree   *controller.Loops
@@ -59,7 +60,8 @@ var definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Ver
 // start starts a controller.
 func (w *world) start() {
 	w.started++
-	p := &process{world: w, name: fmt.Sprintf("p%d", w.started), caches: map[string]*cache{}, skew: w.skew}
+	p := &process{world: w, name: fmt.Sprintf("p%d", w.started), caches: map[string]*cache{}, skew: w.skew, lags: w.lags}
+	w.lags = false
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	agent := "fairlead/" + p.name
 	as := func(user string) (dynamic.Interface, error) { return guard{w.server.Client(user, agent), p, user}, nil }
@@ -125,6 +127,9 @@ func (p *process) event(before, after client.Object) {
 		worth = controller.Worthwhile.Create(event.CreateEvent{Object: after})
 	default:
 		worth = controller.Worthwhile.Update(event.UpdateEvent{ObjectOld: before, ObjectNew: after})
+	}
+	if is, ok := after.(*v1alpha1.App); ok {
+		p.tree.AppTold(is)
 	}
 	if !worth {
 		return

@@ -26,6 +26,7 @@ type world struct {
 	dice     *rand.Rand
 	now      time.Time
 	skew     time.Duration // of the controllers' clocks
+	lags     bool          // what the next controller lists first lags behind
 	timers   timers
 
 	processes []*process // those that live

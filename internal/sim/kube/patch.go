@@ -129,6 +129,12 @@ func (s *Server) note(t target, live *state, patch []byte) (*state, error) {
 	was, _ := live.Object["status"].(map[string]any)
 	next := live.copied()
 	next.Object["status"] = merge(was, below)
+	if meta, _ := m["metadata"].(map[string]any); meta["resourceVersion"] != nil {
+		put(next.edit("metadata"), "resourceVersion", meta["resourceVersion"])
+	}
+	if err := t.versioned(live, next); err != nil {
+		return nil, err
+	}
 	if next.same(live) {
 		return live, nil
 	}
