@@ -291,7 +291,7 @@ func again(m *member, out engine.Outcome, f report.Finding, err error) (reconcil
 		return reconcile.Result{}, err // back off
 	}
 	refused := len(out.Plan.Refused) > 0 || len(f.Errors) > 0 || out.Plan.Blocked != "" && f.Broken == nil && f.Waits == ""
-	unknown := len(out.Plan.Waiting) > 0 || out.Blind != nil ||
+	unknown := len(out.Plan.Waiting)+len(out.Plan.Leaving) > 0 || out.Blind != nil ||
 		slices.ContainsFunc(out.Plan.Held, func(h plan.Held) bool { return app.OwnerOf(h.Step.Live) == app.Owner{} }) // no watch tells what becomes of it
 	next := out.Again
 	if (refused || unknown) && f.Suspended == "" {
@@ -304,7 +304,7 @@ func again(m *member, out engine.Outcome, f report.Finding, err error) (reconcil
 
 // afterPass wakes who waited for what this pass changed.
 func (c *controller) afterPass(m *member, f report.Finding, wasIdle bool) {
-	waiting := len(f.Plan.Waiting) > 0 || slices.ContainsFunc(f.Plan.Batches, func(b plan.Batch) bool { return b.Pending > 0 })
+	waiting := len(f.Plan.Waiting)+len(f.Plan.Leaving) > 0 || slices.ContainsFunc(f.Plan.Batches, func(b plan.Batch) bool { return b.Pending > 0 })
 	c.looked(m, isReady(m.stands()), waiting, wasIdle)
 }
 

@@ -57,7 +57,7 @@ func (c *computer) unwanted(key object.Key) {
 			claim.Yielded = true
 			c.plan.Claims[key] = claim
 		}
-		c.plan.Waiting = append(c.plan.Waiting, Note{Key: key, Text: "waits for app " + c.Census.Elsewhere[key].String() + " to take it over"})
+		c.plan.Leaving = append(c.plan.Leaving, Note{Key: key, Text: "waits for app " + c.Census.Elsewhere[key].String() + " to take it over"})
 	case app.PruneOf(s.Live) == app.PruneNever:
 		c.plan.Kept = append(c.plan.Kept, Note{Key: key, Text: "left in place: it is marked never to be pruned"})
 		delete(c.plan.Claims, key)

@@ -372,7 +372,7 @@ func nothingLeft(t *rapid.T, in plan.Input, p plan.Plan) {
 	if left := steps(p); len(left) > 0 || !p.Applied() {
 		t.Fatalf("nothing is in the way, and still\n%s", p)
 	}
-	if in.Census.Waiting+in.Census.Over == "" && len(in.Claims) > 0 && len(p.Held)+len(p.Waiting)+len(p.Contested) == 0 && !p.Done() {
+	if in.Census.Waiting+in.Census.Over == "" && len(in.Claims) > 0 && len(p.Held)+len(p.Waiting)+len(p.Leaving)+len(p.Contested) == 0 && !p.Done() {
 		t.Fatalf("not done\n%s", p)
 	}
 }

@@ -93,5 +93,5 @@ func (p Plan) Applied() bool {
 
 // Done reports whether nothing at all is left to do or to wait for, health aside.
 func (p Plan) Done() bool {
-	return p.Applied() && len(p.Repairs) == 0 && len(p.Deletes) == 0 && len(p.Held) == 0 && len(p.Waiting) == 0 && len(p.Contested) == 0
+	return p.Applied() && len(p.Repairs) == 0 && len(p.Deletes) == 0 && len(p.Held) == 0 && len(p.Waiting) == 0 && len(p.Leaving) == 0 && len(p.Contested) == 0
 }

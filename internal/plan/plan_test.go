@@ -78,12 +78,12 @@ func TestYield(t *testing.T) {
 		Seen:   map[object.Key]plan.Sighting{k: {State: plan.Present, Live: o}},
 		Census: plan.Census{Elsewhere: map[object.Key]app.Owner{k: {Namespace: "shop", Name: "prod-api"}}},
 	}
-	if p := plan.Compute(in); p.Claims[k].Yielded || len(p.Waiting) != 1 {
+	if p := plan.Compute(in); p.Claims[k].Yielded || len(p.Leaving) != 1 {
 		t.Errorf("to an app of the same process it is yielded: %t\n%s", p.Claims[k].Yielded, p)
 	}
 	in.Census.Foreign = map[object.Key]bool{k: true}
 	p := plan.Compute(in)
-	if !p.Claims[k].Yielded || len(p.Waiting) != 1 || len(p.Next()) > 0 {
+	if !p.Claims[k].Yielded || len(p.Leaving) != 1 || len(p.Next()) > 0 {
 		t.Errorf("to an app of another process it is yielded: %t\n%s", p.Claims[k].Yielded, p)
 	}
 	in.Claims, in.Want, in.Census = p.Claims, batches, plan.Census{}

@@ -29,6 +29,7 @@ func (p Plan) String() string {
 	}
 	t.notes("refused", p.Refused)
 	t.notes("wait", p.Waiting)
+	t.notes("wait", p.Leaving)
 	t.notes("keep", p.Kept)
 	t.notes("contested", p.Contested)
 	for _, s := range p.Reported {

@@ -212,6 +212,8 @@ type Plan struct {
 	Held      []Held
 	Refused   []Note
 	Waiting   []Note
+	// Leaving are objects that another app is to take over. Nothing of this app waits for that, and neither does who waits for this app: it may be that one.
+	Leaving []Note
 	// Kept are objects that leave the app without being deleted: handed over, or marked to be kept.
 	Kept []Note
 	// Claims is what to record before the first step.

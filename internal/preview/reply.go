@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/diff"
@@ -150,7 +151,7 @@ func Of(name string, f plan.Foreseen, seen map[object.Key]plan.Sighting, tag Tag
 	for _, s := range f.Last.Reported {
 		a.Reported = append(a.Reported, stepOf(s, seen[s.Key], tag))
 	}
-	a.Refused, a.Waiting, a.Kept, a.Contested = notes(f.Last.Refused), notes(f.Last.Waiting), notes(f.Last.Kept), notes(f.Last.Contested)
+	a.Refused, a.Waiting, a.Kept, a.Contested = notes(f.Last.Refused), notes(slices.Concat(f.Last.Waiting, f.Last.Leaving)), notes(f.Last.Kept), notes(f.Last.Contested)
 	for _, g := range f.Gates {
 		if g.Round < round {
 			a.Gates = append(a.Gates, Gate{Round: g.Round + 1, Note: notes([]plan.Note{g.Note})[0]})

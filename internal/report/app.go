@@ -220,8 +220,7 @@ func located(n plan.Note) string {
 }
 
 func (f Finding) removing() string {
-	if len(f.Plan.Waiting) > 0 {
-		n := f.Plan.Waiting[0]
+	for _, n := range slices.Concat(f.Plan.Waiting, f.Plan.Leaving) {
 		return n.Key.String() + ": " + n.Text
 	}
 	return "its directory is gone from Git"
