@@ -275,12 +275,12 @@ func untilStopped(f reconcile.Func) reconcile.Func {
 	}
 }
 
-// options sets the workers of a reconciler and its back-off: quick at first, since most errors pass at once, and never longer than a minute.
+// options sets the workers of a reconciler and its back-off: quick at first, since most errors pass at once, and soon enough that nobody waits when the API server is well again.
 func options(workers int) ctrlcontroller.Options {
 	return ctrlcontroller.Options{
 		MaxConcurrentReconciles: workers,
 		SkipNameValidation:      new(true),
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, time.Minute),
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](20*time.Millisecond, 15*time.Second),
 		LogConstructor:          func(*reconcile.Request) logr.Logger { return ctrl.Log },
 	}
 }

@@ -100,7 +100,7 @@ func (l *loop) writes() bool { return l.Name == "app" || l.Name == "status" }
 // Back-off of the real queues: see options in package controller.
 const (
 	firstBackoff = 20 * time.Millisecond
-	lastBackoff  = time.Minute
+	lastBackoff  = 15 * time.Second
 )
 
 // run works on a request, as a worker of controller-runtime does.
