@@ -245,11 +245,12 @@ func (e *Engine) Release(ctx context.Context, n app.Name) error {
 
 func (l *look) unwanted() []object.Key {
 	var keys []object.Key
-	for _, k := range l.m.record.Claims.Keys() {
+	for k := range l.m.record.Claims {
 		if _, wanted := l.m.placed.objects[k]; !wanted {
 			keys = append(keys, k)
 		}
 	}
+	slices.SortFunc(keys, object.Key.Compare)
 	return keys
 }
 

@@ -38,7 +38,20 @@ type Object struct {
 }
 
 // memo is what was found out about a value and does not change.
-type memo struct{ hash atomic.Pointer[string] }
+type memo struct {
+	hash atomic.Pointer[string]
+	key  atomic.Pointer[Key]
+}
+
+// once returns what is noted, or finds it out and notes it. Two that ask at once may both find it out: it is the same.
+func once[T any](noted *atomic.Pointer[T], find func() T) T {
+	if known := noted.Load(); known != nil {
+		return *known
+	}
+	found := find()
+	noted.Store(&found)
+	return found
+}
 
 // New wraps content, which must not be changed afterwards. Numbers must be int64 or float64.
 func New(content map[string]any) Object { return Object{content: content, memo: &memo{}} }
@@ -83,17 +96,15 @@ func (o Object) JSON() []byte {
 
 // Hash is a digest of the content: equal content, equal hash, whatever the order of its keys. It is made once for all copies of a value.
 func (o Object) Hash() string {
-	if o.memo != nil {
-		if known := o.memo.hash.Load(); known != nil {
-			return *known
-		}
+	if o.IsZero() {
+		return o.hash()
 	}
+	return once(&o.memo.hash, o.hash)
+}
+
+func (o Object) hash() string {
 	sum := sha256.Sum256(o.JSON())
-	hash := base64.RawURLEncoding.EncodeToString(sum[:12])
-	if o.memo != nil {
-		o.memo.hash.Store(&hash)
-	}
-	return hash
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // Is reports whether o is a copy of p, which costs nothing to find out. If it is false, their content may be equal all the same.
@@ -101,6 +112,13 @@ func (o Object) Is(p Object) bool { return o.memo != nil && o.memo == p.memo && 
 
 // Key returns the object's identity as written. An object that does not name a namespace has none in its key.
 func (o Object) Key() Key {
+	if o.IsZero() {
+		return Key{}
+	}
+	return once(&o.memo.key, o.key)
+}
+
+func (o Object) key() Key {
 	group, _ := splitAPIVersion(o.APIVersion())
 	return Key{Group: group, Kind: o.Kind(), Namespace: o.Namespace(), Name: o.Name()}
 }
