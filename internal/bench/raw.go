@@ -52,25 +52,30 @@ func (s *stage) rawLimit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.run.RawLimit = &figures.RawLimit{Workers: best, ApplyS: figures.Seconds(applied), DryRunApplyS: figures.Seconds(took), BurstMS: figures.SpreadOf(undone)}
+	s.run.RawLimit = &figures.RawLimit{Workers: best, ApplyS: figures.Seconds(applied), DryRunApplyS: figures.Seconds(took), BurstMS: undone}
 	s.say("raw limit: %d objects by %d workers: apply %.2f s, dry run and apply %.2f s; %d hand edits at once undone: p99 %.0f ms", len(all), best,
-		applied.Seconds(), took.Seconds(), len(undone), s.run.RawLimit.BurstMS.P99)
+		applied.Seconds(), took.Seconds(), undone.Samples, undone.P99)
 	return s.clear(ctx, s.kube.Discovery().RESTClient())
 }
 
 // undoBare lets many people edit an object each at once, and undoes each edit as soon as it is answered, by so many workers: what is left of the time of an
-// engine is what that takes.
-func (s *stage) undoBare(ctx context.Context, all []workload.Object, n int) ([]time.Duration, error) {
+// engine is what that takes. The quickest burst is the limit: at the first the API server is not used to it.
+func (s *stage) undoBare(ctx context.Context, all []workload.Object, n int) (figures.Spread, error) {
 	if err := s.followSettings(ctx); err != nil {
-		return nil, err
+		return figures.Spread{}, err
 	}
 	client := s.kube.Discovery().RESTClient()
 	free := make(chan struct{}, n)
-	return s.editMany(ctx, func(ctx context.Context, i int) error {
+	undo := func(ctx context.Context, i int) error {
 		free <- struct{}{}
 		defer func() { <-free }()
 		return apply(ctx, client, all[i*workload.PerSet], "") // the settings are the first of a set
-	})
+	}
+	many, err := s.editOften(ctx, func(ctx context.Context) ([]time.Duration, error) { return s.editMany(ctx, undo) })
+	if err != nil {
+		return figures.Spread{}, err
+	}
+	return many[0], nil
 }
 
 // load sends objects by so many workers, takes them away again, and returns how long the sending took.
