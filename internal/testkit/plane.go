@@ -48,6 +48,7 @@ type Plane struct {
 	ControllerKubeconfig string
 
 	auditLog string
+	config   *rest.Config // the administrator's
 }
 
 // Start starts a control plane for the test. It is stopped when the test ends.
@@ -89,7 +90,16 @@ func start(t testing.TB, o Options) (*Plane, error) {
 	if p.Kube, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, err
 	}
-	return p, p.furnish(t.Context(), config)
+	p.config = config
+	return p, p.furnish(t.Context())
+}
+
+// Furnish installs Fairlead's resources and rights again, and makes another kubeconfig of its ServiceAccount in the place of the first.
+func (p *Plane) Furnish(t testing.TB) {
+	t.Helper()
+	if err := p.furnish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // up runs devcluster until the test ends, and returns when it is ready.
@@ -129,7 +139,7 @@ func up(t testing.TB, bin string, args []string) error {
 }
 
 // furnish installs Fairlead's resources and rights, and makes the kubeconfig of its ServiceAccount.
-func (p *Plane) furnish(ctx context.Context, config *rest.Config) error {
+func (p *Plane) furnish(ctx context.Context) error {
 	all, err := install.Objects(install.Options{Namespace: Namespace, Image: "fairlead:test"})
 	if err != nil {
 		return err
@@ -143,6 +153,11 @@ func (p *Plane) furnish(ctx context.Context, config *rest.Config) error {
 	if err := install.Apply(ctx, p.Objects.client, objs, func(*unstructured.Unstructured) {}); err != nil {
 		return fmt.Errorf("install: %w", err)
 	}
+	return p.Enter(ctx)
+}
+
+// Enter makes the kubeconfig of Fairlead's ServiceAccount, which must exist.
+func (p *Plane) Enter(ctx context.Context) error {
 	day := int64((24 * time.Hour).Seconds())
 	token, err := p.Kube.CoreV1().ServiceAccounts(Namespace).CreateToken(ctx, "fairlead",
 		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}, metav1.CreateOptions{})
@@ -150,7 +165,7 @@ func (p *Plane) furnish(ctx context.Context, config *rest.Config) error {
 		return fmt.Errorf("make token of the controller: %w", err)
 	}
 	p.ControllerKubeconfig = filepath.Join(p.Dir, "controller.kubeconfig")
-	return writeKubeconfig(p.ControllerKubeconfig, config, token.Status.Token)
+	return writeKubeconfig(p.ControllerKubeconfig, p.config, token.Status.Token)
 }
 
 func writeKubeconfig(path string, c *rest.Config, token string) error {
