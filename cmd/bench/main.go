@@ -62,6 +62,7 @@ Examples:
   bench -n 100 -json after.json             …
   bench compare before.json after.json      and whether that change cost anything
   bench -n 1000 -only cold,change -profile profiles
+  bench -n 5000x10 -only cold               the memory that 50,000 objects take
 
 Exit codes: 0 done, 1 it did not work or something got worse, 2 wrong usage.
 `
