@@ -9,9 +9,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/fairlead-cd/fairlead/internal/absent"
 )
@@ -19,48 +16,44 @@ import (
 // spacing is how soon after a renewal another one is sent for words alone: it gathers them.
 const spacing = 100 * time.Millisecond
 
-// keep renews the Lease, says in it who is known, and deletes the Leases of the dead, until ctx ends.
-func (m *Member) keep(ctx context.Context) {
-	due := time.Now().Add(m.o.Lasts / 3)
-	var retry time.Time // when to expel again: that it fails must not keep the own Lease from being renewed
-	for ctx.Err() == nil {
-		m.cutOff()
-		if !time.Now().Before(retry) && m.expel(ctx) {
-			retry = time.Now().Add(time.Second)
-		}
-		now := time.Now()
-		at, news := m.news(now)
-		if !now.Before(due) || news && !now.Before(at) {
-			switch err := m.renew(ctx); {
-			case err == nil:
-				due = time.Now().Add(m.o.Lasts / 3)
-			case errors.Is(err, errExpelled):
-				m.enterAgain(ctx)
-				due = time.Now().Add(m.o.Lasts / 3)
-			default:
-				m.o.Log.WarnContext(ctx, "Lease not renewed", "error", err)
-				due = now.Add(min(time.Second, m.o.Lasts/10))
-				m.sleep(ctx, due)
-			}
-			continue
-		}
-		next := due
+// step renews the Lease, says in it who is known, and deletes the Leases of the dead, as far as that is due. It returns when to be called again though nothing
+// is heard.
+func (m *Member) step(ctx context.Context) time.Time {
+	if m.isOut() {
+		return m.comeBack(ctx)
+	}
+	m.cutOff()
+	if !m.o.Now().Before(m.retry) && m.expel(ctx) {
+		m.retry = m.o.Now().Add(time.Second)
+	}
+	now := m.o.Now()
+	at, news := m.news(now)
+	if now.Before(m.due) && (!news || now.Before(at)) {
+		next := m.due
 		if news && at.Before(next) {
 			next = at
 		}
-		m.sleep(ctx, m.soonest(next, retry))
+		return m.soonest(next, m.retry)
+	}
+	switch err := m.renew(ctx); {
+	case err == nil:
+		m.dueAgain()
+		return now
+	case errors.Is(err, errExpelled):
+		m.goOut()
+		return now
+	default:
+		m.o.Log.WarnContext(ctx, "Lease not renewed", "error", err)
+		m.due = now.Add(min(time.Second, m.o.Lasts/10))
+		return m.due
 	}
 }
 
-// sleep waits until a time, or until there may be something to say.
-func (m *Member) sleep(ctx context.Context, until time.Time) {
-	t := time.NewTimer(time.Until(until))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	case <-m.kick:
-	}
+// dueAgain says when the Lease is to be renewed next: a third of its time after the request for the last renewal was sent, however late the answer came.
+func (m *Member) dueAgain() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.due = m.renewed.Add(m.o.Lasts / 3)
 }
 
 // soonest is when something has to be done though nothing is heard: at the given time, when a Lease lapses, but not before retry, or when work that is waited
@@ -71,7 +64,7 @@ func (m *Member) soonest(next, retry time.Time) time.Time {
 	if m.roster == nil {
 		return next
 	}
-	if at := m.roster.Lapses(); !at.IsZero() {
+	if at := m.roster.Lapses(); !at.IsZero() && m.inTime() { // who is late itself expels nobody
 		if at.Before(retry) {
 			at = retry
 		}
@@ -104,10 +97,10 @@ func (m *Member) news(now time.Time) (time.Time, bool) {
 func (m *Member) cutOff() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.roster == nil || m.letting.IsZero() || time.Since(m.letting) < m.o.Lasts/2 {
+	if m.roster == nil || m.letting.IsZero() || m.o.Now().Sub(m.letting) < m.o.Lasts/2 {
 		return
 	}
-	m.letting = time.Now()
+	m.letting = m.o.Now()
 	m.cancel(func(w *work) bool { return !m.roster.Owns(w.key) })
 }
 
@@ -126,7 +119,7 @@ func (m *Member) renew(ctx context.Context) error {
 		knows = m.roster.Knows()
 	}
 	m.mu.Unlock()
-	sent := time.Now()
+	sent := m.o.Now()
 	if err := encode(lease, knows, words, sent); err != nil {
 		return err
 	}
@@ -145,7 +138,7 @@ func (m *Member) renew(ctx context.Context) error {
 		}
 		m.lease, m.said, m.renewed = out, knows, sent
 		m.silent = m.silent && !slices.Equal(words, m.words)
-		m.roster.Renewed(sent, time.Now())
+		m.roster.Renewed(sent, m.o.Now())
 	})
 	m.recovered()
 	return nil
@@ -181,8 +174,8 @@ func (m *Member) reread(ctx context.Context, why error) error {
 	return why
 }
 
-// enterAgain begins anew as another member: what this one had may be others' by now.
-func (m *Member) enterAgain(ctx context.Context) {
+// goOut ends the membership: what this member had may be others' by now.
+func (m *Member) goOut() {
 	m.update("its Lease is gone", func() {
 		if m.roster != nil {
 			m.before = m.roster
@@ -190,15 +183,24 @@ func (m *Member) enterAgain(ctx context.Context) {
 		m.roster, m.lease = nil, nil
 		m.cancel(func(*work) bool { return true })
 	})
-	for ctx.Err() == nil {
-		err := m.enter(ctx)
-		if err == nil {
-			m.recovered()
-			return
-		}
+}
+
+// isOut reports whether this is no member, since its Lease was gone.
+func (m *Member) isOut() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roster == nil
+}
+
+// comeBack begins anew as another member.
+func (m *Member) comeBack(ctx context.Context) time.Time {
+	if err := m.enter(ctx); err != nil {
 		m.o.Log.WarnContext(ctx, "this replica is no member", "error", err)
-		m.sleep(ctx, time.Now().Add(time.Second))
+		return m.o.Now().Add(time.Second)
 	}
+	m.dueAgain()
+	m.recovered()
+	return m.o.Now()
 }
 
 // expel deletes the Leases that were not renewed in time, each only if it was not renewed since. It reports whether that has to be tried again.
@@ -206,7 +208,7 @@ func (m *Member) expel(ctx context.Context) (again bool) {
 	m.mu.Lock()
 	var lapsed []Lease
 	if m.roster != nil && m.inTime() {
-		lapsed = m.roster.Lapsed(time.Now())
+		lapsed = m.roster.Lapsed(m.o.Now())
 	}
 	m.mu.Unlock()
 	for _, l := range lapsed {
@@ -257,7 +259,7 @@ func (m *Member) see(l *coordinationv1.Lease) {
 			}
 		}
 		m.heard[lease.ID] = words
-		m.roster.See(lease, time.Now())
+		m.roster.See(lease, m.o.Now())
 	})
 	if len(fresh) == 0 {
 		return
@@ -269,74 +271,6 @@ func (m *Member) see(l *coordinationv1.Lease) {
 		tell(w.Key, w.Word)
 	}
 }
-
-// watch follows the Leases until ctx ends.
-func (m *Member) watch(ctx context.Context) {
-	lw := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = Label
-			return m.o.Leases.List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
-			o.LabelSelector = Label
-			return m.o.Leases.Watch(ctx, o)
-		},
-	}
-	reflector := cache.NewReflectorWithOptions(lw, &coordinationv1.Lease{}, &sink{m: m, ids: map[string]bool{}}, cache.ReflectorOptions{Name: "replicas"})
-	// The loop is ours because the reflector's own waits for up to half a minute after an outage: so long nobody could come.
-	for ctx.Err() == nil {
-		if err := reflector.ListAndWatchWithContext(ctx); err != nil && ctx.Err() == nil {
-			m.o.Log.WarnContext(ctx, "the Leases of other replicas are not seen", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(min(time.Second, m.o.Lasts/10)):
-		}
-	}
-}
-
-// sink is the reflector's store: it tells the member instead of keeping anything but which Leases it has told of.
-type sink struct {
-	m   *Member
-	ids map[string]bool
-}
-
-func (s *sink) Add(obj any) error {
-	if l, ok := obj.(*coordinationv1.Lease); ok {
-		s.ids[idOf(l)] = true
-		s.m.see(l)
-	}
-	return nil
-}
-
-func (s *sink) Update(obj any) error { return s.Add(obj) }
-
-func (s *sink) Delete(obj any) error {
-	if l, ok := obj.(*coordinationv1.Lease); ok {
-		delete(s.ids, idOf(l))
-		s.m.left(idOf(l))
-	}
-	return nil
-}
-
-func (s *sink) Replace(list []any, _ string) error {
-	there := map[string]bool{}
-	for _, obj := range list {
-		if l, ok := obj.(*coordinationv1.Lease); ok {
-			there[idOf(l)] = true
-			_ = s.Add(l)
-		}
-	}
-	for id := range s.ids {
-		if !there[id] {
-			delete(s.ids, id)
-			s.m.left(id)
-		}
-	}
-	return nil
-}
-
-func (s *sink) Resync() error { return nil }
 
 // left takes in that a Lease was deleted: by its holder, by a member that found it expired, or by a person.
 func (m *Member) left(id string) {

@@ -27,15 +27,21 @@ type Options struct {
 	// Holder is what people know the replica by, such as its Pod.
 	Holder string
 	Log    *slog.Logger
+	// Now is a clock that never goes back, and Name makes a name that nobody ever had: lower-case letters and digits. Nil: the machine's.
+	Now  func() time.Time
+	Name func() string
+	// Driver does what the member does by itself; nil: goroutines do.
+	Driver Driver
 }
 
 // Member is a replica that takes part. It is safe for concurrent use.
 type Member struct {
 	o     Options
 	end   context.CancelFunc
-	ended sync.WaitGroup
 	kick  chan struct{} // there may be something to say
 	ready chan struct{} // closed when the roster is settled for the first time
+
+	due, retry time.Time // of the steps alone: when to renew, and when to expel again, since that it fails must not keep the own Lease from being renewed
 
 	mu      sync.Mutex
 	roster  *Roster // nil: not a member now
@@ -48,7 +54,7 @@ type Member struct {
 	works   map[*work]bool
 	letting time.Time // since when work on what goes to another is waited for; zero: there is none
 	renewed time.Time
-	lapse   *time.Timer
+	lapse   func() // stops what is to happen when the Lease was not renewed in time
 	lapsed  string // whose Lease was found expired last
 	late    bool   // the Lease could not be renewed in time
 	changed func()
@@ -63,8 +69,17 @@ type work struct {
 
 // Join makes a replica a member. What is its part is known when [Member.Wait] returns.
 func Join(ctx context.Context, o Options) (*Member, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Name == nil {
+		o.Name = func() string { return strings.ToLower(rand.Text()[:10]) }
+	}
+	if o.Driver == nil {
+		o.Driver = &machine{o: o}
+	}
 	m := &Member{
-		o: o, kick: make(chan struct{}, 1), ready: make(chan struct{}), works: map[*work]bool{},
+		o: o, kick: make(chan struct{}, 1), lapse: func() {}, ready: make(chan struct{}), works: map[*work]bool{},
 		changed: func() {}, told: func(string, string) {},
 	}
 	if err := m.enter(ctx); err != nil {
@@ -72,8 +87,9 @@ func Join(ctx context.Context, o Options) (*Member, error) {
 	}
 	own, end := context.WithCancel(context.WithoutCancel(ctx))
 	m.end = end
-	m.ended.Go(func() { m.watch(own) })
-	m.ended.Go(func() { m.keep(own) })
+	o.Driver.Look(own, &View{m: m, ids: map[string]bool{}})
+	m.dueAgain()
+	o.Driver.Repeat(own, func() time.Time { return m.step(own) }, m.kick)
 	return m, nil
 }
 
@@ -142,7 +158,7 @@ func (m *Member) InTime() error {
 var errLate = errors.New("the Lease of this replica was not renewed in time: others may have its apps by now")
 
 // inTime reports whether no one else can take the member for dead. The lock is held.
-func (m *Member) inTime() bool { return time.Now().Before(m.roster.Until()) }
+func (m *Member) inTime() bool { return m.o.Now().Before(m.roster.Until()) }
 
 // Alone reports whether there is no other member.
 func (m *Member) Alone() bool {
@@ -179,13 +195,11 @@ func (m *Member) Tell(key, text string) {
 // Leave ends all work, and gives the Lease back: the others have the member's part at once.
 func (m *Member) Leave() {
 	m.end()
-	m.ended.Wait()
+	m.o.Driver.Wait()
 	m.mu.Lock()
 	lease := m.lease
 	m.roster = nil
-	if m.lapse != nil {
-		m.lapse.Stop()
-	}
+	m.lapse()
 	m.cancel(func(*work) bool { return true })
 	m.mu.Unlock()
 	if lease == nil {
@@ -218,8 +232,8 @@ func (m *Member) wake() {
 
 // enter makes a Lease, and reads who else is there. The order matters: of two that come at once, at least one sees the other.
 func (m *Member) enter(ctx context.Context) error {
-	id := strings.ToLower(rand.Text()[:10])
-	holder, seconds, sent := m.o.Holder+"_"+id, int32(m.o.Lasts/time.Second), time.Now()
+	id := m.o.Name()
+	holder, seconds, sent := m.o.Holder+"_"+id, int32(m.o.Lasts/time.Second), m.o.Now()
 	at := metav1.NewMicroTime(sent)
 	lease := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Name: namePrefix + id},
@@ -237,7 +251,7 @@ func (m *Member) enter(ctx context.Context) error {
 		_ = m.o.Leases.Delete(context.WithoutCancel(ctx), lease.Name, metav1.DeleteOptions{})
 		return fmt.Errorf("read the Leases of other replicas: %w", err)
 	}
-	now := time.Now()
+	now := m.o.Now()
 	heard := map[string][]word{}
 	there := make([]Lease, 0, len(list.Items))
 	for i := range list.Items {
@@ -279,7 +293,7 @@ func (m *Member) update(why string, f func()) {
 		if !m.letsGo() {
 			m.letting = time.Time{}
 		} else if m.letting.IsZero() {
-			m.letting = time.Now()
+			m.letting = m.o.Now()
 		}
 	}
 	changed := m.changed
@@ -318,10 +332,8 @@ func (m *Member) letsGo() bool {
 
 // watchTime ends all work when the Lease was not renewed in time. The lock is held.
 func (m *Member) watchTime() {
-	if m.lapse != nil {
-		m.lapse.Stop()
-	}
-	m.lapse = time.AfterFunc(time.Until(m.roster.Until()), func() {
+	m.lapse()
+	m.lapse = m.o.Driver.After(m.roster.Until().Sub(m.o.Now()), func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.roster == nil || m.inTime() || m.late {
