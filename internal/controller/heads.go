@@ -94,15 +94,15 @@ func (c *controller) advance(ctx context.Context, r *repository, a answers) erro
 		c.mu.Lock()
 		r.heads[ref] = h
 		c.mu.Unlock()
-		news = news || moved && known
+		news = news || moved // be it that it is read for the first time: others may have read an older one, and ask seldom
 		if moved {
 			for _, e := range followers[ref] {
 				c.envQueue.add(e.Namespace, e.Name)
 			}
 		}
 	}
-	if news && !r.quiet {
-		c.share.Tell(r.key, r.headsWord())
+	if word := r.headsWord(); news && word != r.heard { // who said it knows it
+		c.share.Tell(r.key, word)
 	}
 	return nil
 }

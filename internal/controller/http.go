@@ -75,7 +75,7 @@ func (c *controller) hook(w http.ResponseWriter, r *http.Request) {
 	c.log.InfoContext(r.Context(), "webhook", "repository", name.String(), "sender", push.Provider, "refs", push.Refs)
 	c.mu.Lock()
 	if repo := c.repos[name]; repo != nil {
-		repo.hooked, repo.prompted = true, true
+		repo.hooked = true
 	}
 	c.mu.Unlock()
 	c.share.Tell(keyOfRepository(name), "asked "+c.now().UTC().Format(time.RFC3339Nano)) // it may have been sent to any of the replicas

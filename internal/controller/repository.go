@@ -36,8 +36,8 @@ type repository struct {
 	notBefore  time.Time // the server asked to be left alone until then
 	failures   int
 	hooked     bool      // a webhook arrived
-	quiet      bool      // so it was with the poll that is under way
-	prompted   bool      // all other processes are asking, too, for the same reason
+	word       string    // what another process says of the heads, so that it is to be asked
+	heard      string    // so it was with the poll that is under way
 	hold       hold      // whether its object is written by this process
 	err        error     // why the last poll failed
 	silent     bool      // it failed so often that nobody waits for it any more
@@ -92,7 +92,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	}
 	c.mu.Lock()
 	asked := r.hooked
-	r.hooked, r.url, r.quiet, r.prompted = false, repo.Spec.URL, r.prompted, false // a webhook that arrives from here on asks for another look
+	r.hooked, r.url, r.heard, r.word = false, repo.Spec.URL, r.word, "" // a webhook that arrives from here on asks for another look
 	c.mu.Unlock()
 	began := c.now() // what is pushed, or asked for, from here on may be missing in the answer
 	err = c.poll(ctx, &repo, r, refs, followers)

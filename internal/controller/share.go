@@ -188,7 +188,7 @@ func (c *controller) told(key, word string) {
 	defer c.mu.Unlock()
 	for name, r := range c.repos {
 		if keyOfRepository(name) == key && word != r.headsWord() {
-			r.hooked, r.prompted = true, true
+			r.hooked, r.word = true, word
 			c.repoQueue.add(name.Namespace, name.Name)
 		}
 	}

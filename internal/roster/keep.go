@@ -252,9 +252,9 @@ func (m *Member) see(l *coordinationv1.Lease) {
 		if m.roster == nil || lease.ID == m.roster.self {
 			return
 		}
-		before, known := m.heard[lease.ID]
+		before := m.heard[lease.ID] // none, if it has just come: what it says may be newer than what is known here
 		for _, w := range words {
-			if known && !slices.Contains(before, w) {
+			if !slices.Contains(before, w) {
 				fresh = append(fresh, w)
 			}
 		}

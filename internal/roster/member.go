@@ -256,7 +256,10 @@ func (m *Member) enter(ctx context.Context) error {
 	there := make([]Lease, 0, len(list.Items))
 	for i := range list.Items {
 		l, words := decode(&list.Items[i], m.o.Lasts)
-		there, heard[l.ID] = append(there, l), words
+		there = append(there, l)
+		if m.before == nil { // who was a member before may have missed what was said meanwhile; who was none reads all there is
+			heard[l.ID] = words
+		}
 	}
 	m.mu.Lock()
 	m.lease, m.said, m.heard, m.renewed, m.silent = lease, []string{id}, heard, sent, false
