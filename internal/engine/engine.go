@@ -167,6 +167,7 @@ type Outcome struct {
 type memory struct {
 	record app.Record
 	other  bool // another process has the app
+	heard  bool // something was told of the record since it was read or written here
 	loaded bool
 	stored app.Claims // those of the record as the ledger has them
 
@@ -304,5 +305,5 @@ func (e *Engine) remember(n app.Name) *memory {
 func (e *Engine) setRecord(m *memory, r app.Record) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	m.record = r
+	m.record, m.heard = r, false
 }

@@ -22,9 +22,15 @@ func (e *Engine) Take(n app.Name) {
 	e.remember(n).loaded = false
 }
 
-// Give tells that another process has an app from now on.
+// Give tells that another process has an app from now on. What was told of the app since this process knew it last counts: another one may have had it for a
+// while, and let it go.
 func (e *Engine) Give(n app.Name) {
 	claims := e.Claims(n)
+	e.mu.Lock()
+	if m := e.memory[n]; m != nil && m.heard {
+		claims = e.others[n]
+	}
+	e.mu.Unlock()
 	e.Forget(n)
 	m := e.remember(n)
 	e.mu.Lock()
@@ -37,6 +43,9 @@ func (e *Engine) Give(n app.Name) {
 func (e *Engine) Told(n app.Name, claims app.Claims) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if m := e.memory[n]; m != nil {
+		m.heard = true
+	}
 	e.told(n, claims)
 }
 

@@ -1,0 +1,39 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+)
+
+// TestGive gives an app away: what is known of its claims is what this process wrote, unless it heard of something later.
+func TestGive(t *testing.T) {
+	n := app.Name{Namespace: "team", Environment: "prod", App: "web"}
+	one, two := app.Claims{{Kind: "ConfigMap", Name: "one"}: {}}, app.Claims{{Kind: "ConfigMap", Name: "two"}: {}}
+	for name, c := range map[string]struct {
+		told []app.Claims
+		want string
+	}{
+		"nothing was told":                      {nil, "one"},
+		"another one wrote while nobody looked": {[]app.Claims{two}, "two"},
+		"another one had it and it is gone":     {[]app.Claims{two, nil}, ""},
+	} {
+		e := &engine.Engine{}
+		e.Preload(app.Record{App: n, Version: "1", Claims: one})
+		for _, claims := range c.told {
+			e.Told(n, claims)
+		}
+		e.Give(n)
+		got := ""
+		for k := range e.Claims(n) {
+			got += k.Name
+		}
+		if got != c.want {
+			t.Errorf("%s: it claims %q, want %q", name, got, c.want)
+		}
+		if e.Give(n); len(e.Claims(n)) != len(c.want)/3 {
+			t.Errorf("%s: given again, it claims %v", name, e.Claims(n))
+		}
+	}
+}
