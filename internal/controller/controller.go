@@ -54,10 +54,12 @@ type controller struct {
 	policies  Policies
 	namespace string // Fairlead's own
 
-	share  Share
-	waited atomic.Bool // this process's part is known
-	shared atomic.Bool // there is, or was, another process
-	follow func()      // begins to follow what others write to the ledger
+	share   Share
+	waited  atomic.Bool // this process's part is known
+	shared  atomic.Bool // there is, or was, another process
+	read    atomic.Bool // the ledger has been read
+	follow  func()      // begins to follow what others write to the ledger
+	follows atomic.Bool
 
 	repoQueue, envQueue, appQueue, statusQueue, forgeQueue *wakeup
 
@@ -177,6 +179,8 @@ func (c *controller) preload(ctx context.Context) error {
 		c.engine.Preloaded()
 	}
 	c.isLoaded = true
+	c.read.Store(true)
+	c.followLedger()
 	return nil
 }
 

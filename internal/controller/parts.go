@@ -46,6 +46,9 @@ type Parts struct {
 	Driver live.Driver
 	// Share is what says which apps are this process's; nil: all are.
 	Share Share
+	// Follow begins to tell what each app claims by the ledger, and whatever others change of that; nil does it with client-go, side by side with all else.
+	// See ledger.NewFollower.
+	Follow func(known []app.Name, told func(app.Name, app.Claims))
 	// Parallel is how many requests one pass has under way at once; 0 is as many as are good for a real API server.
 	Parallel int
 	// Room is how many objects of apps that are not worked on are kept at hand; 0 is as many as make a few large apps quick.
@@ -151,7 +154,11 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 	c.engine.Neighbours = neighbours{c.fleet, c}
 	c.engine.Shared = c.shared.Load
 	c.follow = func() {
-		go c.ledger.Follow(ctx, c.recordTold, func(err error) { c.log.WarnContext(ctx, "the ledger is not followed", "error", err) })
+		if p.Follow != nil {
+			p.Follow(c.engine.Recorded(), c.recordTold)
+			return
+		}
+		go c.ledger.Follow(ctx, c.engine.Recorded(), c.recordTold, func(err error) { c.log.WarnContext(ctx, "the ledger is not followed", "error", err) })
 	}
 	c.share.Notify(c.shareChanged, c.told)
 	return c

@@ -108,8 +108,9 @@ func (c *controller) shareChanged() {
 	if !c.waited.Load() {
 		return
 	}
-	if !c.share.Alone() && !c.shared.Swap(true) {
-		c.follow()
+	if !c.share.Alone() {
+		c.shared.Store(true)
+		c.followLedger()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,6 +139,13 @@ func (c *controller) shareChanged() {
 	}
 	for _, e := range c.policies.Environments() { // nor taken those of a gone Environment away
 		c.envQueue.add(e.Namespace, e.Name)
+	}
+}
+
+// followLedger begins to follow what others write to the ledger, if there are others, once it has been read: what was read and is gone by then is told, too.
+func (c *controller) followLedger() {
+	if c.read.Load() && c.shared.Load() && !c.follows.Swap(true) {
+		c.follow()
 	}
 }
 

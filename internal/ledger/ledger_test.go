@@ -135,6 +135,7 @@ func TestLedger(t *testing.T) {
 	t.Run("many claims", b.manyClaims)
 	t.Run("list", b.list)
 	t.Run("damage", b.damage)
+	t.Run("follower", b.follower)
 }
 
 func (b bench) absent(t *testing.T) {
