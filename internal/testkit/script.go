@@ -77,6 +77,7 @@ type script struct {
 	hooked    bool // the Repository takes webhooks
 	before    series.Set
 	audited   int64
+	page      *shown
 }
 
 func (s *script) ctx() context.Context { return s.tb.Context() }
@@ -107,7 +108,7 @@ func (s *script) serve(o gitserver.Options) (*Git, error) {
 	}
 	s.git = g
 	s.ts.Setenv("GIT_URL", g.URL())
-	s.ts.Setenv("GIT_DIR", g.Dir)
+	s.ts.Setenv("GIT_REPO", g.Dir)
 	return g, nil
 }
 
@@ -135,6 +136,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"event": (*script).cmdEvent, "logged": (*script).cmdLogged,
 		"edit": (*script).cmdEdit, "fight": (*script).cmdFight, "create": (*script).cmdCreate, "delete": (*script).cmdDelete,
 		"kubectl": (*script).cmdKubectl, "fairlead": (*script).cmdFairlead, "why": (*script).cmdWhy,
+		"page": (*script).cmdPage, "shown": (*script).cmdShown, "snippet": (*script).cmdSnippet,
 		"mark": (*script).cmdMark, "metric": (*script).cmdMetric, "requests": (*script).cmdRequests, "polls": (*script).cmdPolls, "same": (*script).cmdSame, "audit": (*script).cmdAudit,
 		"replace": (*script).cmdReplace, "expand": (*script).cmdExpand, "generate": (*script).cmdGenerate,
 	} {

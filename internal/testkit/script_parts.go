@@ -450,9 +450,11 @@ func (s *script) exec(neg bool, bin string, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range append(w.kubectlEnv(), "FAIRLEAD_SERVER=http://"+w.ctl.Addr()) {
-		k, v, _ := strings.Cut(e, "=")
-		s.ts.Setenv(k, v)
+	if s.page == nil { // the reader of a page has them already
+		for _, e := range append(w.kubectlEnv(), "FAIRLEAD_SERVER=http://"+w.ctl.Addr()) {
+			k, v, _ := strings.Cut(e, "=")
+			s.ts.Setenv(k, v)
+		}
 	}
 	err = s.ts.Exec(bin, args...)
 	switch {
