@@ -31,6 +31,7 @@ const usage = `sim plays the whole engine, unchanged, in simulated worlds in whi
   -exhaustive      play every schedule of one fault instead: each kind at each request of each scenario
   -scenario NAME   only those of one scenario
   -kind KIND       only those with a fault of one kind, such as twin
+  -replicas N      only those that so many replicas begin; 0 are those of a controller that shares nothing
   -replay FILE     play one kept schedule, and tell all that happens
   -seed SEED       the same for the schedule of a seed
   -keep DIR        write every schedule that breaks something, shrunk, to a file in DIR; those in
@@ -62,7 +63,7 @@ type options struct {
 	only                            string
 	first                           []string
 	time                            time.Duration
-	most, workers                   int
+	most, workers, replicas         int
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
@@ -84,6 +85,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.StringVar(&o.keep, "keep", "", "")
 	f.StringVar(&o.profile, "cpuprofile", "", "")
 	f.IntVar(&o.most, "most", 10, "")
+	f.IntVar(&o.replicas, "replicas", -1, "")
 	f.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "")
 	err := f.Parse(args)
 	switch {
@@ -140,6 +142,9 @@ func play(ctx context.Context, o options, out io.Writer) error {
 			return err
 		}
 		schedules = only(schedules, func(s sim.Schedule) bool { return s.Scenario.Name == o.scenario })
+	}
+	if o.replicas >= 0 {
+		schedules = only(schedules, func(s sim.Schedule) bool { return s.Replicas == o.replicas })
 	}
 	if o.kind != "" {
 		has := func(f sim.Fault) bool { return f.Kind == sim.Kind(o.kind) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,11 +54,15 @@ func Seeds(from, n uint64) iter.Seq[Schedule] {
 	}
 }
 
-// Singles are all schedules of one fault, of every scenario.
+// Singles are all schedules of one fault, of every scenario, as one controller plays it and as two replicas do.
 func Singles() iter.Seq[Schedule] {
 	return func(yield func(Schedule) bool) {
 		for _, s := range Scenarios() {
-			for _, x := range Single(s) {
+			all := Single(s)
+			if !s.twins && !s.shares {
+				all = append(all, Shared(s, 2)...)
+			}
+			for _, x := range all {
 				if !yield(x) {
 					return
 				}
@@ -100,13 +105,14 @@ var keptSchedules = sync.OnceValue(func() []Schedule {
 	return out
 })
 
-// Hint is where to look for a bug first: a scenario, and kinds of faults, all if there are none.
+// Hint is where to look for a bug first: a scenario, how many replicas play it, and kinds of faults, all if there are none.
 type Hint struct {
 	Scenario Scenario
+	Replicas int
 	Kinds    []Kind
 }
 
-// ParseHint reads one: "away partial 410".
+// ParseHint reads one: "away partial 410", or "life 2 pause".
 func ParseHint(text string) (Hint, error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
@@ -114,6 +120,10 @@ func ParseHint(text string) (Hint, error) {
 	}
 	h := Hint{}
 	for _, k := range words[1:] {
+		if n, err := strconv.Atoi(k); err == nil {
+			h.Replicas = n
+			continue
+		}
 		if !slices.Contains(everyKind(), Kind(k)) {
 			return h, fmt.Errorf("%q is no kind of fault", k)
 		}
@@ -127,13 +137,19 @@ func ParseHint(text string) (Hint, error) {
 // schedules are all with one fault, and some random ones with several.
 func (h Hint) schedules(yield func(Schedule) bool) {
 	meant := func(k Kind) bool { return len(h.Kinds) == 0 || slices.Contains(h.Kinds, k) }
-	for _, s := range Single(h.Scenario) {
+	calm := Schedule{Scenario: h.Scenario, Replicas: h.Replicas}
+	if !yield(calm) {
+		return
+	}
+	for _, s := range singles(calm) {
 		if meant(s.Faults[0].Kind) && !yield(s) {
 			return
 		}
 	}
 	for seed := range uint64(500) {
-		if !yield(randomOf(h.Scenario, seed+1, meant)) {
+		s := calm
+		s.Seed = seed + 1
+		if !yield(drawn(s, rand.New(rand.NewPCG(s.Seed, 3)), meant)) { //nolint:gosec // not secret
 			return
 		}
 	}
@@ -239,6 +255,7 @@ func (c Campaign) Play(ctx context.Context, schedules iter.Seq[Schedule]) (Resul
 type kept struct {
 	Scenario string   `json:"scenario"`
 	Seed     uint64   `json:"seed,omitempty"`
+	Replicas int      `json:"replicas,omitempty"`
 	Faults   []string `json:"faults"`
 	// Broke is what it broke when it was kept.
 	Broke string `json:"broke,omitempty"`
@@ -246,7 +263,7 @@ type kept struct {
 
 // Encode writes a schedule, and what it broke, as the text of a file; name is for that file.
 func Encode(s Schedule, broke error) (name string, data []byte, err error) {
-	k := kept{Scenario: s.Scenario.Name, Seed: s.Seed, Faults: []string{}}
+	k := kept{Scenario: s.Scenario.Name, Seed: s.Seed, Replicas: s.Replicas, Faults: []string{}}
 	for _, f := range s.Faults {
 		k.Faults = append(k.Faults, f.String())
 	}
@@ -256,6 +273,9 @@ func Encode(s Schedule, broke error) (name string, data []byte, err error) {
 	}
 	data, err = json.MarshalIndent(k, "", "  ")
 	words := append([]string{k.Scenario}, k.Faults...)
+	if k.Replicas != 0 {
+		words = slices.Insert(words, 1, fmt.Sprintf("x%d", k.Replicas))
+	}
 	if k.Seed != 0 {
 		words = slices.Insert(words, 1, strconv.FormatUint(k.Seed, 10))
 	}
@@ -268,7 +288,7 @@ func Decode(data []byte) (Schedule, error) {
 	if err := json.Unmarshal(data, &k); err != nil {
 		return Schedule{}, err
 	}
-	s := Schedule{Seed: k.Seed}
+	s := Schedule{Seed: k.Seed, Replicas: k.Replicas}
 	var err error
 	if s.Scenario, err = Find(k.Scenario); err != nil {
 		return Schedule{}, err

@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // epoch is when every run begins: behind any machine's clock, as the simulated API server wants it.
 var epoch = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -31,11 +34,11 @@ func (t *timers) add(x timer) *timer {
 	return &x
 }
 
-// next is the earliest timer, false if there is none. Those of one process may be left out.
-func (t *timers) next(without *process) (*timer, int, bool) {
+// next is the earliest timer, false if there is none. Those of a process that stands still have to wait.
+func (t *timers) next() (*timer, int, bool) {
 	best := -1
 	for i, x := range t.all {
-		if without != nil && x.owner == without {
+		if x.owner != nil && x.owner.still {
 			continue
 		}
 		if best < 0 || x.at.Before(t.all[best].at) || x.at.Equal(t.all[best].at) && x.order < t.all[best].order {
@@ -50,6 +53,13 @@ func (t *timers) next(without *process) (*timer, int, bool) {
 
 // take removes the timer at an index.
 func (t *timers) take(i int) { t.all = append(t.all[:i:i], t.all[i+1:]...) }
+
+// remove forgets a timer, if it is still to come.
+func (t *timers) remove(x *timer) {
+	if i := slices.Index(t.all, x); i >= 0 {
+		t.take(i)
+	}
+}
 
 // drop forgets the timers of a process that is dead.
 func (t *timers) drop(p *process) {

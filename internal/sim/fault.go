@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,16 +53,25 @@ const (
 	Twin        Kind = "twin"   // another controller starts beside it; some time later both are stopped, and one is started
 	Ahead       Kind = "ahead"  // the process sleeps for an hour, as far as its clock tells
 	Behind      Kind = "behind" // the process dies, and the next one runs where the clock is an hour late: within a process, Go's clock never goes back
+	Pause       Kind = "pause"  // the process stands still for longer than its Lease lasts, before it sends the request
+	Hang        Kind = "hang"   // the same, just when it has made sure that it still may send it
+	Doze        Kind = "doze"   // the same as pause, and its clock stands still, too
+	Join        Kind = "join"   // another replica comes, and goes some time later
+	Leave       Kind = "leave"  // the process gives its Lease back and ends, and another one is started
 	GitDown     Kind = "git-down"
 	GitDenied   Kind = "git-denied"
 	GitTorn     Kind = "git-torn" // the files of the commit that is read cannot be read for a while
 )
 
 // toRequests, toWrites, toAnswers, toDiscovery, toFirst and toGit are the kinds that can strike a request, a write, one that is answered with objects, a
-// discovery, the first list of a watch, and one to Git.
+// discovery, the first list of a watch, and one to Git. toAlone are those that can strike a write of who shares nothing; toShared and toReplicas a request, and a
+// write, of who does.
 var (
 	toRequests  = []Kind{Timeout, Absent, Expired, Invalid, Busy, Broken, Unavailable, Cut, Compact, Coalesce, Repeat}
-	toWrites    = []Kind{CrashBefore, CrashAfter, CrashLag, Lost, Conflict, Twin, Ahead, Behind}
+	toWrites    = []Kind{CrashBefore, CrashAfter, CrashLag, Lost, Conflict, Ahead, Behind}
+	toAlone     = []Kind{Twin}
+	toShared    = []Kind{Pause, Doze}
+	toReplicas  = []Kind{Hang, Join, Leave}
 	toAnswers   = []Kind{Slow}
 	toDiscovery = []Kind{Partial}
 	toFirst     = []Kind{Stale}
@@ -92,19 +103,33 @@ func (w *world) intercept(r kube.Request) kube.Verdict {
 	if p.dead {
 		return kube.Verdict{Refuse: errDead}
 	}
+	sends := p.sends
+	p.sends = sending{}
 	w.now = w.now.Add(tick)
 	w.meanwhile(p, r)
 	if p.dead {
 		return kube.Verdict{Refuse: errDead}
 	}
-	w.sent(sent{verb: r.Verb, write: r.Write(), first: w.first})
+	w.sent(sent{verb: r.Verb, write: r.Write(), first: w.first, renews: r.Verb == "update" && r.Resource == leaseResource})
 	w.note(func() string { return fmt.Sprintf("  %s %d: %s", name, w.requests, r) })
 	v := kube.Verdict{}
 	if p.lags {
 		v = w.strike(p, r, Fault{Kind: Stale}, v)
 	}
-	for _, f := range w.struck() {
+	struck := w.struck()
+	for _, f := range struck {
 		v = w.strike(p, r, f, v)
+	}
+	if v.Refuse == nil {
+		v.Refuse = p.mayWrite(r)
+	}
+	if v.Refuse == nil && r.Write() {
+		w.promised(p, sends, r)
+		if w.shares && slices.ContainsFunc(struck, func(f Fault) bool { return f.Kind == Hang }) {
+			w.blind = true
+			v.Refuse = w.freeze(p)
+		}
+		w.sign(&v)
 	}
 	return v
 }
@@ -145,9 +170,17 @@ func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube
 		if w.first {
 			v.AsOf = max(w.oldest, w.server.Revision()-staleBy)
 		}
+	case Pause:
+		if w.shares {
+			v.Refuse = cmp.Or(v.Refuse, w.freeze(p))
+		}
+	case Doze:
+		if w.shares {
+			v.Refuse = cmp.Or(v.Refuse, w.doze(p))
+		}
 	case Partial:
-		w.partial = r.Verb == "discover"
-	case GitDown, GitDenied, GitTorn:
+		p.partial = r.Verb == "discover"
+	case GitDown, GitDenied, GitTorn, Hang:
 	default:
 		w.around(p, f.Kind)
 	}
@@ -179,7 +212,14 @@ func (w *world) around(p *process, k Kind) {
 				x.pending = append(x.pending, *x.last)
 			}
 		}
+	case Join, Leave:
+		if w.shares {
+			w.comeOrGo(p, k)
+		}
 	case Twin:
+		if w.shares {
+			return
+		}
 		w.twin()
 		w.timers.add(timer{at: w.now.Add(twinLife), what: "end of the twins", do: w.untwin})
 	case Ahead:
@@ -194,9 +234,10 @@ func (w *world) around(p *process, k Kind) {
 // crash kills a process, and lets it be started again.
 func (w *world) crash(p *process) {
 	w.crashes++
+	w.since = w.now
 	p.kill()
 	w.timers.add(timer{at: w.now.Add(restartAfter), what: "restart", do: func() {
-		if len(w.processes) == 0 && !w.stopped {
+		if len(w.processes) < w.replicas && !w.stopped {
 			w.start()
 		}
 	}})

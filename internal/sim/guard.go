@@ -49,38 +49,67 @@ type guarded struct {
 	namespace string
 }
 
+// cancelled is what a client answers whose context ended before the request was sent, or before it was answered.
+func cancelled[T any](ctx context.Context, send func() (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	out, err := send()
+	if ended := ctx.Err(); ended != nil {
+		return none, ended
+	}
+	return out, err
+}
+
+// Get implements dynamic.ResourceInterface.
+func (g guarded) Get(ctx context.Context, name string, o metav1.GetOptions, sub ...string) (*unstructured.Unstructured, error) {
+	return cancelled(ctx, func() (*unstructured.Unstructured, error) { return g.ResourceInterface.Get(ctx, name, o, sub...) })
+}
+
 // List implements dynamic.ResourceInterface.
 func (g guarded) List(ctx context.Context, o metav1.ListOptions) (*unstructured.UnstructuredList, error) {
 	if o.Limit > 0 {
 		o.Limit = 1
 	}
-	return g.ResourceInterface.List(ctx, o)
+	return cancelled(ctx, func() (*unstructured.UnstructuredList, error) { return g.ResourceInterface.List(ctx, o) })
+}
+
+// Create implements dynamic.ResourceInterface.
+func (g guarded) Create(ctx context.Context, u *unstructured.Unstructured, o metav1.CreateOptions, sub ...string) (*unstructured.Unstructured, error) {
+	return cancelled(ctx, func() (*unstructured.Unstructured, error) { return g.ResourceInterface.Create(ctx, u, o, sub...) })
+}
+
+// Update implements dynamic.ResourceInterface.
+func (g guarded) Update(ctx context.Context, u *unstructured.Unstructured, o metav1.UpdateOptions, sub ...string) (*unstructured.Unstructured, error) {
+	return cancelled(ctx, func() (*unstructured.Unstructured, error) { return g.ResourceInterface.Update(ctx, u, o, sub...) })
 }
 
 // Patch implements dynamic.ResourceInterface. What Fairlead applies as somebody else is an object of an app.
 func (g guarded) Patch(ctx context.Context, name string, kind types.PatchType, data []byte, o metav1.PatchOptions, sub ...string) (*unstructured.Unstructured, error) {
-	if g.guard.user != "" && kind == types.ApplyPatchType && len(o.DryRun) == 0 && !g.guard.process.dead {
-		g.covered(data)
-	}
-	return g.ResourceInterface.Patch(ctx, name, kind, data, o, sub...)
+	return cancelled(ctx, func() (*unstructured.Unstructured, error) {
+		if g.guard.user != "" && kind == types.ApplyPatchType && len(o.DryRun) == 0 && !g.guard.process.dead {
+			g.covered(data)
+		}
+		return g.ResourceInterface.Patch(ctx, name, kind, data, o, sub...)
+	})
 }
 
 // covered holds an apply to the promise: what it makes is claimed in the stored ledger. Of twins the one may take away the claim that the other has read; what
 // comes of it is judged in the end.
 func (g guarded) covered(data []byte) {
-	w := g.guard.process.world
-	if w.twins > 0 {
-		return
-	}
+	p, w := g.guard.process, g.guard.process.world
 	var content map[string]any
 	if err := json.Unmarshal(data, &content); err != nil {
 		w.fail("apply: %v", err)
 		return
 	}
 	want := object.New(content)
-	if owner := app.OwnerOf(want); !w.claims.have(want.Key(), owner) && !w.ledger().have(want.Key(), owner) { // what was stored a moment ago mostly is still
-		w.fail("apply %s: no claim of %s on it is stored", want.Key(), owner)
-	}
+	p.sends = sending{app.OwnerOf(want), func() {
+		if owner := app.OwnerOf(want); !w.claims.have(want.Key(), owner) && !w.ledger().have(want.Key(), owner) { // what was stored a moment ago mostly is still
+			w.fail("apply %s: no claim of %s on it is stored", want.Key(), owner)
+		}
+	}}
 }
 
 // claims are the records of all apps.
@@ -98,16 +127,19 @@ func (c claims) have(key object.Key, owner app.Owner) bool {
 
 // Delete implements dynamic.ResourceInterface. What Fairlead deletes as somebody else is an object of an app.
 func (g guarded) Delete(ctx context.Context, name string, o metav1.DeleteOptions, sub ...string) error {
-	if g.guard.user != "" && !g.guard.process.dead {
-		g.check(name, o)
-	}
-	return g.ResourceInterface.Delete(ctx, name, o, sub...)
+	_, err := cancelled(ctx, func() (struct{}, error) {
+		if g.guard.user != "" && !g.guard.process.dead {
+			g.check(name, o)
+		}
+		return struct{}{}, g.ResourceInterface.Delete(ctx, name, o, sub...)
+	})
+	return err
 }
 
 // check holds a delete to the promise: only what is claimed in the stored ledger, as it was observed, with the owner mark of who claims it. As to twins, see
 // covered.
 func (g guarded) check(name string, o metav1.DeleteOptions) {
-	w := g.guard.process.world
+	p, w := g.guard.process, g.guard.process.world
 	what := fmt.Sprintf("delete %s %s/%s", g.resource.Resource, g.namespace, name)
 	if p := o.Preconditions; p == nil || p.UID == nil || *p.UID == "" || p.ResourceVersion == nil || *p.ResourceVersion == "" {
 		w.fail("%s: it does not say of which uid and resourceVersion", what)
@@ -118,17 +150,25 @@ func (g guarded) check(name string, o metav1.DeleteOptions) {
 			continue
 		}
 		live := object.New(u.Object)
-		if owner := app.OwnerOf(live); w.twins == 0 && !w.ledger().have(live.Key(), owner) {
-			w.fail("%s: it has the owner mark of %s, and no claim of that app on it is stored", what, owner)
-		}
+		p.sends = sending{app.OwnerOf(live), func() {
+			if owner := app.OwnerOf(live); !w.ledger().have(live.Key(), owner) {
+				w.fail("%s: it has the owner mark of %s, and no claim of that app on it is stored", what, owner)
+			}
+		}}
 	}
+}
+
+// sending is what is known of a write of an app's object that is about to be sent: whose it is, and what holds it to the promise when it leaves the process.
+type sending struct {
+	owner app.Owner
+	check func()
 }
 
 // ledger is what is stored.
 func (w *world) ledger() claims {
 	stale := w.claims == nil
 	for _, c := range w.server.Changes(w.claimsOf) {
-		stale = stale || c.Namespace == system
+		stale = stale || c.Namespace == system && c.Resource == (schema.GroupResource{Resource: "secrets"})
 	}
 	if w.claimsOf = w.server.Revision(); !stale {
 		return w.claims
@@ -150,8 +190,8 @@ type discovery struct {
 // ServerGroupsAndResources implements cluster.Discovery.
 func (d discovery) ServerGroupsAndResources() ([]*metav1.APIGroup, []*metav1.APIResourceList, error) {
 	groups, lists, err := d.Discovery.ServerGroupsAndResources()
-	if w := d.process.world; err == nil && w.partial {
-		w.partial = false
+	if err == nil && d.process.partial {
+		d.process.partial = false
 		failed := map[schema.GroupVersion]error{}
 		var kept []*metav1.APIResourceList
 		for _, l := range lists {

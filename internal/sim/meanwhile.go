@@ -13,7 +13,7 @@ func (w *world) meanwhile(p *process, r kube.Request) {
 	}
 	defer w.deeper()()
 	for range 1 + w.dice.IntN(4) {
-		things := w.runnable(nil)
+		things := w.runnable()
 		if len(things) == 0 || p.dead {
 			return
 		}
@@ -35,7 +35,7 @@ const deepest = 2
 // slowFor is how long the answer to a request takes that is slow: it comes just before its sender gives up. No more than mostWhile steps happen until then.
 const (
 	slowFor   = 29 * time.Second
-	mostWhile = 200
+	mostWhile = 400
 )
 
 // await lets the answer to a request take its time: all else goes on, the process with what it does besides, and people, who do not wait for it.
@@ -44,28 +44,35 @@ func (w *world) await(p *process) error {
 		return nil
 	}
 	defer w.deeper()()
-	if w.acted < len(w.acts) && !w.acts[w.acted].Await {
-		w.act()
-	}
-	w.goOn(w.now.Add(slowFor), nil, func() bool { return p.dead })
+	w.hurry()
+	w.goOn(w.now.Add(slowFor), func() bool { return p.dead })
+	w.since = w.now // what it asks next, or does by the answer, it does so much later
 	if p.dead {
 		return errDead
 	}
 	return nil
 }
 
-// goOn lets the world go on until a time, without one of the processes, unless there is a reason to end that sooner.
-func (w *world) goOn(until time.Time, without *process, ended func() bool) {
+// hurry lets people do what is next, if they need not wait for anything.
+func (w *world) hurry() {
+	if w.acted < len(w.acts) && !w.acts[w.acted].Await {
+		w.hurried = true
+		w.act()
+	}
+}
+
+// goOn lets the world go on until a time, unless there is a reason to end that sooner.
+func (w *world) goOn(until time.Time, ended func() bool) {
 	for range mostWhile {
 		w.observe()
 		if w.failure != nil || ended() {
 			return
 		}
-		if things := w.runnable(without); len(things) > 0 {
+		if things := w.runnable(); len(things) > 0 {
 			w.do(w.draw(things))
 			continue
 		}
-		t, i, ok := w.timers.next(without)
+		t, i, ok := w.timers.next()
 		if !ok || t.at.After(until) {
 			break
 		}

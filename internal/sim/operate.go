@@ -10,7 +10,7 @@ func (w *world) operate(verb string) {
 		w.stop()
 	case "start":
 		w.stopped = false
-		w.start()
+		w.scale(w.replicas)
 	case "twin":
 		w.twin()
 	case "deaf":
@@ -22,6 +22,39 @@ func (w *world) operate(verb string) {
 		w.deaf = false
 		w.around(nil, Compact)
 	}
+}
+
+// operateOn does what a verb says that names a number.
+func (w *world) operateOn(verb string, n int) {
+	switch verb {
+	case "replicas":
+		w.scale(n)
+	case "pause":
+		if n <= len(w.processes) {
+			_ = w.freeze(w.processes[n-1]) // it does nothing that could fail
+		}
+	}
+}
+
+// scale lets there be so many controllers. Those that are too many give their Lease back, the newest first.
+func (w *world) scale(n int) {
+	w.replicas = n
+	for range n - len(w.processes) {
+		w.start()
+	}
+	for len(w.processes) > n {
+		w.leave(w.processes[len(w.processes)-1])
+	}
+}
+
+// leave stops a controller as one does whose Pod is deleted.
+func (w *world) leave(p *process) {
+	p.still = true // nothing else is begun
+	p.cancel()
+	if p.replica != nil {
+		p.replica.Leave()
+	}
+	w.crash(p)
 }
 
 // stop ends all that run.

@@ -167,11 +167,11 @@ func (x *random) settle() {
 			x.t.Fatalf("seed %d: it does not come to rest", x.seed)
 		}
 		w.observe()
-		if things := w.runnable(nil); len(things) > 0 {
+		if things := w.runnable(); len(things) > 0 {
 			w.do(things[0])
 			continue
 		}
-		t, i, ok := w.timers.next(nil)
+		t, i, ok := w.timers.next()
 		if !ok || !t.at.Before(w.changed.Add(quiet)) {
 			break
 		}
@@ -185,7 +185,7 @@ func (x *random) settle() {
 // watch lets what happened in the cluster be seen, and nothing be done about it but by the cluster's own controllers.
 func (x *random) watch() {
 	for {
-		things := slices.DeleteFunc(x.w.runnable(nil), func(t thing) bool {
+		things := slices.DeleteFunc(x.w.runnable(), func(t thing) bool {
 			return !strings.Contains(t.name, " watch ") && t.name != "the cluster's own controllers"
 		})
 		if len(things) == 0 {

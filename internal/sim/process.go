@@ -37,14 +37,22 @@ type process struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	dead   bool
+	still  bool          // it does nothing by itself: it stands still, or is being stopped
 	skew   time.Duration // of its clock
 	loaded bool          // it has read the ledger
 	lags   bool          // what it lists first lags behind
 
+	sends   sending   // the write that is to be sent next, if it is one of an app's object
+	dreams  time.Time // until when it does not know that it stood still
+	replica *replica  // what it has that shares the apps; else nil
+	partial bool      // the discovery under way fails in part
+
 	loops  []*loop
 	tree   *controller.Loops
 	caches map[string]*cache
-	pumps  []*pump
+	pumps  []*pump // the first of them are its own, the others are looked for as the controller wants them
+	fixed  int     // how many are its own
+	habits []*habit
 	tasks  []task
 }
 
@@ -63,17 +71,29 @@ func (w *world) start() {
 	p := &process{world: w, name: fmt.Sprintf("p%d", w.started), caches: map[string]*cache{}, skew: w.skew, lags: w.lags}
 	w.lags = false
 	p.ctx, p.cancel = context.WithCancel(context.Background())
+	w.byName[p.name] = p
 	agent := "fairlead/" + p.name
 	as := func(user string) (dynamic.Interface, error) { return guard{w.server.Client(user, agent), p, user}, nil }
 	own, _ := as("")
-	at, err := cluster.New(cluster.Server{Discovery: discovery{w.server.Discovery("", agent), p}, As: as, Now: p.now})
+	parts := controller.Parts{
+		Client: cached{direct{dynamic: own, world: w}, p}, Reader: direct{dynamic: own, world: w}, Events: recorder{p}, Secrets: kube.Secrets(own, system),
+		Mirrors: mirrors{p}, Driver: driver{p}, Parallel: 1, Room: w.room(), Now: p.now, Random: w.dice.Float64, Metrics: prometheus.NewRegistry(), Log: w.logger(p),
+	}
+	if w.shares {
+		if err := p.join(own); err != nil { // as the real one, which ends then
+			if !p.dead {
+				w.crash(p)
+			}
+			return
+		}
+		parts.Share, parts.Follow = p.replica.Member, p.follow(own)
+	}
+	var err error
+	parts.Cluster, err = cluster.New(cluster.Server{Discovery: discovery{w.server.Discovery("", agent), p}, As: as, Now: p.now})
 	if err != nil {
 		panic(err)
 	}
-	p.tree = controller.New(p.ctx, controller.Parts{
-		Client: cached{direct{dynamic: own, world: w}, p}, Reader: direct{dynamic: own, world: w}, Events: recorder{p}, Cluster: at, Secrets: kube.Secrets(own, system),
-		Mirrors: mirrors{p}, Driver: driver{p}, Parallel: 1, Room: w.room(), Now: p.now, Random: w.dice.Float64, Metrics: prometheus.NewRegistry(), Log: w.logger(p),
-	})
+	p.tree = controller.New(p.ctx, parts)
 	for _, l := range p.tree.All() {
 		own := newLoop(p, l)
 		p.loops = append(p.loops, own)
@@ -85,12 +105,24 @@ func (w *world) start() {
 		p.caches[gvk.Kind] = c
 		p.watch(gvk.Kind, own.Resource(gvk.GroupVersion().WithResource(plural)), c)
 	}
-	p.watch("CustomResourceDefinition", own.Resource(definitions), &kinds{process: p})
-	w.processes, w.byName[p.name] = append(w.processes, p), p
+	definitions := &kinds{process: p}
+	p.watch("CustomResourceDefinition", own.Resource(served["CustomResourceDefinition"]), definitions)
+	definitions.pump = p.pumps[len(p.pumps)-1]
+	p.fixed = len(p.pumps)
+	w.processes = append(w.processes, p)
 }
 
 func (p *process) watch(name string, at dynamic.ResourceInterface, s sink) {
-	p.pumps = append(p.pumps, &pump{process: p, name: name, sink: s, objects: func() (dynamic.ResourceInterface, string, error) { return at, "", nil }})
+	p.look(&pump{name: name, sink: s, objects: func() (dynamic.ResourceInterface, string, error) { return at, "", nil }})
+}
+
+// look lets a pump begin.
+func (p *process) look(x *pump) {
+	x.process = p
+	p.pumps = append(p.pumps, x)
+	if p.fixed > 0 {
+		slices.SortStableFunc(p.pumps[p.fixed:], func(a, b *pump) int { return cmp.Compare(a.name, b.name) })
+	}
 }
 
 // now is the process's clock: the world's, unless that of its machine is wrong.
@@ -107,7 +139,7 @@ func (p *process) kill() {
 
 // synced reports whether every cache has been filled: no loop runs before.
 func (p *process) synced() bool {
-	for _, x := range p.pumps[:len(p.caches)+1] {
+	for _, x := range p.pumps[:p.fixed] {
 		if !x.synced {
 			return false
 		}
@@ -167,7 +199,10 @@ func (p *process) again() {
 }
 
 // kinds tells the controller of definitions that come and go.
-type kinds struct{ process *process }
+type kinds struct {
+	process *process
+	pump    *pump
+}
 
 func (k *kinds) changed() {
 	p := k.process
@@ -177,7 +212,7 @@ func (k *kinds) changed() {
 
 // Replace implements sink. The first list is no change.
 func (k *kinds) Replace([]*unstructured.Unstructured, string) {
-	if k.process.pumps[len(k.process.caches)].revision != "" {
+	if k.pump.revision != "" {
 		k.changed()
 	}
 }
@@ -204,11 +239,7 @@ func (d driver) Go(k live.Kind, f func()) {
 // Look implements live.Driver.
 func (d driver) Look(v *live.View) {
 	k := v.Kind()
-	p := d.process
-	p.pumps = append(p.pumps, &pump{
-		process: p, name: fmt.Sprintf("%s of %s in %q", k.Resource.Plural, k.Identity.User(), v.Namespace()), objects: v.Objects, sink: v,
-	})
-	slices.SortStableFunc(p.pumps[len(p.caches)+1:], func(a, b *pump) int { return cmp.Compare(a.name, b.name) })
+	d.process.look(&pump{name: fmt.Sprintf("%s of %s in %q", k.Resource.Plural, k.Identity.User(), v.Namespace()), objects: v.Objects, sink: v})
 }
 
 // recorder counts the Events of the controller: what people were told.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -35,6 +36,7 @@ type pump struct {
 	seen     int64            // the server's revision when the watch was asked last
 	last     *apiwatch.Event  // the one that was told last
 	wait     time.Duration
+	retry    time.Duration // the wait, if it is always the same
 	synced   bool
 	busy     bool // a step of it is under way
 }
@@ -220,7 +222,7 @@ func (p *pump) fail(err error) {
 		p.at = ended
 		return
 	}
-	p.wait = max(firstRetry, min(2*p.wait, lastRetry))
+	p.wait = cmp.Or(p.retry, max(firstRetry, min(2*p.wait, lastRetry)))
 	p.at = resting
 	w := p.process.world
 	w.timers.add(timer{at: w.now.Add(p.wait), what: "watch " + p.name, do: func() { p.at = toList }, owner: p.process})

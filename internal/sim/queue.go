@@ -79,6 +79,9 @@ func (l *loop) waiting() []reconcile.Request {
 // mayRun reports whether a request may be worked on while others of the process are: it must not wait for a lock that one of them holds, since all share one
 // goroutine. There are two: one while the ledger is read for the first time, and one while an App object is written.
 func (l *loop) mayRun(r reconcile.Request) bool {
+	if !l.process.isSettled() && l.Name != "status" {
+		return false // it waits for the process to know its part, or may
+	}
 	for _, other := range l.process.loops {
 		for x := range other.running {
 			switch {

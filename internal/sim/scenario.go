@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -29,7 +30,9 @@ import (
 //	remake FILE                     delete the objects of a file and create them anew, at once
 //	delete KIND NAMESPACE/NAME      delete an object by hand
 //	approve NAMESPACE/APP           approve what an App holds
-//	stop                            stop the controller, as a power cut does
+//	replicas N                      let so many controllers share the apps, from now on; in such a story one is alone before
+//	pause N                         let the N-th of them stand still for a while, while all else goes on
+//	stop                            stop the controller, as a power cut does; all of them, if there are several
 //	start                           start one
 //	twin                            start another one beside it, which believes that everything is its own, as does the first
 //	deaf                            break off every watch of the controller; what happens is not told to it
@@ -39,6 +42,7 @@ type Scenario struct {
 	Name string
 	Acts []Act
 	course
+	shares, twins bool // several controllers share the apps, or each believes that everything is its own
 	// later are pairs of objects: the first is not made before the second is ready.
 	later [][2]string
 }
@@ -113,6 +117,7 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 			s.later = append(s.later, [2]string{words[1] + " " + words[2], words[3] + " " + words[4]})
 			continue
 		}
+		s.shares, s.twins = s.shares || words[0] == "replicas", s.twins || words[0] == "twin"
 		do, err := st.act(words)
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", line, err)
@@ -125,7 +130,7 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 
 func (st story) act(words []string) (func(*world) error, error) {
 	verb, args := words[0], words[1:]
-	need := map[string]int{"apply": 1, "remake": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1, "stop": 0, "start": 0, "twin": 0, "deaf": 0, "hear": 0}
+	need := map[string]int{"apply": 1, "remake": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1, "stop": 0, "start": 0, "twin": 0, "deaf": 0, "hear": 0, "replicas": 1, "pause": 1}
 	if n, ok := need[verb]; !ok || len(args) < n {
 		return nil, fmt.Errorf("%s needs %d words", verb, n)
 	}
@@ -155,6 +160,9 @@ func (st story) act(words []string) (func(*world) error, error) {
 		return func(w *world) error { return w.remove(args[0], args[1]) }, nil
 	case "approve":
 		return func(w *world) error { return w.approve(args[0]) }, nil
+	case "replicas", "pause":
+		n, err := strconv.Atoi(args[0])
+		return func(w *world) error { w.operateOn(verb, n); return nil }, err
 	default:
 		return func(w *world) error { w.operate(verb); return nil }, nil
 	}

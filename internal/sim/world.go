@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
 )
 
@@ -33,14 +34,22 @@ type world struct {
 	byName    map[string]*process
 	started   int
 	crashes   int
-	twins     int  // that ran beside another since all were stopped last
-	twinned   bool // there was one
-	stopped   bool // nobody starts a controller
+	twins     int                     // that ran beside another since all were stopped last
+	twinned   bool                    // there was one
+	stopped   bool                    // nobody starts a controller
+	shares    bool                    // the controllers share the apps
+	replicas  int                     // how many there are to be
+	known     map[app.Owner]bool      // the apps that have an App
+	alone     map[app.Owner]time.Time // since when an app is nobody's
+	since     time.Time               // when something happened last to those that share the apps
+	history   history
+	blind     bool // one wrote while it could not know that others had what it wrote
 	deaf      bool // no watch can be opened
 
 	acts    []Act
 	rests   []end // what there was when all was at rest
 	acted   int
+	hurried bool      // people did not wait for what came of the last thing that they did
 	changed time.Time // when something changed last
 	settled int64     // the server's revision up to which its own controllers have nothing to do
 	born    int64     // the server's revision in the beginning
@@ -49,7 +58,6 @@ type world struct {
 	depth   int       // of things that happen while a request is under way
 	first   bool      // the request under way is the first list of a watch
 	oldest  int64     // the revision up to which the history is forgotten
-	partial bool      // the discovery under way fails in part
 	torn    time.Time // until when files cannot be read
 	looks   int       // at files and directories
 
@@ -73,22 +81,26 @@ type sent struct {
 	verb  string
 	write bool
 	first bool // the first list of a watch
+	// renews says that it renews a Lease.
+	renews bool
 }
 
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, converted: map[typedKey]client.Object{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, known: map[app.Owner]bool{}, alone: map[app.Owner]time.Time{}, history: newHistory(), converted: map[typedKey]client.Object{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
-		Light:   func(r schema.GroupResource) bool { return r.Group == apps.Group }, // what is wrong with a status, tests on a real server tell
+		// What is wrong with a status, or a Lease, tests on a real server tell.
+		Light:   func(r schema.GroupResource) bool { return r.Group == apps.Group || r == leaseResource.GroupResource() },
 		Deliver: func(_ kube.Request, x *kube.Watch) apiwatch.Interface { return opened{x} },
 	})
 	w.born = w.server.Revision()
 	w.looked, w.settled, w.oldest = w.born, w.born, w.born
 	w.people = w.server.Client("", "kubectl")
-	w.start()
+	w.replicas, w.shares = 1, s.Replicas > 0 || s.Scenario.shares
+	w.scale(max(s.Replicas, 1))
 	return w
 }
 
@@ -118,7 +130,7 @@ func (w *world) play() {
 // step lets one thing happen. It returns false when there is nothing left to do.
 func (w *world) step() bool {
 	w.observe()
-	things := w.runnable(nil)
+	things := w.runnable()
 	if w.schedule.Seed != 0 && w.acted < len(w.acts) && !w.acts[w.acted].Await && w.dice.IntN(60) == 0 {
 		w.act()
 		return true
@@ -127,7 +139,7 @@ func (w *world) step() bool {
 		w.do(w.draw(things))
 		return true
 	}
-	if t, i, ok := w.timers.next(nil); ok && t.at.Before(w.changed.Add(quiet)) {
+	if t, i, ok := w.timers.next(); ok && t.at.Before(w.changed.Add(quiet)) {
 		w.fire(t, i)
 		return true
 	}
@@ -175,16 +187,21 @@ func (w *world) do(t thing) {
 	t.do()
 }
 
-// runnable lists what can happen now, in an order that depends on nothing but the state. One of the processes may be left out.
-func (w *world) runnable(without *process) []thing {
+// runnable lists what can happen now, in an order that depends on nothing but the state.
+func (w *world) runnable() []thing {
 	var out []thing
 	for _, p := range w.processes {
-		if p == without {
+		if p.still {
 			continue
 		}
 		for _, x := range p.pumps {
 			if !x.busy && x.runnable() {
 				out = append(out, thing{p.name + " watch " + x.name, func() { x.busy = true; x.step(); x.busy = false }})
+			}
+		}
+		for _, h := range p.habits {
+			if h.isDue() {
+				out = append(out, thing{p.name + " " + h.name, func() { h.run(p) }})
 			}
 		}
 		for i, t := range p.tasks {
@@ -199,7 +216,7 @@ func (w *world) runnable(without *process) []thing {
 		}})
 	}
 	for _, p := range w.processes {
-		if p == without || !p.synced() {
+		if p.still || !p.synced() {
 			continue
 		}
 		for _, l := range p.loops {
@@ -244,7 +261,7 @@ func (w *world) struck() []Fault {
 	for _, f := range w.schedule.Faults {
 		if f.At == w.requests {
 			out = append(out, f)
-			w.changed = w.now
+			w.changed, w.since = w.now, w.now
 			w.note(func() string { return "  FAULT " + f.String() })
 		}
 	}
@@ -253,17 +270,32 @@ func (w *world) struck() []Fault {
 
 // observe looks at what was written since it looked last.
 func (w *world) observe() {
+	w.watchOwners()
 	now := w.server.Revision()
 	if now == w.looked {
 		return
 	}
 	for _, c := range w.server.Changes(w.looked) {
+		if c.Resource == leaseResource.GroupResource() {
+			if c.Before == nil || c.After == nil { // a replica came or went
+				w.changed = w.now
+			}
+			continue
+		}
 		w.milestones(c)
 		if c.After == nil {
 			w.deleted[c.Resource.String()+" "+strings.TrimPrefix(c.Namespace+"/"+c.Name, "/")] = true
 		}
-		if c.Resource == (schema.GroupResource{Resource: "events"}) {
+		switch {
+		case c.Resource == (schema.GroupResource{Resource: "events"}):
 			continue
+		case c.Resource == apps.GroupResource():
+			w.known[app.Owner{Namespace: c.Namespace, Name: c.Name}] = true
+			if c.After == nil {
+				delete(w.known, app.Owner{Namespace: c.Namespace, Name: c.Name})
+			}
+		case c.Resource.Group != apps.Group && c.Namespace != system:
+			w.history.note(c)
 		}
 		w.changed = w.now
 	}

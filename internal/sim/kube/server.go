@@ -22,8 +22,8 @@ type Options struct {
 	Intercept func(Request) Verdict
 	// Allow says whether a user has a right. Nil: everybody has every right.
 	Allow func(Request) bool
-	// Light says of which custom kinds nobody asks who owns which field of the status, or whether that is as its schema says: it is then stored as it is
-	// written, which is much faster. Nil: of none.
+	// Light says of which kinds nobody asks who owns which field, or, of custom kinds, who owns which field of the status and whether that is as its schema says:
+	// it is then stored as it is written, which is much faster. Nil: of none.
 	Light func(schema.GroupResource) bool
 	// Deliver decides how the events of a watch that a client opened get to it. Nil: at once, without a goroutine, and who does not keep up is cut off.
 	Deliver func(Request, *Watch) apiwatch.Interface

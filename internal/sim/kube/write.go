@@ -84,8 +84,7 @@ func (s *Server) create(t target, in map[string]any, w writing) (*state, error) 
 	if err := t.place(next); err != nil {
 		return nil, err
 	}
-	next = s.memo.update(t.kind, "", t.kind.empty, next, w.manager, s.now())
-	return s.insert(t.kind, next, w.dry)
+	return s.insert(t.kind, s.managed(t, t.kind.empty, next, w), w.dry)
 }
 
 // place puts an object into the namespace of the request.
@@ -201,7 +200,7 @@ func (s *Server) replace(t target, in map[string]any, w writing) (*state, error)
 	}
 	live := s.live(t.key())
 	if live == nil && t.kind.upserts && t.sub == "" && next.GetUID() == "" {
-		return s.insert(t.kind, s.memo.update(t.kind, "", t.kind.empty, next, w.manager, s.now()), w.dry)
+		return s.insert(t.kind, s.managed(t, t.kind.empty, next, w), w.dry)
 	}
 	if live == nil && !t.kind.upserts {
 		return nil, apierrors.NewNotFound(t.kind.group(), t.name.name)
@@ -212,7 +211,16 @@ func (s *Server) replace(t target, in map[string]any, w writing) (*state, error)
 	if uid := next.GetUID(); uid != "" && uid != live.GetUID() {
 		return nil, t.conflict("StorageError: invalid object, Code: 4, Key: "+"/registry/"+t.kind.plural+"/"+t.name.namespace+"/"+t.name.name+", ResourceVersion: 0, AdditionalErrorMsg: ", "UID", uid, live.GetUID())
 	}
-	return s.store(t, live, s.memo.update(t.kind, t.sub, live, next, w.manager, s.now()), w.dry)
+	return s.store(t, live, s.managed(t, live, next, w), w.dry)
+}
+
+// managed notes who owns which field of what is written over a live state, unless nobody asks for that.
+func (s *Server) managed(t target, live, next *state, w writing) *state {
+	if !t.kind.custom && s.o.Light != nil && s.o.Light(t.kind.group()) {
+		next.managed = nil
+		return next
+	}
+	return s.memo.update(t.kind, t.sub, live, next, w.manager, s.now())
 }
 
 // conflict words a precondition that does not hold.
