@@ -40,7 +40,8 @@ var builtin = map[string]map[string]func(object.Object) Verdict{
 		"TLSRoute":     route,
 		"UDPRoute":     route,
 	},
-	"argoproj.io": {"Application": application, "Rollout": rollout},
+	"argoproj.io":  {"Application": application, "Rollout": rollout},
+	"fairlead.dev": {"Environment": ownEnvironment},
 }
 
 // exists judges what has no state of its own.
