@@ -6,9 +6,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/fairlead-cd/fairlead/internal/install"
 )
+
+// manager is the field manager of what people do through the commands.
+const manager = "fairlead-cli"
 
 // merge patches an object as the field manager of people. A nil value removes a field.
 func merge(ctx context.Context, c client.Client, o client.Object, fields map[string]any) error {
@@ -16,7 +17,7 @@ func merge(ctx context.Context, c client.Client, o client.Object, fields map[str
 	if err != nil {
 		return err
 	}
-	return c.Patch(ctx, o, client.RawPatch(types.MergePatchType, data), client.FieldOwner(install.Manager))
+	return c.Patch(ctx, o, client.RawPatch(types.MergePatchType, data), client.FieldOwner(manager))
 }
 
 // annotate sets annotations; a nil value removes one.

@@ -8,11 +8,12 @@ import (
 
 // earlier are the field managers of systems that an object may have been applied with before Fairlead. Their entries are merged into
 // Fairlead's when an object is adopted, so that a field that is removed from Git is removed from the cluster.
-// Names: Kubernetes (before-first-apply, kubectl), Argo CD, Flux, Helm.
+// Names: Kubernetes (before-first-apply, kubectl), Argo CD, Flux, Helm; and the installation of Fairlead itself, which may be in Git later.
 var earlier = map[string]bool{
 	"before-first-apply": true, "kubectl-client-side-apply": true, "kubectl-last-applied": true, "kubectl": true, "kubectl-create": true,
 	"argocd-controller": true, "argocd-application-controller": true,
 	"kustomize-controller": true, "helm-controller": true, "helm": true, "Helm": true, "flux": true,
+	"fairlead-install": true,
 }
 
 // Earlier reports whether manager is one whose entries an adoption takes over.

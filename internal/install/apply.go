@@ -13,8 +13,9 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// Manager is the field manager of what people do through the commands.
-const Manager = "fairlead-cli"
+// Manager is the field manager of an installation. Package fingerprint takes over what it applied once that is in Git. It is not that of other commands: what
+// they set, such as a suspension, is to stay.
+const Manager = "fairlead-install"
 
 // plurals are the resources of the kinds that are installed. Asking the API server would be of no use: it does not know ours yet.
 var plurals = map[string]string{
@@ -27,30 +28,49 @@ var plurals = map[string]string{
 	"RoleBinding":              "rolebindings",
 	"Deployment":               "deployments",
 	"Service":                  "services",
+	"Secret":                   "secrets",
+	"Repository":               "repositories",
+	"Environment":              "environments",
 }
+
+// groupOwn is that of Fairlead's own kinds.
+const groupOwn = "fairlead.dev"
+
+// Known reports whether Apply can apply objects of a kind.
+func Known(kind string) bool { return plurals[kind] != "" }
 
 // Apply applies objects in their order, calls applied after each, and returns once all CustomResourceDefinitions are established. Applying again changes
 // nothing. It may be given a context with a deadline.
 func Apply(ctx context.Context, client dynamic.Interface, objs []*unstructured.Unstructured, applied func(*unstructured.Unstructured)) error {
+	var fresh []*unstructured.Unstructured // definitions that may not be served yet
+	served := func() error {
+		for _, o := range fresh {
+			if err := established(ctx, client, o); err != nil {
+				return err
+			}
+		}
+		fresh = nil
+		return nil
+	}
 	for _, o := range objs {
 		res, err := resource(client, o)
 		if err != nil {
 			return err
 		}
+		if o.GroupVersionKind().Group == groupOwn {
+			if err := served(); err != nil {
+				return err
+			}
+		}
 		if _, err := res.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: Manager, Force: true}); err != nil {
 			return fmt.Errorf("apply %s: %w", Name(o), err)
 		}
+		if o.GetKind() == "CustomResourceDefinition" {
+			fresh = append(fresh, o)
+		}
 		applied(o)
 	}
-	for _, o := range objs {
-		if o.GetKind() != "CustomResourceDefinition" {
-			continue
-		}
-		if err := established(ctx, client, o); err != nil {
-			return err
-		}
-	}
-	return nil
+	return served()
 }
 
 func resource(client dynamic.Interface, o *unstructured.Unstructured) (dynamic.ResourceInterface, error) {

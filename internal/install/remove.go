@@ -72,7 +72,7 @@ type Removal struct {
 
 // Find returns what would be deleted, in that order, but for the namespace.
 func (r Removal) Find(ctx context.Context) ([]*unstructured.Unstructured, error) {
-	if err := r.checkNamespace(ctx); err != nil {
+	if err := Here(ctx, r.Client, r.Namespace); err != nil {
 		return nil, err
 	}
 	var all []*unstructured.Unstructured
@@ -84,26 +84,6 @@ func (r Removal) Find(ctx context.Context) ([]*unstructured.Unstructured, error)
 		all = append(all, found...)
 	}
 	return all, nil
-}
-
-// checkNamespace says that Fairlead is in another namespace: what is found there would go on running.
-func (r Removal) checkNamespace(ctx context.Context) error {
-	bindings := r.Client.Resource(schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterrolebindings"})
-	b, err := bindings.Get(ctx, "fairlead", metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read ClusterRoleBinding fairlead: %w", err)
-	}
-	subjects, _, _ := unstructured.NestedSlice(b.Object, "subjects")
-	for _, s := range subjects {
-		m, _ := s.(map[string]any)
-		if ns, _ := m["namespace"].(string); ns != "" && ns != r.Namespace {
-			return fmt.Errorf("the Fairlead of this cluster is in namespace %s, not in %s: say --namespace %s", ns, r.Namespace, ns)
-		}
-	}
-	return nil
 }
 
 func (r Removal) resource(p place) dynamic.ResourceInterface {
@@ -163,7 +143,7 @@ func (r Removal) clear(ctx context.Context, p place) (int, error) {
 //
 // Waiting names what is waited for. The context bounds it.
 func (r Removal) Run(ctx context.Context, waiting func(string)) error {
-	if err := r.checkNamespace(ctx); err != nil {
+	if err := Here(ctx, r.Client, r.Namespace); err != nil {
 		return err
 	}
 	if err := r.outside(ctx, waiting); err != nil {

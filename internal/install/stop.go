@@ -140,3 +140,25 @@ func (w *Replicas) leases(ctx context.Context) ([]unstructured.Unstructured, err
 	}
 	return list.Items, nil
 }
+
+// Renewed waits until a Lease is renewed, and returns true; or until none lasts, and returns false. One that is made meanwhile counts as renewed.
+func (w *Replicas) Renewed(ctx context.Context) (bool, error) {
+	var first map[string]sight
+	for {
+		holder, err := w.Alive(ctx)
+		if err != nil || holder == "" {
+			return false, err
+		}
+		if first == nil {
+			first = w.seen
+		}
+		for name, s := range w.seen {
+			if s.version != first[name].version {
+				return true, nil
+			}
+		}
+		if err := pause(ctx, "the Lease of controller "+holder+" to be renewed, or to expire"); err != nil {
+			return false, err
+		}
+	}
+}
