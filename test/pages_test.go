@@ -16,15 +16,12 @@ import (
 
 // unrun are the commands and YAML blocks of pages that no script runs, by how they begin, and why.
 var unrun = map[string]string{
-	"bin/bench":          "takes minutes and needs a quiet machine; .ci/nightly measures",
-	"flux ":              "a program of others",
-	"argocd ":            "a program of others",
-	"gh pr ":             "a program of others",
-	"git tag -s":         "signing with real keys of each kind is TestSignatures",
-	"- job_name: ":       "is for Prometheus in a cluster: finding Pods is its own",
-	"fairlead uninstall": "is TestUninstall",
-	"kubectl get repositories.fairlead.dev,environments.fairlead.dev -A": "reads what page_monitor does",
-	"kubectl get all -A -l":   "shows what TestUninstall looks for",
+	"bin/bench":               "takes minutes and needs a quiet machine; .ci/nightly measures",
+	"flux ":                   "a program of others",
+	"argocd ":                 "a program of others",
+	"gh pr ":                  "a program of others",
+	"git tag -s":              "signing with real keys of each kind is TestSignatures",
+	"- job_name: ":            "is for Prometheus in a cluster: finding Pods is its own",
 	"kubectl rollout restart": "the name of a command",
 }
 

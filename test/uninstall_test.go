@@ -13,7 +13,7 @@ import (
 )
 
 // command runs fairlead as an administrator does, and holds what it prints and its exit code to what is wanted.
-func command(t *testing.T, plane *testkit.Plane, code int, want string, args ...string) string {
+func command(t testing.TB, plane *testkit.Plane, code int, want string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), testkit.Binary(t, "fairlead"), args...)
 	cmd.Env = append(cmd.Environ(), "KUBECONFIG="+plane.Kubeconfig)

@@ -32,6 +32,8 @@ const Namespace = "fairlead-system"
 type Options struct {
 	// NoControllers leaves out the controller manager, the scheduler and the simulated nodes: nothing sets a status but the test.
 	NoControllers bool
+	// Bare leaves Fairlead out: Plane.Furnish brings it, or Plane.Enter once somebody else has.
+	Bare bool
 	// Audit keeps a log of every request: see Plane.Audit.
 	Audit bool
 }
@@ -91,6 +93,9 @@ func start(t testing.TB, o Options) (*Plane, error) {
 		return nil, err
 	}
 	p.config = config
+	if o.Bare {
+		return p, nil
+	}
 	return p, p.furnish(t.Context())
 }
 

@@ -102,6 +102,7 @@ func (s *script) serve(o gitserver.Options) (*Git, error) {
 	if s.git != nil {
 		return nil, errors.New("the Git server runs already")
 	}
+	o.Push = true // readers of pages push
 	g, err := startGit(s.tb, o)
 	if err != nil {
 		return nil, err
