@@ -127,7 +127,7 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if st.read == "" {
 		return reconcile.Result{}, nil // nothing is known yet that would be worth saying
 	}
-	if c.now().Sub(st.since) < startingFor && (st.roll.isNew() || st.roll.isBusy() && st.commit == st.status.Commit) { // a start is not a change
+	if c.now().Sub(st.since) < startingFor && st.ruleErr == nil && (st.roll.isNew() || st.roll.isBusy() && st.commit == st.status.Commit) { // a start is not a change
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // what an earlier process said is nearer to the truth than what is known so far
 	}
 	return reconcile.Result{RequeueAfter: again}, c.environmentStatus(ctx, &env, st)
