@@ -281,8 +281,8 @@ func suspension(env *v1alpha1.Environment, obj *v1alpha1.App) string {
 
 // again says when the app is looked at next though nothing happens.
 func again(m *member, out engine.Outcome, f report.Finding, err error) (reconcile.Result, error) {
-	if k := fault.KindOf(err); err != nil && (f.Suspended == "" || k == fault.Conflict) { // of a conflict nothing has been said yet
-		if k == fault.Conflict {
+	if err != nil { // though the app be suspended: others may wait until it is read
+		if fault.KindOf(err) == fault.Conflict {
 			return reconcile.Result{RequeueAfter: conflictAgain}, nil
 		}
 		if after := fault.After(err); after > 0 {
