@@ -15,18 +15,23 @@ import (
 // catchUpAtMost is how long an app that was another process's waits until its repository was asked: what was applied is kept true while Git is down.
 const catchUpAtMost = 5 * time.Second
 
-// caughtUp reports whether the app can be worked on: its repository was asked since the app was taken, and all that follows was found, or it was waited for
-// that in vain. If it was not asked, it is.
+// caughtUp reports whether the app can be worked on: whatever its environment follows was asked since the app was taken, and all that follows was found, or it
+// was waited for that in vain. What was not asked is: where the app is now may not be known yet, nor that it is anywhere.
 func (c *controller) caughtUp(m *member, since time.Time) bool {
-	m.mu.Lock()
-	repository := m.place.repository
-	m.unlock()
+	asked, failed := true, false
 	c.mu.Lock()
-	r := c.repos[types.NamespacedName{Namespace: m.name.Namespace, Name: repository}]
-	asked := r == nil || r.polled.After(since)
-	failed := asked && r != nil && r.err != nil
-	if !asked {
-		r.hooked = true
+	if st := c.envs[fleet.Of(m.name)]; st != nil && st.spec != nil {
+		for _, s := range st.spec.Spec.Sources {
+			r := c.repos[types.NamespacedName{Namespace: m.name.Namespace, Name: s.Repository}]
+			switch {
+			case r == nil: // there is nothing to ask
+			case !r.polled.After(since):
+				asked, r.hooked = false, true
+				c.repoQueue.add(m.name.Namespace, s.Repository)
+			case r.err != nil:
+				failed = true
+			}
+		}
 	}
 	c.mu.Unlock()
 	if asked && !failed && !c.fleet.IsStale(fleet.Of(m.name)) {
@@ -35,10 +40,7 @@ func (c *controller) caughtUp(m *member, since time.Time) bool {
 		m.unlock()
 		return true
 	}
-	if !asked {
-		c.repoQueue.add(m.name.Namespace, repository)
-	}
-	return failed || c.now().Sub(since) > catchUpAtMost
+	return asked && failed || c.now().Sub(since) > catchUpAtMost
 }
 
 // noteOlder notes whether what was applied is newer, or may be, than what is read here, as a pass found it.
