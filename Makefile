@@ -58,7 +58,7 @@ sim: bin/sim ## Play SEEDS=n simulated worlds in which things go wrong; ARGS=-ex
 	bin/sim -seeds $(SEEDS) -keep internal/sim/testdata/kept $(ARGS)
 
 .PHONY: test
-test: build ## Run all tests of both modules, those on a real control plane included
+test: build bin/prometheus ## Run all tests of all modules, those on a real control plane included
 	code=0; \
 	$(GO) test -timeout 45m ./... || code=1; \
 	(cd devcluster && $(GO) test -timeout 45m ./...) || code=1; \
@@ -80,11 +80,13 @@ fuzz: ## Try inputs that nobody has written, a minute for each fuzz target; ARGS
 	exit $$code
 
 .PHONY: lint
-lint: $(GOLANGCI) lint-generated ## Lint both modules; fail if generated files are not current
+lint: $(GOLANGCI) lint-generated ## Lint all modules; fail if generated files are not current
 	code=0; \
 	$(GO) vet ./... || code=1; \
 	$(CURDIR)/$(GOLANGCI) run ./... || code=1; \
-	(cd devcluster && $(CURDIR)/$(GOLANGCI) run --config ../.golangci.yml ./...) || code=1; \
+	for module in devcluster prometheus; do \
+		(cd $$module && $(CURDIR)/$(GOLANGCI) run --config ../.golangci.yml ./...) || code=1; \
+	done; \
 	exit $$code
 
 .PHONY: lint-generated
@@ -98,9 +100,9 @@ lint-generated: generate
 	fi
 
 .PHONY: format
-format: $(GOLANGCI) ## Format all Go files of both modules
+format: $(GOLANGCI) ## Format all Go files of all modules
 	$(CURDIR)/$(GOLANGCI) fmt ./...
-	cd devcluster && $(CURDIR)/$(GOLANGCI) fmt --config ../.golangci.yml ./...
+	for module in devcluster prometheus; do (cd $$module && $(CURDIR)/$(GOLANGCI) fmt --config ../.golangci.yml ./...); done
 
 .PHONY: generate
 generate: ## Write deepcopy code, CRDs, the schemas of Kubernetes and the reference pages anew
@@ -124,6 +126,11 @@ bin/bench:
 .PHONY: bin/sim
 bin/sim:
 	$(GO) build -o $@ ./cmd/sim
+
+# Prometheus is a module of its own: nothing of it is a dependency of Fairlead.
+.PHONY: bin/prometheus
+bin/prometheus:
+	cd prometheus && $(GO) build -ldflags '-s -w' -o $(CURDIR)/$@ .
 
 # Linking a whole Kubernetes takes long even when nothing changed, so this one depends on its files.
 bin/devcluster: $(DEVCLUSTER_FILES)

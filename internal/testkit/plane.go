@@ -78,7 +78,7 @@ func start(t testing.TB, o Options) (*Plane, error) {
 		p.auditLog = filepath.Join(p.Dir, "audit.log")
 		args = append(args, "--audit-log", p.auditLog)
 	}
-	if err := up(t, bin, args); err != nil {
+	if _, err := up(t, bin, args); err != nil {
 		return nil, err
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", p.Kubeconfig)
@@ -107,24 +107,24 @@ func (p *Plane) Furnish(t testing.TB) {
 	}
 }
 
-// up runs devcluster until the test ends, and returns when it is ready.
-func up(t testing.TB, bin string, args []string) error {
+// up runs devcluster, or prometheus, until the test ends. It returns when it is ready, and says where its server is.
+func up(t testing.TB, bin string, args []string) (server string, err error) {
 	var errs bytes.Buffer
 	cmd := exec.Command(bin, args...)
 	cmd.Stderr, cmd.SysProcAttr = &errs, dies()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		return "", err
 	}
-	ended, ready := make(chan struct{}), make(chan struct{})
+	ended, ready := make(chan struct{}), make(chan string, 1)
 	go func() {
 		defer close(ended)
 		for s := bufio.NewScanner(out); s.Scan(); {
-			if strings.HasPrefix(s.Text(), "server: ") {
-				close(ready)
+			if at, ok := strings.CutPrefix(s.Text(), "server: "); ok {
+				ready <- at
 			}
 		}
 		_ = cmd.Wait()
@@ -134,12 +134,12 @@ func up(t testing.TB, bin string, args []string) error {
 		<-ended
 	})
 	select {
-	case <-ready:
-		return nil
+	case server = <-ready:
+		return server, nil
 	case <-ended:
-		return fmt.Errorf("devcluster %s: %v: %s", strings.Join(args, " "), cmd.ProcessState, errs.String())
+		return "", fmt.Errorf("%s %s: %v: %s", filepath.Base(bin), strings.Join(args, " "), cmd.ProcessState, errs.String())
 	case <-time.After(2 * time.Minute):
-		return fmt.Errorf("devcluster %s: not ready after two minutes: %s", strings.Join(args, " "), errs.String())
+		return "", fmt.Errorf("%s %s: not ready after two minutes: %s", filepath.Base(bin), strings.Join(args, " "), errs.String())
 	}
 }
 

@@ -40,4 +40,6 @@ func binary(name string) (string, error) {
 
 type missingError struct{ path string }
 
-func (e *missingError) Error() string { return e.path + " is not there: run `make build` first" }
+func (e *missingError) Error() string {
+	return e.path + " is not there: run `make bin/" + filepath.Base(e.path) + "` first"
+}
