@@ -283,9 +283,7 @@ func (f *founding) back() {
 	refs := []string{"namespace/production", "serviceaccount/deployer", "rolebinding/deployer", "configmap/hello"}
 	production := f.production()
 	was := production.written(refs...)
-	f.ctl.Stop(t)
-	f.place.ctl, f.ctl = nil, nil
-	command(t, f.Plane, 0, `namespace/fairlead-system deleted\n.*Fairlead is gone`, "uninstall", "--yes")
+	f.uninstall()
 	production.unwritten(was)
 	head := f.head()
 	if out := f.run("--image", "fairlead:next"); !strings.Contains(out, "has all of it already") || f.head() != head {
@@ -302,6 +300,37 @@ func (f *founding) back() {
 	testkit.Eventually(t, func(ctx context.Context) error {
 		return production.Is(ctx, "configmap/hello", ".data.says", "hello from Git")
 	})
+}
+
+// uninstall takes Fairlead away while it runs, as if in a Pod: it makes anew what goes of it as long as it can, and ends some time after its Deployment is gone.
+func (f *founding) uninstall() {
+	f.t.Helper()
+	leases, err := f.objs.List(f.t.Context(), testkit.Namespace, "leases.coordination.k8s.io")
+	if err != nil || len(leases) != 1 {
+		f.t.Fatalf("%d Leases, %v", len(leases), err)
+	}
+	holder, err := testkit.Field(&leases[0], ".spec.holderIdentity")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	host, _, _ := strings.Cut(holder, "_")
+	f.apply(`{apiVersion: v1, kind: Pod, metadata: {name: "` + host + `"}, spec: {
+		securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}},
+		containers: [{name: controller, image: "fairlead:test", securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}`)
+	cmd := exec.CommandContext(f.t.Context(), testkit.Binary(f.t, "fairlead"), "uninstall", "--yes")
+	cmd.Env = append(cmd.Environ(), "KUBECONFIG="+f.Plane.Kubeconfig)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.gone("clusterrolebinding/fairlead-self", "deployment/fairlead-controller")
+	f.remove("pod/" + host)
+	f.ctl.Stop(f.t)
+	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "namespace/fairlead-system deleted\n") || !strings.Contains(out.String(), "Fairlead is gone.") {
+		f.t.Fatalf("uninstall: %v\n%s", err, out.String())
+	}
+	f.place.ctl, f.ctl = nil, nil
 }
 
 // TestBootstrapRefused: whatever stands in the way is said before anything is done.
