@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -449,7 +450,9 @@ func (s *soak) events() {
 			continue
 		}
 		about, _ := testkit.Field(u, "{.regarding.uid} {.regarding.name}: {.note}")
-		told[about]++
+		count, _ := testkit.Field(u, ".series.count")
+		times, _ := strconv.Atoi(count)
+		told[about] += max(times, 1)
 	}
 	s.released, s.again = len(told), 0
 	for about, times := range told {

@@ -23,6 +23,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	typed "k8s.io/client-go/kubernetes/typed/core/v1"
+	eventsv1 "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
@@ -41,6 +42,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/admission"
 	"github.com/fairlead-cd/fairlead/internal/cluster"
 	"github.com/fairlead-cd/fairlead/internal/git"
+	"github.com/fairlead-cd/fairlead/internal/herald"
 	"github.com/fairlead-cd/fairlead/internal/pace"
 	"github.com/fairlead-cd/fairlead/internal/roster"
 )
@@ -199,6 +201,10 @@ func partsOf(cfg Config, mgr manager.Manager, m *metrics) (Parts, error) {
 	if err != nil {
 		return Parts{}, fmt.Errorf("connect: %w", err)
 	}
+	told, err := eventsv1.NewForConfig(mgr.GetConfig())
+	if err != nil {
+		return Parts{}, fmt.Errorf("connect: %w", err)
+	}
 	at, err := cluster.Open(mgr.GetConfig())
 	if err != nil {
 		return Parts{}, err
@@ -207,9 +213,14 @@ func partsOf(cfg Config, mgr manager.Manager, m *metrics) (Parts, error) {
 	if err != nil {
 		return Parts{}, fmt.Errorf("connect: %w", err)
 	}
+	host, _ := os.Hostname()
+	people := herald.New(told, mgr.GetScheme(), "fairlead-"+host, cfg.Log)
+	if err := mgr.Add(people); err != nil {
+		return Parts{}, err
+	}
 	return Parts{
 		Policies: admission.Open(own), Namespace: cfg.Namespace,
-		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("fairlead"), Cluster: at, Secrets: kube.Secrets(cfg.Namespace),
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: people, Cluster: at, Secrets: kube.Secrets(cfg.Namespace),
 		Mirrors: disk{dir: filepath.Join(cfg.DataDir, "mirrors"), options: git.Options{Proxy: cfg.Proxy, OnRequest: m.gitRequest}},
 		Now:     time.Now, Log: cfg.Log,
 	}, nil
