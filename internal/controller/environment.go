@@ -54,6 +54,7 @@ type environment struct {
 	askedAt time.Time // when it was seen
 	status  v1alpha1.EnvironmentStatus
 	since   time.Time // when this process saw it first
+	version string    // the resourceVersion that had the status: a write has to find it
 	doubted bool      // nobody knows whether the last write of the status was carried out
 	hold    hold      // whether its object is written by this process
 	open    error     // why changes by hand are not refused though they are to be
@@ -144,7 +145,7 @@ func (c *controller) environment(e fleet.Environment, env *v1alpha1.Environment)
 	defer c.mu.Unlock()
 	st := c.envs[e]
 	if st == nil {
-		st = &environment{status: *env.Status.DeepCopy(), synced: env.Status.LastHandledSync, since: c.now(), roll: c.roll(e)}
+		st = &environment{status: *env.Status.DeepCopy(), version: env.ResourceVersion, synced: env.Status.LastHandledSync, since: c.now(), roll: c.roll(e)}
 		c.envs[e] = st
 	}
 	if st.spec == nil || st.spec.Generation != env.Generation {

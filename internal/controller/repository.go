@@ -43,8 +43,9 @@ type repository struct {
 	silent     bool      // it failed so often that nobody waits for it any more
 	polled     time.Time // when the last poll that was answered began
 	status     v1alpha1.RepositoryStatus
-	known      bool // status was read
-	doubted    bool // nobody knows whether the last write of the status was carried out
+	known      bool   // status was read
+	version    string // the resourceVersion that had the status: a write has to find it
+	doubted    bool   // nobody knows whether the last write of the status was carried out
 	edition    edition
 	url        string
 }
@@ -299,7 +300,7 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 		if err := c.reader.Get(ctx, client.ObjectKeyFromObject(repo), &live); err != nil {
 			return absent.Ignore(err)
 		}
-		r.status, r.doubted = live.Status, false
+		r.status, r.version, r.doubted = live.Status, live.ResourceVersion, false
 	}
 	st := *r.status.DeepCopy()
 	st.ObservedGeneration, st.LastHandledSync = repo.Generation, r.synced
@@ -345,10 +346,18 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 	} else if err == nil && wasBad {
 		c.note(repo, reason, "Fetch", message)
 	}
-	if err := absent.Ignore(c.patchStatus(ctx, repo, change{was: r.status, next: st, first: r.status.ObservedGeneration == 0})); err != nil {
-		r.doubted = true
-		return err
+	if sameStatus(repo.Status, r.status) {
+		r.version = repo.ResourceVersion // people may have written other parts of it
 	}
-	r.status = *st.DeepCopy()
-	return nil
+	err = absent.Ignore(c.patchStatus(ctx, repo, change{was: r.status, next: st, first: r.status.ObservedGeneration == 0, over: r.version}))
+	if err != nil {
+		r.doubted = true
+	} else {
+		r.status, r.version = *st.DeepCopy(), repo.ResourceVersion
+	}
+	if apierrors.IsConflict(err) { // somebody else wrote it meanwhile: it is read, and written again
+		c.repoQueue.after(repo.Namespace, repo.Name, conflictAgain)
+		return nil
+	}
+	return err
 }

@@ -129,7 +129,7 @@ func (m *member) wrote(obj *v1alpha1.App, st v1alpha1.AppStatus, now time.Time) 
 }
 
 // sameStatus reports whether two statuses are the same as the API server stores them, which has no fractions of seconds.
-func sameStatus(a, b v1alpha1.AppStatus) bool {
+func sameStatus[S any](a, b S) bool {
 	x, err := json.Marshal(a)
 	if err != nil {
 		return false

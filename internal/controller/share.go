@@ -301,7 +301,8 @@ func (c *controller) takeEnvironment(ctx context.Context, e fleet.Environment, s
 			return absent.Ignore(err)
 		}
 		c.mu.Lock()
-		st.status, st.synced, st.since, st.doubted = *is.Status.DeepCopy(), is.Status.LastHandledSync, c.now(), false
+		st.status, st.version, st.doubted = *is.Status.DeepCopy(), is.ResourceVersion, false
+		st.synced, st.since = is.Status.LastHandledSync, c.now()
 		if st.asked == st.synced {
 			st.asked = ""
 		}
@@ -327,7 +328,7 @@ func (c *controller) takeRepository(ctx context.Context, repo *v1alpha1.Reposito
 	if !r.known {
 		r.synced = repo.Status.LastHandledSync
 	}
-	r.known, r.status, r.hold, r.doubted = true, *is.Status.DeepCopy(), hold{mine, term}, false
+	r.known, r.status, r.version, r.doubted, r.hold = true, *is.Status.DeepCopy(), is.ResourceVersion, false, hold{mine, term}
 	return nil
 }
 

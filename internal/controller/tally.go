@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -56,12 +57,25 @@ func (c *controller) environmentStatus(ctx context.Context, env *v1alpha1.Enviro
 	case reason == "UnusableDirectory" && !says(st.status.Conditions, wrong): // how many apps are ready is no news
 		c.warn(env, reason, "Find", wrong)
 	}
-	if err := absent.Ignore(c.patchStatus(ctx, env, change{was: st.status, next: next, first: st.status.ObservedGeneration == 0})); err != nil {
-		st.doubted = true
-		return err
+	return c.writeEnvironment(ctx, env, st, next)
+}
+
+// writeEnvironment writes the status of an Environment over the one that is known. If somebody else wrote it meanwhile, it is read, and written again.
+func (c *controller) writeEnvironment(ctx context.Context, env *v1alpha1.Environment, st *environment, next v1alpha1.EnvironmentStatus) error {
+	if sameStatus(env.Status, st.status) {
+		st.version = env.ResourceVersion // people may have written other parts of it
 	}
-	st.status = *next.DeepCopy()
-	return nil
+	err := absent.Ignore(c.patchStatus(ctx, env, change{was: st.status, next: next, first: st.status.ObservedGeneration == 0, over: st.version}))
+	if err != nil {
+		st.doubted = true
+	} else {
+		st.status, st.version = *next.DeepCopy(), env.ResourceVersion
+	}
+	if apierrors.IsConflict(err) {
+		c.envQueue.after(env.Namespace, env.Name, conflictAgain)
+		return nil
+	}
+	return err
 }
 
 // settle finds out what the Environment says of itself, if the last write of its status may or may not have been carried out.
@@ -73,7 +87,7 @@ func (c *controller) settle(ctx context.Context, env *v1alpha1.Environment, st *
 	if err := c.reader.Get(ctx, client.ObjectKeyFromObject(env), &live); err != nil {
 		return err
 	}
-	st.status, st.doubted = live.Status, false
+	st.status, st.version, st.doubted = live.Status, live.ResourceVersion, false
 	return nil
 }
 

@@ -166,12 +166,7 @@ func (c *controller) deletionStatus(ctx context.Context, e fleet.Environment, en
 	if equality.Semantic.DeepEqual(next, st.status) {
 		return nil
 	}
-	if err := absent.Ignore(c.patchStatus(ctx, env, change{was: st.status, next: next, first: st.status.ObservedGeneration == 0})); err != nil {
-		st.doubted = true
-		return err
-	}
-	st.status = *next.DeepCopy()
-	return nil
+	return c.writeEnvironment(ctx, env, st, next)
 }
 
 // identityGone reports whether the ServiceAccount that would delete an environment's objects is gone, or its namespace is.
