@@ -67,8 +67,8 @@ func (e Environment) File() (File, error) {
 }
 
 func (e Environment) check() error {
-	for what, name := range map[string]string{"environment": e.Name, "namespace": e.Namespace, "repository": e.Repository} {
-		if err := checkName(what, name, 63); err != nil {
+	for _, x := range [][2]string{{"environment", e.Name}, {"namespace", e.Namespace}, {"repository", e.Repository}} { // the first is what was typed
+		if err := checkName(x[0], x[1], 63); err != nil {
 			return err
 		}
 	}
