@@ -586,6 +586,50 @@ func TestReplicasEnd(t *testing.T) {
 	r.kept(was)
 }
 
+// TestReplicasBegin makes an environment that deletes its objects when it goes, while one replica after the other sleeps: whichever has to put the finalizer,
+// nothing is made before that is there.
+func TestReplicasBegin(t *testing.T) {
+	const apps = 6
+	plane := testkit.Start(t, testkit.Options{})
+	w := world{home: t, plane: plane}
+	r := w.replicas(t, "begin", 3)
+	var first []gitserver.Change
+	var objects []string
+	for i := range apps {
+		a := fmt.Sprintf("a%d", i)
+		first, objects = append(first, numbered(a, a, 0)), append(objects, "configmap/"+a)
+	}
+	r.Git.Commit(t, "main", "first", first...)
+	for _, sleeper := range r.all {
+		r.shared(0)
+		sleeper.Pause(t)
+		r.Environment(t, "prod", "apps/*", map[string]any{"deletion": "Prune"})
+		testkit.Eventually(t, func(ctx context.Context) error {
+			there := 0
+			for _, o := range objects {
+				if _, err := r.objs.Get(ctx, r.Namespace, o); err == nil {
+					there++
+				}
+			}
+			env, err := r.objs.Get(ctx, r.Namespace, "environments.fairlead.dev/prod")
+			if err != nil {
+				return err
+			}
+			if there > 0 && len(env.GetFinalizers()) == 0 {
+				t.Fatalf("%d objects are made, and nothing keeps the environment from going without them", there)
+			}
+			if there < apps {
+				return fmt.Errorf("%d of %d objects are made", there, apps)
+			}
+			return nil
+		})
+		sleeper.Resume(t)
+		r.shared(apps)
+		r.remove("environments.fairlead.dev/prod")
+		r.gone(append(objects, "environments.fairlead.dev/prod")...)
+	}
+}
+
 // TestReplicasOutage lets replicas come and go, and takes the API server away from them for longer than their Leases last. They find together again, and write
 // nothing but what is new: not even how an app stands.
 func TestReplicasOutage(t *testing.T) {

@@ -52,13 +52,11 @@ type environment struct {
 	synced  string    // the sync request that was carried out
 	asked   string    // the sync request that is being carried out
 	askedAt time.Time // when it was seen
-	status  v1alpha1.EnvironmentStatus
 	since   time.Time // when this process saw it first
-	version string    // the resourceVersion that had the status: a write has to find it
-	doubted bool      // nobody knows whether the last write of the status was carried out
-	hold    hold      // whether its object is written by this process
-	open    error     // why changes by hand are not refused though they are to be
-	kin     string    // the environments that it shares names of apps with, and those names
+	stored[v1alpha1.EnvironmentStatus]
+	hold hold   // whether its object is written by this process
+	open error  // why changes by hand are not refused though they are to be
+	kin  string // the environments that it shares names of apps with, and those names
 }
 
 func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Request) (res reconcile.Result, err error) {
@@ -104,6 +102,9 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 			return reconcile.Result{}, err
 		}
 	}
+	if !isFinalized(&env) { // whoever has it is to see to that: until then it could go without what is made for it
+		return reconcile.Result{RequeueAfter: askAgain}, nil
+	}
 	if asked := env.Annotations[AnnotationSync]; asked != st.synced && asked != st.asked {
 		c.requestSync(&env, st, asked)
 	}
@@ -145,7 +146,7 @@ func (c *controller) environment(e fleet.Environment, env *v1alpha1.Environment)
 	defer c.mu.Unlock()
 	st := c.envs[e]
 	if st == nil {
-		st = &environment{status: *env.Status.DeepCopy(), version: env.ResourceVersion, synced: env.Status.LastHandledSync, since: c.now(), roll: c.roll(e)}
+		st = &environment{stored: read(*env.Status.DeepCopy(), env), synced: env.Status.LastHandledSync, since: c.now(), roll: c.roll(e)}
 		c.envs[e] = st
 	}
 	if st.spec == nil || st.spec.Generation != env.Generation {
@@ -168,17 +169,19 @@ func HealthOf(h *v1alpha1.Health) app.Health {
 	return out
 }
 
+// isFinalized reports whether an Environment cannot go before what it takes with it.
+func isFinalized(env *v1alpha1.Environment) bool {
+	return env.Spec.Deletion != v1alpha1.DeletionPrune || controllerutil.ContainsFinalizer(env, finalizer)
+}
+
 // finalize sets or drops the finalizer as spec.deletion says.
 func (c *controller) finalize(ctx context.Context, env *v1alpha1.Environment) error {
-	want := env.Spec.Deletion == v1alpha1.DeletionPrune
-	if want == controllerutil.ContainsFinalizer(env, finalizer) {
-		return nil
-	}
 	base := env.DeepCopy()
-	if want {
+	switch {
+	case !isFinalized(env):
 		controllerutil.AddFinalizer(env, finalizer)
-	} else {
-		controllerutil.RemoveFinalizer(env, finalizer)
+	case env.Spec.Deletion == v1alpha1.DeletionPrune || !controllerutil.RemoveFinalizer(env, finalizer):
+		return nil
 	}
 	return c.client.Patch(ctx, env, client.MergeFrom(base))
 }

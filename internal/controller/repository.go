@@ -27,6 +27,7 @@ import (
 
 // repository is what is known of a Repository between polls. Only its own reconciler writes it; heads are read under the controller's lock.
 type repository struct {
+	stored[v1alpha1.RepositoryStatus]
 	key        string
 	mirror     *mirror
 	generation int64
@@ -42,10 +43,7 @@ type repository struct {
 	err        error     // why the last poll failed
 	silent     bool      // it failed so often that nobody waits for it any more
 	polled     time.Time // when the last poll that was answered began
-	status     v1alpha1.RepositoryStatus
-	known      bool   // status was read
-	version    string // the resourceVersion that had the status: a write has to find it
-	doubted    bool   // nobody knows whether the last write of the status was carried out
+	known      bool      // stored was read
 	edition    edition
 	url        string
 }
@@ -300,7 +298,7 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 		if err := c.reader.Get(ctx, client.ObjectKeyFromObject(repo), &live); err != nil {
 			return absent.Ignore(err)
 		}
-		r.status, r.version, r.doubted = live.Status, live.ResourceVersion, false
+		r.stored = read(live.Status, &live)
 	}
 	st := *r.status.DeepCopy()
 	st.ObservedGeneration, st.LastHandledSync = repo.Generation, r.synced
@@ -346,18 +344,9 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 	} else if err == nil && wasBad {
 		c.note(repo, reason, "Fetch", message)
 	}
-	if sameStatus(repo.Status, r.status) {
-		r.version = repo.ResourceVersion // people may have written other parts of it
-	}
-	err = absent.Ignore(c.patchStatus(ctx, repo, change{was: r.status, next: st, first: r.status.ObservedGeneration == 0, over: r.version}))
-	if err != nil {
-		r.doubted = true
-	} else {
-		r.status, r.version = *st.DeepCopy(), repo.ResourceVersion
-	}
-	if apierrors.IsConflict(err) { // somebody else wrote it meanwhile: it is read, and written again
+	again, err := r.write(ctx, c, repo, repo.Status, st, r.status.ObservedGeneration == 0)
+	if again {
 		c.repoQueue.after(repo.Namespace, repo.Name, conflictAgain)
-		return nil
 	}
 	return err
 }

@@ -301,8 +301,7 @@ func (c *controller) takeEnvironment(ctx context.Context, e fleet.Environment, s
 			return absent.Ignore(err)
 		}
 		c.mu.Lock()
-		st.status, st.version, st.doubted = *is.Status.DeepCopy(), is.ResourceVersion, false
-		st.synced, st.since = is.Status.LastHandledSync, c.now()
+		st.stored, st.synced, st.since = read(is.Status, &is), is.Status.LastHandledSync, c.now()
 		if st.asked == st.synced {
 			st.asked = ""
 		}
@@ -328,7 +327,7 @@ func (c *controller) takeRepository(ctx context.Context, repo *v1alpha1.Reposito
 	if !r.known {
 		r.synced = repo.Status.LastHandledSync
 	}
-	r.known, r.status, r.version, r.doubted, r.hold = true, *is.Status.DeepCopy(), is.ResourceVersion, false, hold{mine, term}
+	r.known, r.stored, r.hold = true, read(*is.Status.DeepCopy(), is), hold{mine, term}
 	return nil
 }
 

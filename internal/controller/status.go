@@ -9,11 +9,13 @@ import (
 	"time"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 )
 
@@ -47,6 +49,32 @@ func (c *controller) patchStatus(ctx context.Context, obj client.Object, ch chan
 		patch = fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"status":%s}`, ch.over, diff)
 	}
 	return c.client.Status().Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch))
+}
+
+// stored is the status of an Environment or a Repository as the API server has it, as far as this process knows.
+type stored[S any] struct {
+	status  S
+	version string // the resourceVersion that had it: a write has to find that, or else somebody wrote it who may have known more, or less
+	doubted bool   // a write failed, and may have been carried out: the object has to be read before the next
+}
+
+func read[S any](status S, of client.Object) stored[S] {
+	return stored[S]{status: status, version: of.GetResourceVersion()}
+}
+
+// write writes the next status over the one that is known. Says is what the cache has. Again reports that somebody else wrote meanwhile.
+func (s *stored[S]) write(ctx context.Context, c *controller, obj client.Object, says, next S, first bool) (again bool, err error) {
+	if sameStatus(says, s.status) {
+		s.version = obj.GetResourceVersion() // people may have written other parts of it
+	}
+	err = absent.Ignore(c.patchStatus(ctx, obj, change{was: s.status, next: next, first: first, over: s.version}))
+	if s.doubted = err != nil; !s.doubted {
+		s.status, s.version = next, obj.GetResourceVersion()
+	}
+	if apierrors.IsConflict(err) {
+		return true, nil
+	}
+	return false, err
 }
 
 func stalled(err error) bool {

@@ -376,7 +376,7 @@ func (c *controller) doubts(ctx context.Context, repo *v1alpha1.Repository, h *h
 	if err != nil || trusted == nil {
 		return err
 	}
-	r := &repository{mirror: h.mirror, status: *repo.Status.DeepCopy()}
+	r := &repository{mirror: h.mirror, stored: read(*repo.Status.DeepCopy(), repo)}
 	_, err = c.vouch(ctx, r, answers{trust: trusted}, head{}, h.head.Resolved)
 	switch {
 	case err == nil:

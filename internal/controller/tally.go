@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -60,20 +59,11 @@ func (c *controller) environmentStatus(ctx context.Context, env *v1alpha1.Enviro
 	return c.writeEnvironment(ctx, env, st, next)
 }
 
-// writeEnvironment writes the status of an Environment over the one that is known. If somebody else wrote it meanwhile, it is read, and written again.
+// writeEnvironment writes the status of an Environment.
 func (c *controller) writeEnvironment(ctx context.Context, env *v1alpha1.Environment, st *environment, next v1alpha1.EnvironmentStatus) error {
-	if sameStatus(env.Status, st.status) {
-		st.version = env.ResourceVersion // people may have written other parts of it
-	}
-	err := absent.Ignore(c.patchStatus(ctx, env, change{was: st.status, next: next, first: st.status.ObservedGeneration == 0, over: st.version}))
-	if err != nil {
-		st.doubted = true
-	} else {
-		st.status, st.version = *next.DeepCopy(), env.ResourceVersion
-	}
-	if apierrors.IsConflict(err) {
+	again, err := st.write(ctx, c, env, env.Status, next, st.status.ObservedGeneration == 0)
+	if again {
 		c.envQueue.after(env.Namespace, env.Name, conflictAgain)
-		return nil
 	}
 	return err
 }
@@ -87,7 +77,7 @@ func (c *controller) settle(ctx context.Context, env *v1alpha1.Environment, st *
 	if err := c.reader.Get(ctx, client.ObjectKeyFromObject(env), &live); err != nil {
 		return err
 	}
-	st.status, st.version, st.doubted = live.Status, live.ResourceVersion, false
+	st.stored = read(live.Status, &live)
 	return nil
 }
 
