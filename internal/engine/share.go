@@ -16,27 +16,37 @@ import (
 
 func (e *Engine) isShared() bool { return e.Shared != nil && e.Shared() }
 
-// Take tells that an app is this process's from now on, and that another one may have had it: its record is read before anything is done.
+// Take tells that an app is this process's from now on, and that another one may have had it: its record is read before anything is done. Until then it
+// claims what it was last known to: others must not take that for free.
 func (e *Engine) Take(n app.Name) {
+	claims := e.lastKnown(n)
 	e.Forget(n)
-	e.remember(n).loaded = false
+	m := e.remember(n)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m.loaded, m.record.Claims = false, claims
 }
 
-// Give tells that another process has an app from now on. What was told of the app since this process knew it last counts: another one may have had it for a
-// while, and let it go.
+// Give tells that another process has an app from now on.
 func (e *Engine) Give(n app.Name) {
-	claims := e.Claims(n)
-	e.mu.Lock()
-	if m := e.memory[n]; m != nil && m.heard {
-		claims = e.others[n]
-	}
-	e.mu.Unlock()
+	claims := e.lastKnown(n)
 	e.Forget(n)
 	m := e.remember(n)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m.other = true
 	e.told(n, claims)
+}
+
+// lastKnown is what an app claims as far as this process knows. What was told of the app since this process knew it last counts: another one may have had it
+// for a while, and let it go.
+func (e *Engine) lastKnown(n app.Name) app.Claims {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m := e.memory[n]; m != nil && !m.other && !m.heard {
+		return m.record.Claims
+	}
+	return e.others[n]
 }
 
 // Told takes in what an app claims, as the ledger has it; nil if it has no record. What this process does itself it knows better.

@@ -153,15 +153,16 @@ func same(a, b app.Claims) bool {
 }
 
 // Claims reports whether the app of an owner mark exists and wants an object, or may want it because it could not be read. It is unread if the app has to be
-// read first: in the commit that is about to be read, it may not want it any more.
+// read first: in the commit that is about to be read, it may not want it any more, and what it claims may have been told late.
 func (f *Fleet) Claims(by app.Owner, key object.Key) (claims, unread bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, n := range f.owners[by] {
 		m := f.member(n)
+		unread := f.pending[n] && !m.removed
 		_, claimed := f.ClaimsOf(n)[key]
-		if slices.Contains(f.wanted[key], n) || claimed && !m.removed && (f.pending[n] || m.broken != "") {
-			return true, f.pending[n]
+		if slices.Contains(f.wanted[key], n) || unread || claimed && !m.removed && m.broken != "" {
+			return true, unread
 		}
 	}
 	return false, false

@@ -239,9 +239,9 @@ func TestClaims(t *testing.T) {
 	}
 	asks(false, "no such app")
 	w.Found(prod, unbound(), names("a"), names("a"), nil)
-	asks(false, "not read, not claimed")
-	w.claim(name("a"), false, key("x"))
 	unread = true
+	asks(true, "not read, and what it claims may have been told late")
+	w.claim(name("a"), false, key("x"))
 	asks(true, "not read, claimed")
 	unread = false
 	w.read(name("a"))
