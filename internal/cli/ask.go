@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,6 +27,7 @@ type asker struct {
 	config *rest.Config // nil with a key
 	key    []byte       // signs requests; nil: a token is shown instead
 	base   string       // of the controller's API, without a slash at the end
+	direct bool         // base is the controller, and not the API server before it
 	client *http.Client
 }
 
@@ -54,7 +56,7 @@ func (o *planOptions) asker(w IO) (asker, error) {
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return a, usagef("--server %s: want an address such as https://fairlead.example.com", o.server)
 		}
-		a.base = strings.TrimSuffix(o.server, "/")
+		a.base, a.direct = strings.TrimSuffix(o.server, "/"), true
 		return a, nil
 	}
 	host, _, err := rest.DefaultServerUrlFor(a.config)
@@ -97,7 +99,11 @@ func (a asker) ask(ctx context.Context, x want) (preview.Reply, error) {
 		return reply, err
 	}
 	res, err := a.client.Do(req)
-	if err != nil {
+	var at *url.Error
+	switch {
+	case a.direct && ctx.Err() == nil && errors.As(err, &at): // in other words than those for an API server that cannot be reached
+		return reply, fmt.Errorf("the controller at %s cannot be asked: %w: does it run, and is --server, or FAIRLEAD_SERVER, its address?", a.base, at.Err)
+	case err != nil:
 		return reply, fmt.Errorf("ask the controller for a plan: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }()
@@ -147,7 +153,7 @@ func refusal(status int, to string, data []byte) error {
 	var of metav1.Status
 	text := strings.TrimSpace(string(data))
 	if json.Unmarshal(data, &of) == nil && of.Message != "" {
-		return fmt.Errorf("the API server cannot ask the controller: %s: is Fairlead installed in the cluster, and which namespace is it in? --fairlead-namespace and --server choose", of.Message)
+		return fmt.Errorf("the API server cannot ask the controller: %s: is Fairlead installed in the cluster, and in the namespace that --fairlead-namespace says? A controller that runs outside is asked with --server http://localhost:8080", of.Message)
 	}
 	if len(text) > 2000 {
 		text = text[:2000] + "…"

@@ -170,24 +170,48 @@ func TestCluster(t *testing.T) {
 			})
 		}
 		want{"status -A", 1, `^$`, `not installed in this cluster: run 'fairlead install'`}.check(t, env)
+		want{"controller --listen= --data-dir " + t.TempDir(), 1, `^$`, `\nerror: the resources of Fairlead are not installed in this cluster: run 'fairlead install'`}.check(t, env)
 		want{"install --crds-only", 0, `^customresourcedefinition.apiextensions.k8s.io/apps.fairlead.dev serverside-applied\n`, `^$`}.check(t, env)
 		want{"status -A", 0, `^$`, `no environment`}.check(t, env)
 		want{"install", 0, `deployment.apps/fairlead-controller serverside-applied\n`, `^$`}.check(t, env)
 		want{"install -n Not_A_Name", 2, `^$`, `namespace "Not_A_Name"`}.check(t, env)
 	})
-	t.Run("unreachable", func(t *testing.T) {
+	t.Run("unreachable", func(t *testing.T) { unreachable(t, plane, env) })
+}
+
+// unreachable: kubeconfigs that lead nowhere, or are not let in.
+func unreachable(t *testing.T, plane *testkit.Plane, env map[string]string) {
+	data, err := os.ReadFile(plane.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(pattern, text string) string {
 		file := filepath.Join(t.TempDir(), "kubeconfig")
-		data, err := os.ReadFile(plane.Kubeconfig)
-		if err != nil {
+		if !regexp.MustCompile(pattern).Match(data) {
+			t.Fatalf("no %s in %s", pattern, data)
+		}
+		if err := os.WriteFile(file, regexp.MustCompile(pattern).ReplaceAll(data, []byte(text)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		data = regexp.MustCompile(`https://127.0.0.1:\d+`).ReplaceAll(data, []byte("https://127.0.0.1:1"))
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		want{"status --kubeconfig " + file, 1, `^$`, `the API server at https://127.0.0.1:1 cannot be reached`}.check(t, env)
-		want{"status", 1, `^$`, `no cluster is configured`}.check(t, map[string]string{})
-	})
+		return file
+	}
+	dead := changed(`https://127.0.0.1:\d+`, "https://127.0.0.1:1")
+	for _, line := range []string{"status", "trace cm/web -n shop", "tree prod/web -n shop", "install"} {
+		want{line + " --kubeconfig " + dead, 1, `^$`, `^error: the API server at https://127.0.0.1:1 cannot be reached`}.check(t, env)
+	}
+	want{"plan prod -n shop --server http://127.0.0.1:1", 1, `^$`, `^error: the controller at http://127.0.0.1:1 cannot be asked: .*connection refused.* --server`}.check(t, map[string]string{"FAIRLEAD_PLAN_TOKEN": "key"})
+
+	stranger := changed(`certificate-authority-data: .*`, "tls-server-name: 127.0.0.1")
+	want{"status --kubeconfig " + stranger, 1, `^$`, `^error: the certificate of the API server at https://127.0.0.1:\d+ is not one that the kubeconfig trusts`}.check(t, env)
+	nobody := changed(`client-(certificate|key)-data: .*`, "username: ''")
+	for _, line := range []string{"status", "trace cm/web -n shop", "install"} {
+		want{line + " --kubeconfig " + nobody, 1, `^$`, `^error: the API server lets you ask for nothing: .*--context`}.check(t, env)
+	}
+
+	want{"status", 1, `^$`, `^error: no cluster is configured: name a kubeconfig`}.check(t, map[string]string{})
+	want{"status", 1, `^$`, `^error: no cluster is configured: KUBECONFIG names /gone/a, which is not there\n$`}.check(t, map[string]string{"KUBECONFIG": "/gone/a"})
+	want{"status --context devclutser", 1, `^$`, `^error: the kubeconfig has no context "devclutser": did you mean "devcluster"\?`}.check(t, env)
+	want{"status --context other", 1, `^$`, `^error: the kubeconfig has no context "other": 'kubectl config get-contexts'`}.check(t, env)
 }
 
 // waitStatus waits until status prints what matches a pattern.

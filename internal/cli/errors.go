@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/nearest"
@@ -48,23 +51,39 @@ func flagError(cmd *cobra.Command, err error) error {
 
 var errNotInstalled = errors.New("the resources of Fairlead are not installed in this cluster: run 'fairlead install'")
 
+// choose says how another cluster is chosen.
+const choose = "--kubeconfig, KUBECONFIG and --context choose"
+
 // explain says what to do about errors that every command meets.
 func explain(err error) error {
 	var dial *net.OpError
+	var wrong *tls.CertificateVerificationError
 	var u *url.Error
 	switch {
 	case err == nil:
 		return nil
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("%w: the API server does not accept the credentials of the kubeconfig: log in again, or choose another --context", err)
-	case absent.Kind(err): // nobody installed ours
+	case anonymous(err):
+		return fmt.Errorf("the API server lets you ask for nothing: are there credentials for it in the kubeconfig? Log in, or choose another --context (%w)", err)
+	case absent.Kind(err), meta.IsNoMatchError(err) && strings.Contains(err.Error(), "fairlead.dev"): // nobody installed ours
 		return errNotInstalled
+	case errors.As(err, &wrong) && errors.As(err, &u):
+		return fmt.Errorf("the certificate of the API server at %s is not one that the kubeconfig trusts (%w): is it the cluster that you mean, and the certificate-authority-data of today? %s", hostOf(u), wrong.Err, choose)
 	case errors.As(err, &dial) && errors.As(err, &u):
-		host := u.URL
-		if parsed, parseErr := url.Parse(u.URL); parseErr == nil {
-			host = parsed.Scheme + "://" + parsed.Host
-		}
-		return fmt.Errorf("the API server at %s cannot be reached (%w): is it running, and is it the one you mean? --kubeconfig, KUBECONFIG and --context choose", host, dial.Err)
+		return fmt.Errorf("the API server at %s cannot be reached (%w): is it running, and is it the one you mean? %s", hostOf(u), dial.Err, choose)
 	}
 	return err
+}
+
+// anonymous reports whether not even the kinds of the cluster could be asked for: whoever is known may do that.
+func anonymous(err error) bool {
+	return apierrors.IsForbidden(err) && (strings.Contains(err.Error(), "server groups") || strings.Contains(err.Error(), `"system:anonymous"`))
+}
+
+func hostOf(u *url.Error) string {
+	if parsed, err := url.Parse(u.URL); err == nil {
+		return parsed.Scheme + "://" + parsed.Host
+	}
+	return u.URL
 }

@@ -1,14 +1,20 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/fairlead-cd/fairlead/internal/nearest"
 )
 
 // target is which cluster a command is about, and which namespace of it.
@@ -52,11 +58,8 @@ var errNoCluster = errors.New("no cluster is configured: name a kubeconfig with 
 // config returns how to reach the API server.
 func (t *target) config(w IO) (*rest.Config, error) {
 	config, err := t.loader(w).ClientConfig()
-	if clientcmd.IsEmptyConfig(err) {
-		return nil, errNoCluster
-	}
 	if err != nil {
-		return nil, fmt.Errorf("read kubeconfig: %w", err)
+		return nil, t.unusable(w, err)
 	}
 	config.QPS = -1
 	config.UserAgent = "fairlead-cli"
@@ -72,11 +75,32 @@ func (t *target) place(w IO) (string, error) {
 		return "", nil
 	}
 	namespace, _, err := t.loader(w).Namespace()
-	if clientcmd.IsEmptyConfig(err) {
-		return "", errNoCluster
-	}
 	if err != nil {
-		return "", fmt.Errorf("read kubeconfig: %w", err)
+		return "", t.unusable(w, err)
 	}
 	return namespace, nil
+}
+
+// unusable says what is wrong with a kubeconfig.
+func (t *target) unusable(w IO, err error) error {
+	named := w.Getenv(clientcmd.RecommendedConfigPathEnvVar)
+	raw, rawErr := t.loader(w).RawConfig()
+	switch {
+	case clientcmd.IsEmptyConfig(err) && named != "" && !slices.ContainsFunc(filepath.SplitList(named), isThere):
+		return fmt.Errorf("no cluster is configured: KUBECONFIG names %s, which is not there", named)
+	case clientcmd.IsEmptyConfig(err):
+		return errNoCluster
+	case clientcmd.IsContextNotFound(err) && rawErr == nil:
+		name := cmp.Or(t.context, raw.CurrentContext)
+		if near, ok := nearest.Of(name, slices.Sorted(maps.Keys(raw.Contexts))); ok {
+			return fmt.Errorf("the kubeconfig has no context %q: did you mean %q?", name, near)
+		}
+		return fmt.Errorf("the kubeconfig has no context %q: 'kubectl config get-contexts' shows those that it has", name)
+	}
+	return fmt.Errorf("read kubeconfig: %w", err)
+}
+
+func isThere(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }

@@ -24,6 +24,7 @@ import (
 
 // Cluster reads objects of any kind. It is safe for concurrent use.
 type Cluster struct {
+	plain     discovery.ServerGroupsInterface
 	discovery discovery.CachedDiscoveryInterface
 	objects   dynamic.Interface
 	metadata  metadata.Interface
@@ -38,7 +39,7 @@ func Open(config *rest.Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	c := &Cluster{discovery: memory.NewMemCacheClient(disco)}
+	c := &Cluster{plain: disco, discovery: memory.NewMemCacheClient(disco)}
 	if c.objects, err = dynamic.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
@@ -68,9 +69,15 @@ func (c *Cluster) Kinds() ([]object.Resource, error) {
 
 // Kind finds a kind by any of the names that kubectl takes: "deploy", "deployments.apps", "Deployment".
 func (c *Cluster) Kind(name string) (object.Resource, error) {
+	if _, err := c.plain.ServerGroups(); err != nil { // the cache would write it to standard error
+		return object.Resource{}, fmt.Errorf("ask for server groups: %w", err)
+	}
 	gr := schema.ParseGroupResource(strings.ToLower(name))
 	gvk, err := c.mapper.KindFor(gr.WithVersion(""))
-	if err != nil {
+	switch {
+	case err != nil && !meta.IsNoMatchError(err):
+		return object.Resource{}, fmt.Errorf("find kind %q: %w", name, err)
+	case err != nil:
 		return object.Resource{}, fmt.Errorf("the cluster knows no kind %q: 'kubectl api-resources' lists those that it knows", name)
 	}
 	return c.served(object.GVK(gvk))
