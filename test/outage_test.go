@@ -84,6 +84,21 @@ func TestHalfAnswers(t *testing.T) {
 		})
 	}
 
+	// Nobody answers when a controller starts, and then somebody who cannot yet.
+	run("away", func(t *testing.T, p place) {
+		was := begin(p)
+		for _, a := range []answer{cut, status(http.StatusServiceUnavailable)} {
+			w.ctl.Kill()
+			g.guard(first(3, func(*http.Request) bool { return true }), a)
+			w.ctl.Start(t)
+			g.met(t, 3)
+			p.kept(was)
+			g.open()
+		}
+		p.push(retire...)
+		end(p, was)
+	})
+
 	// An Environment that cannot be found since the API server does not know the kind yet is not one that was deleted.
 	run("no-kind", func(t *testing.T, p place) {
 		was := begin(p)

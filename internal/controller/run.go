@@ -85,10 +85,13 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	if err := prepare(ctx, kube, cfg.Namespace); err != nil {
-		return err
-	}
-	if err := self.join(ctx, cfg, config); err != nil {
+	err = patiently(ctx, cfg.Log, config.Host, func(ctx context.Context) error {
+		if err := prepare(ctx, kube, cfg.Namespace); err != nil {
+			return err
+		}
+		return self.join(ctx, cfg, config)
+	})
+	if err != nil {
 		return err
 	}
 	defer self.leave()
