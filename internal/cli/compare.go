@@ -113,6 +113,9 @@ type sideApp struct {
 func (s *sight) side(ctx context.Context, f *fleet, name, only string) (side, error) {
 	out := side{name: name, apps: map[string]sideApp{}}
 	named, err := f.find(name, kinds{envs: true, apps: false, repos: false})
+	if err != nil && len(f.others(name, kinds{envs: true})) > 0 {
+		return out, fmt.Errorf("%w, and -A looks in all", err)
+	}
 	if err != nil {
 		return out, err
 	}

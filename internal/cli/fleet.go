@@ -19,6 +19,8 @@ type fleet struct {
 	apps  []v1alpha1.App
 	repos []v1alpha1.Repository
 	where string // was looked, for errors
+	// elsewhere reads all namespaces, for errors; nil if they are read already.
+	elsewhere func() (*fleet, error)
 }
 
 // connect returns a client for Fairlead's objects.
@@ -54,6 +56,8 @@ func read(ctx context.Context, c client.Reader, namespace string) (*fleet, error
 	f := &fleet{envs: envs.Items, apps: apps.Items, repos: repos.Items, where: "namespace " + namespace}
 	if namespace == "" {
 		f.where = "any namespace"
+	} else {
+		f.elsewhere = func() (*fleet, error) { return read(ctx, c, "") }
 	}
 	slices.SortFunc(f.envs, func(a, b v1alpha1.Environment) int { return compare(&a, &b) })
 	slices.SortFunc(f.apps, func(a, b v1alpha1.App) int {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
@@ -87,6 +88,13 @@ func TestFind(t *testing.T) {
 	repo := v1alpha1.Repository{}
 	repo.Name = "config"
 	f := &fleet{envs: s.envs, apps: s.apps, repos: []v1alpha1.Repository{repo}, where: "namespace shop"}
+	f.elsewhere = func() (*fleet, error) {
+		all := &fleet{where: "any namespace"}
+		for _, namespace := range []string{"yard", "till"} {
+			all.envs = append(all.envs, v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "books"}})
+		}
+		return all, nil
+	}
 	for name, want := range map[string]string{
 		"production":     "environment production",
 		"production/web": "app production/web",
@@ -95,6 +103,8 @@ func TestFind(t *testing.T) {
 		"prodution":      `there is no environment, app or repository "prodution": did you mean "production"?`,
 		"production/wbe": `there is no environment, app or repository "production/wbe": did you mean "production/web"?`,
 		"xyz":            `there is no environment, app or repository "xyz" in namespace shop: 'fairlead status -A' shows all there are`,
+		"web":            `there is no environment, app or repository "web": did you mean "production/web"?`,
+		"books":          `there is no environment, app or repository "books" in namespace shop, but there is in till, yard: -n names the namespace`,
 	} {
 		got := ""
 		s, err := f.find(name, kinds{envs: true, apps: true, repos: true})

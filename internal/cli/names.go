@@ -98,7 +98,7 @@ func keep[T any](all []T, is func(T) bool) []T {
 	return out
 }
 
-// unknown names the nearest of what there is.
+// unknown names the nearest of what there is, or the namespaces that have it.
 func (f *fleet) unknown(name string, k kinds) error {
 	var known []string
 	if k.envs {
@@ -108,6 +108,9 @@ func (f *fleet) unknown(name string, k kinds) error {
 	}
 	if k.apps {
 		for _, a := range f.apps {
+			if a.Spec.Name == name { // without its environment
+				return fmt.Errorf("there is no %s %q: did you mean %q?", k, name, appName(&a))
+			}
 			known = append(known, appName(&a), a.Name)
 		}
 	}
@@ -119,5 +122,35 @@ func (f *fleet) unknown(name string, k kinds) error {
 	if near, ok := nearest.Of(name, known); ok {
 		return fmt.Errorf("there is no %s %q: did you mean %q?", k, name, near)
 	}
+	if others := f.others(name, k); len(others) > 0 {
+		return fmt.Errorf("there is no %s %q in %s, but there is in %s: -n names the namespace", k, name, f.where, clipList(others))
+	}
 	return fmt.Errorf("there is no %s %q in %s: 'fairlead status -A' shows all there are", k, name, f.where)
+}
+
+// others are the namespaces that have what was not found where it was looked for, as far as the person may see that.
+func (f *fleet) others(name string, k kinds) []string {
+	if f.elsewhere == nil {
+		return nil
+	}
+	all, err := f.elsewhere()
+	if err != nil {
+		return nil // the error that led here says more
+	}
+	s, err := all.find(name, k)
+	if err != nil {
+		return nil
+	}
+	var in []string
+	for _, e := range s.envs {
+		in = append(in, e.Namespace)
+	}
+	for _, a := range s.apps {
+		in = append(in, a.Namespace)
+	}
+	for _, r := range s.repos {
+		in = append(in, r.Namespace)
+	}
+	slices.Sort(in)
+	return slices.Compact(in)
 }

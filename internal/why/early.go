@@ -148,12 +148,8 @@ func unfound(l *look, _ time.Time) (Answer, bool) {
 		return Answer{}, false
 	}
 	if l.Environment != "" && l.env == nil {
-		_, known := l.get(l.ourKey("Environment", l.Environment))
-		if known {
-			return Answer{
-				State: Unknown, Says: fmt.Sprintf("there is no environment %q in namespace %s", l.Environment, l.Namespace),
-				Remedy: []string{"fairlead status -A shows all there are; -n names the namespace"},
-			}, true
+		if _, known := l.get(l.ourKey("Environment", l.Environment)); known {
+			return l.noEnvironment()
 		}
 	}
 	apps, known := l.list(ours, "App", l.Namespace, "")
@@ -172,11 +168,15 @@ func unfound(l *look, _ time.Time) (Answer, bool) {
 		name = l.Environment + "/" + l.App
 	}
 	a := Answer{State: Unknown, Says: fmt.Sprintf("there is no app %q in namespace %s", name, l.Namespace)}
-	if near, ok := nearest.Of(name, names); ok {
+	near, ok := nearest.Of(name, names)
+	if i := slices.IndexFunc(names, func(n string) bool { return strings.HasSuffix(n, "/"+name) }); i >= 0 && l.Environment == "" {
+		near, ok = names[i], true // without its environment
+	}
+	if ok {
 		a.Says += fmt.Sprintf(": did you mean %q?", near)
 	}
 	if l.env == nil {
-		a.Remedy = []string{"fairlead status -A shows all there are; -n names the namespace"}
+		a.Remedy = []string{allThere}
 		return a, true
 	}
 	a.State, a.Subject = Blocked, "Environment "+l.Namespace+"/"+l.env.Name
@@ -189,6 +189,39 @@ func unfound(l *look, _ time.Time) (Answer, bool) {
 	}
 	if len(a.Remedy) == 0 {
 		a.Remedy = []string{"add the directory to Git, or let spec.sources of the Environment match it"}
+	}
+	return a, true
+}
+
+// allThere is the remedy for a name that is none.
+const allThere = "fairlead status -A shows all there are; -n names the namespace"
+
+// noEnvironment says that the environment which was named is not in the namespace, and which one may have been meant.
+func (l *look) noEnvironment() (Answer, bool) {
+	a := Answer{State: Unknown, Says: fmt.Sprintf("there is no environment %q in namespace %s", l.Environment, l.Namespace), Remedy: []string{allThere}}
+	missed := len(l.unread)
+	everywhere := Ask{Verb: List, Key: object.Key{Group: ours, Kind: "Environment"}}
+	r, known := l.ask(everywhere)
+	if _, asked := l.Replies[everywhere]; asked && !known { // few people may look everywhere
+		l.unread = l.unread[:missed]
+		r.Objects, _ = l.list(ours, "Environment", l.Namespace, "")
+	}
+	var here, elsewhere []string
+	for _, o := range r.Objects {
+		switch k := o.Key(); {
+		case k.Namespace == l.Namespace:
+			here = append(here, k.Name)
+		case k.Name == l.Environment:
+			elsewhere = append(elsewhere, k.Namespace)
+		}
+	}
+	slices.Sort(elsewhere)
+	if near, ok := nearest.Of(l.Environment, here); ok {
+		a.Says += fmt.Sprintf(": did you mean %q?", near)
+		a.Remedy = []string{fmt.Sprintf("fairlead why %s/%s -n %s", near, l.App, l.Namespace)}
+	} else if len(elsewhere) > 0 {
+		a.Says += ", but there is in " + strings.Join(elsewhere[:min(len(elsewhere), 3)], ", ")
+		a.Remedy = []string{fmt.Sprintf("fairlead why %s/%s -n %s", l.Environment, l.App, elsewhere[0])}
 	}
 	return a, true
 }

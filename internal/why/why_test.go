@@ -17,8 +17,8 @@ import (
 
 var now = time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)
 
-// world answers what is asked from the files of an archive: the objects of cluster.yaml; "denied" and "dead", each line the beginning of an ask and why; and
-// "logs", the asks and the lines that come back, indented.
+// world answers what is asked from the files of an archive: the objects of cluster.yaml; "denied" and "dead", each line the beginning of an ask, or all of it
+// and a semicolon, and why; and "logs", the asks and the lines that come back, indented.
 type world struct {
 	objects []object.Object
 	denied  []string
@@ -59,7 +59,7 @@ func (w world) reply(a why.Ask) why.Reply {
 		return why.Reply{Dead: true, Trouble: w.dead}
 	}
 	for _, d := range w.denied {
-		if strings.HasPrefix(a.String(), d) {
+		if strings.HasPrefix(a.String()+";", d) {
 			return why.Reply{Denied: true}
 		}
 	}
@@ -82,7 +82,7 @@ func (w world) matching(a why.Ask) (out []object.Object) {
 		case why.List:
 			s, err := labels.Parse(a.Selector)
 			set, _ := o.At("metadata", "labels").(map[string]any)
-			is = err == nil && k.GroupKind() == a.Key.GroupKind() && k.Namespace == a.Key.Namespace && s.Matches(texts(set))
+			is = err == nil && k.GroupKind() == a.Key.GroupKind() && (k.Namespace == a.Key.Namespace || a.Key.Namespace == "") && s.Matches(texts(set))
 		case why.Events:
 			is = k.Kind == "Event" && o.Text("involvedObject", "kind") == a.Key.Kind && o.Text("involvedObject", "name") == a.Key.Name
 		case why.Log:
