@@ -103,6 +103,13 @@ func TestCluster(t *testing.T) {
 		git.Serve()
 		want{"sync prod -n shop --wait --timeout 30s", 0, ``, ``}.check(t, env)
 	})
+	t.Run("status of what cannot be", func(t *testing.T) {
+		shop.Environment(t, "test", "none/*", nil)
+		want{"status test -n shop --wait --timeout 2s", 1, `^NAME.*test +0/0`, `waiting: 0 apps; environment test: directory none does not exist.*\nerror: not ready after 2s: 0 apps; environment test: directory none does not exist`}.check(t, env)
+		if err := plane.Objects.Delete(t.Context(), "shop", "environment/test"); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("suspend", func(t *testing.T) {
 		want{"suspend prod/web -n shop", 2, `^$`, `--because is missing`}.check(t, env)
 		want{`suspend prod/web -n shop --because "looking into it"`, 0, `^app prod/web suspended by \S+: looking into it\n$`, `^$`}.check(t, env)

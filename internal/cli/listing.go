@@ -152,6 +152,24 @@ func summary(apps []v1alpha1.App) string {
 	return text + ": " + strings.Join(parts, ", ")
 }
 
+// progress is the summary, and what is in the way of the first that is not ready: who waits wants to know whether it is worth while.
+func (s selection) progress() string {
+	text := summary(s.apps)
+	for i := range s.envs {
+		if e := &s.envs[i]; ofEnvironment(e) != ready {
+			return text + "; environment " + e.Name + ": " + oneLine(environmentReason(e))
+		}
+	}
+	for _, least := range []standing{failed, held, suspended, underway} {
+		for i := range s.apps {
+			if a := &s.apps[i]; ofApp(a) == least {
+				return text + "; " + appName(a) + ": " + oneLine(appReason(a))
+			}
+		}
+	}
+	return text
+}
+
 func plural(n int, word string) string {
 	if n == 1 {
 		return "1 " + word

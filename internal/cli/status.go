@@ -95,7 +95,7 @@ func (o *statusOptions) run(ctx context.Context, w IO) error {
 		return err
 	}
 	if late {
-		return outcome{code: s.standings().code(), err: fmt.Errorf("not ready after %s: %s", o.timeout, summary(s.apps))}
+		return outcome{code: s.standings().code(), err: fmt.Errorf("not ready after %s: %s", o.timeout, s.progress())}
 	}
 	if code := s.standings().code(); o.exitCode && code != codeDone {
 		return outcome{code: code, err: errors.New(summary(s.apps)), said: true}
@@ -124,7 +124,7 @@ func (o *statusOptions) look(ctx context.Context, w IO, c client.WithWatch, name
 		if err := find(f); err != nil {
 			return false, err
 		}
-		p.say("waiting: " + summary(s.apps))
+		p.say("waiting: " + s.progress())
 		counted := true // what the environments say lags a little behind their apps
 		for i := range s.envs {
 			if o.filter.byApp() {
