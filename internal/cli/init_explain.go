@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,7 +112,11 @@ func (o *initOptions) next(b *strings.Builder, root string, files []starter.File
 		fmt.Fprintf(b, "  kubectl -n %s create secret generic %s --from-literal=username=USER --from-literal=password=TOKEN\n", o.Namespace, o.Secret)
 	}
 	fmt.Fprintf(b, "  fairlead status %s -n %s --wait\n", o.Name, o.Namespace)
-	fmt.Fprintf(b, "In a cluster that 'fairlead bootstrap' set up with --cluster-path %s the push is enough. In any other, 'fairlead install' comes first.\n", o.ClusterPath)
+	fmt.Fprintf(b, "The cluster needs Fairlead before that: 'fairlead install'. In one that 'fairlead bootstrap' set up with --cluster-path %s the push is enough:\n"+
+		"'fairlead sync cluster -n fairlead-system --wait', in the place of kubectl apply, asks Git at once.\n", o.ClusterPath)
+	if u, err := url.Parse(o.URL); err == nil && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()) {
+		fmt.Fprintf(b, "%s is this machine: a controller in a Pod does not find Git there, one that runs here does.\n", u.Hostname())
+	}
 	if o.Secret == "" {
 		b.WriteString("If the repository is private, say so with --secret NAME.\n")
 	}

@@ -35,7 +35,8 @@ Next:
   git add \S+environment.yaml \S+hello.yaml && git commit .*
   kubectl apply -f \S+clusters/main/production/environment.yaml
   fairlead status production -n production --wait
-.*--secret NAME.\n$`, `^$`}.check(t, env)
+The cluster needs Fairlead before that: 'fairlead install'\. .*'fairlead sync cluster -n fairlead-system --wait'[^\n]*
+If .*--secret NAME.\n$`, `^$`}.check(t, env)
 	want{"check " + w.dir, 0, `^nothing wrong in 2 apps`, `^$`}.check(t, env)
 	want{init, 0, `^clusters/main/production/environment.yaml is there already, word for word\n`, `^$`}.check(t, env)
 
@@ -43,6 +44,7 @@ Next:
 	w.write("apps/web/staging/web.yaml", podOf("web", "web:1"))
 	want{init + "staging --url git@git.example.com:shop/config.git --branch next", 0, `Repository config .*Secret git\n.*matches apps/\*/staging of branch next.*1 app: web\..*create secret generic git --from-file=identity`, `^$`}.check(t, env)
 	w.write("plain/api/api.yaml", podOf("api", "api:1"))
+	want{init + "local --cluster-path local --apps plain/* --url http://127.0.0.1:3000/shop.git", 0, `127\.0\.0\.1 is this machine: a controller in a Pod does not find Git there`, `^$`}.check(t, env)
 	want{init + "test --cluster-path other --apps plain/*", 0, `^wrote other/test/environment.yaml\n.*1 app: api\.`, `^$`}.check(t, env)
 
 	// Nothing is overwritten, and no environment is written twice.
