@@ -169,6 +169,7 @@ type memory struct {
 	other  bool // another process has the app
 	heard  bool // something was told of the record since it was read or written here
 	loaded bool
+	before app.Claims // what another process left, as far as is known: until the record is read. None if it was
 	stored app.Claims // those of the record as the ledger has them
 
 	placed   placed
@@ -267,10 +268,19 @@ func (e *Engine) Forget(n app.Name) {
 func (e *Engine) Claims(n app.Name) app.Claims {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if m := e.memory[n]; m != nil && !m.other {
+	return e.claims(n)
+}
+
+// claims has the lock.
+func (e *Engine) claims(n app.Name) app.Claims {
+	switch m := e.memory[n]; {
+	case m == nil, m.other:
+		return e.others[n]
+	case m.before != nil:
+		return m.before
+	default:
 		return m.record.Claims
 	}
-	return e.others[n]
 }
 
 func (e *Engine) parallel() int { return cmp.Or(e.Parallel, parallel) }
@@ -305,5 +315,5 @@ func (e *Engine) remember(n app.Name) *memory {
 func (e *Engine) setRecord(m *memory, r app.Record) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	m.record, m.heard = r, false
+	m.record, m.heard, m.before = r, false, nil
 }

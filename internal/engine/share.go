@@ -24,7 +24,7 @@ func (e *Engine) Take(n app.Name) {
 	m := e.remember(n)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	m.loaded, m.record.Claims = false, claims
+	m.loaded, m.before = false, claims
 }
 
 // Give tells that another process has an app from now on.
@@ -43,8 +43,8 @@ func (e *Engine) Give(n app.Name) {
 func (e *Engine) lastKnown(n app.Name) app.Claims {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if m := e.memory[n]; m != nil && !m.other && !m.heard {
-		return m.record.Claims
+	if m := e.memory[n]; m != nil && !m.heard {
+		return e.claims(n)
 	}
 	return e.others[n]
 }

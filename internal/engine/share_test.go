@@ -1,11 +1,36 @@
 package engine_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 )
+
+// TestTake takes an app: it claims what was heard last, until its record is read. A record that is gone by then is not written again.
+func TestTake(t *testing.T) {
+	n := app.Name{Namespace: "team", Environment: "prod", App: "web"}
+	e := &engine.Engine{Ledger: empty{}}
+	e.Told(n, app.Claims{{Kind: "ConfigMap", Name: "one"}: {}})
+	for range 2 {
+		e.Take(n)
+		if got := e.Claims(n); len(got) != 1 {
+			t.Errorf("taken, it claims %v", got)
+		}
+	}
+	if err := e.Release(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Claims(n); len(got) != 0 {
+		t.Errorf("its record is gone, and it claims %v", got)
+	}
+}
+
+// empty is a ledger that has no record and takes none.
+type empty struct{ engine.Ledger }
+
+func (empty) Load(context.Context, app.Name) (app.Record, error) { return app.Record{}, nil }
 
 // TestGive gives an app away: what is known of its claims is what this process wrote, unless it heard of something later.
 func TestGive(t *testing.T) {
