@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/sim/kube"
 )
 
 // kindOf says how the API server serves the objects of a Go type that the controller asks for.
@@ -120,14 +121,14 @@ func (d direct) fill(o client.Object) func(*unstructured.Unstructured, error) er
 	}
 }
 
-// typed is an object of the server as one of the type of another: made once of each version, and not to be changed.
+// typed is an object of the server as one of the type of another, without managedFields: made once of each version, and not to be changed.
 func (w *world) typed(as client.Object, u *unstructured.Unstructured) client.Object {
 	key := typedKey{reflect.TypeOf(as), u.GetUID(), u.GetResourceVersion()}
 	if o := w.converted[key]; o != nil {
 		return o
 	}
 	o, _ := reflect.New(key.of.Elem()).Interface().(client.Object)
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, o); err != nil {
+	if err := kube.Convert(u, o); err != nil {
 		panic(err) // the server checks it
 	}
 	w.converted[key] = o

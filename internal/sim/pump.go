@@ -14,7 +14,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
 )
 
-// sink is told what a pump sees.
+// sink is told what a pump sees, and changes nothing of it.
 type sink interface {
 	Replace(items []*unstructured.Unstructured, resourceVersion string)
 	Put(u *unstructured.Unstructured)
@@ -184,9 +184,9 @@ func (p *pump) give(e apiwatch.Event) {
 	}
 	switch e.Type {
 	case apiwatch.Added, apiwatch.Modified:
-		p.sink.Put(u.DeepCopy())
+		p.sink.Put(u)
 	case apiwatch.Deleted:
-		p.sink.Drop(u.DeepCopy())
+		p.sink.Drop(u)
 	case apiwatch.Bookmark, apiwatch.Error:
 	}
 }

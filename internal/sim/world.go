@@ -94,6 +94,7 @@ func newWorld(s Schedule) *world {
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
 		// What is wrong with a status, or a Lease, tests on a real server tell.
 		Light:   func(r schema.GroupResource) bool { return r.Group == apps.Group || r == leaseResource.GroupResource() },
+		Shared:  true,
 		Deliver: func(_ kube.Request, x *kube.Watch) apiwatch.Interface { return opened{x} },
 	})
 	w.born = w.server.Revision()

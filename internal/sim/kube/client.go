@@ -84,7 +84,7 @@ func (r resource) write(q Request, do func(target, Verdict) (*state, error)) (*u
 		if err != nil {
 			return nil, err
 		}
-		return out.answer(t.kind.apiVersion()), nil
+		return r.server.answer(out, t.kind), nil
 	})
 }
 

@@ -83,7 +83,7 @@ func lease(u *unstructured.Unstructured, err error) (*coordinationv1.Lease, erro
 		return nil, err
 	}
 	out := &coordinationv1.Lease{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, out); err != nil {
+	if err := Convert(u, out); err != nil {
 		return nil, fmt.Errorf("decode Lease %s: %w", u.GetName(), err)
 	}
 	return out, nil

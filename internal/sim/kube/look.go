@@ -2,6 +2,7 @@ package kube
 
 import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -45,6 +46,17 @@ func (s *state) seen() *unstructured.Unstructured {
 		return nil
 	}
 	return &s.Unstructured
+}
+
+// Convert fills an object of a Go type with what u holds but for managedFields, which are most of it, and which nobody asks of such an object.
+func Convert(u *unstructured.Unstructured, into any) error {
+	content := u.Object
+	if metadata, _ := content["metadata"].(map[string]any); metadata["managedFields"] != nil {
+		content, metadata = shallow(content), shallow(metadata)
+		delete(metadata, "managedFields")
+		content["metadata"] = metadata
+	}
+	return runtime.DefaultUnstructuredConverter.FromUnstructured(content, into)
 }
 
 // Resources are those of which there is, or was, an object, in order.

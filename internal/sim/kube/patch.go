@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -145,7 +146,7 @@ func (s *Server) note(t target, live *state, patch []byte) (*state, error) {
 // subject is the content to which a patch is applied: all of it, but for managedFields that the patch does not mention, which stay as they are.
 func (s *state) subject(k *kind, p types.PatchType, patch []byte) map[string]any {
 	if p == types.JSONPatchType || bytes.Contains(patch, []byte("managedFields")) {
-		return s.answer(k.apiVersion()).Object
+		return runtime.DeepCopyJSON(s.read(k.apiVersion()))
 	}
 	content := shallow(s.Object)
 	content["apiVersion"] = k.apiVersion()

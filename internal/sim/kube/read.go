@@ -148,7 +148,7 @@ func (s *Server) list(k *kind, namespace string, o metav1.ListOptions, v Verdict
 	out.Items = make([]unstructured.Unstructured, 0, len(all))
 	for _, i := range all {
 		if v.Omit == nil || !v.Omit(i.key.name.namespace, i.key.name.name) {
-			out.Items = append(out.Items, *i.state.answer(k.apiVersion()))
+			out.Items = append(out.Items, *s.answer(i.state, k))
 		}
 	}
 	return out, nil

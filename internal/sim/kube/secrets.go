@@ -15,7 +15,7 @@ import (
 )
 
 // Secrets returns the Secrets of a namespace as the typed client that the ledger wants. What the ledger does not do, watching and applying, it has not:
-// that is nil, and panics.
+// that is nil, and panics. It leaves out managedFields.
 func Secrets(c dynamic.Interface, namespace string) typed.SecretInterface {
 	return secrets{at: c.Resource(schema.GroupVersionResource{Version: "v1", Resource: "secrets"}).Namespace(namespace)}
 }
@@ -89,7 +89,7 @@ func secret(u *unstructured.Unstructured, err error) (*corev1.Secret, error) {
 		return nil, err
 	}
 	out := &corev1.Secret{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, out); err != nil {
+	if err := Convert(u, out); err != nil {
 		return nil, fmt.Errorf("decode Secret %s: %w", u.GetName(), err)
 	}
 	return out, nil

@@ -25,6 +25,8 @@ type Options struct {
 	// Light says of which kinds nobody asks who owns which field, or, of custom kinds, who owns which field of the status and whether that is as its schema says:
 	// it is then stored as it is written, which is much faster. Nil: of none.
 	Light func(schema.GroupResource) bool
+	// Shared says that nobody changes what he is answered, or told by a watch: all get the same, which is much faster. Else everybody gets a copy of his own.
+	Shared bool
 	// Deliver decides how the events of a watch that a client opened get to it. Nil: at once, without a goroutine, and who does not keep up is cut off.
 	Deliver func(Request, *Watch) apiwatch.Interface
 }
@@ -167,6 +169,7 @@ func (s *Server) commit(k key, old, next *state) {
 			kept.edit("metadata")["resourceVersion"] = rv
 		}
 		next.typed.Store(nil)
+		next.whole.Store(nil)
 		s.uids[string(next.GetUID())] = k
 	} else {
 		c.gone = old.copied()

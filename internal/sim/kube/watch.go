@@ -124,7 +124,7 @@ func (w *Watch) next() (apiwatch.Event, bool) {
 }
 
 func (w *Watch) event(t apiwatch.EventType, s *state) apiwatch.Event {
-	return apiwatch.Event{Type: t, Object: s.answer(w.filter.kind.apiVersion())}
+	return apiwatch.Event{Type: t, Object: w.server.answer(s, w.filter.kind)}
 }
 
 func (w *Watch) bookmark() apiwatch.Event {
