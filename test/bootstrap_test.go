@@ -24,17 +24,25 @@ const gitPassword = "a password that only tests know"
 type founding struct {
 	place
 	ctl *testkit.Controller
+	// credentials are the address of the repository, and the flags that let in there.
+	credentials func() (url string, flags []string)
 }
 
 func newFounding(t *testing.T) *founding {
+	f := newFoundingAt(t, gitserver.Options{Push: true, Username: "ann", Password: gitPassword})
+	f.credentials = func() (string, []string) { return f.Git.URL(), []string{"--username", "ann"} }
+	return f
+}
+
+func newFoundingAt(t *testing.T, o gitserver.Options) *founding {
 	plane := testkit.Start(t, testkit.Options{Bare: true})
-	git := testkit.StartGit(t, gitserver.Options{Push: true, Username: "ann", Password: gitPassword})
-	p := place{Tenant: &testkit.Tenant{Plane: plane, Namespace: testkit.Namespace, Git: git}, t: t, objs: plane.Objects}
+	p := place{Tenant: &testkit.Tenant{Plane: plane, Namespace: testkit.Namespace, Git: testkit.StartGit(t, o)}, t: t, objs: plane.Objects}
 	return &founding{place: p}
 }
 
 func (f *founding) process(more ...string) *exec.Cmd {
-	args := append([]string{"bootstrap", f.Git.URL(), "--username", "ann", "--image", "fairlead:test", "--timeout", "90s"}, more...)
+	url, flags := f.credentials()
+	args := slices.Concat([]string{"bootstrap", url, "--image", "fairlead:test", "--timeout", "90s"}, flags, more)
 	cmd := exec.CommandContext(f.t.Context(), testkit.Binary(f.t, "fairlead"), args...)
 	cmd.Env = append(cmd.Environ(), "KUBECONFIG="+f.Plane.Kubeconfig, "FAIRLEAD_GIT_PASSWORD="+gitPassword, "HOME="+f.Plane.Dir)
 	return cmd
@@ -351,8 +359,8 @@ func TestBootstrapRefused(t *testing.T) {
 		}
 	}
 	say(map[string]string{"FAIRLEAD_GIT_PASSWORD": ""}, 2, "the password of ann is missing: put it, or a token, into $FAIRLEAD_GIT_PASSWORD")
-	say(map[string]string{"FAIRLEAD_GIT_PASSWORD": "wrong"}, 1, "the credentials were not accepted")
-	say(nil, 1, "would read without credentials: say which", "--username", "")
+	say(map[string]string{"FAIRLEAD_GIT_PASSWORD": "wrong"}, 1, "the credentials were not accepted: check --username and $FAIRLEAD_GIT_PASSWORD, or $FAIRLEAD_GIT_TOKEN; nothing was done")
+	say(nil, 1, "it wants credentials: say --username and $FAIRLEAD_GIT_PASSWORD, or $FAIRLEAD_GIT_TOKEN; $FAIRLEAD_GIT_PASSWORD is set, and --username is not; nothing was done", "--username", "")
 	say(map[string]string{"KUBECONFIG": filepath.Join(t.TempDir(), "none")}, 1, "no cluster is configured")
 	say(nil, 2, "cluster-path", "--cluster-path", "clusters/*")
 	say(nil, 2, "is for SSH", "--identity", f.Plane.Kubeconfig)

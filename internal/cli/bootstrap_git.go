@@ -52,12 +52,10 @@ func (b *bootstrapping) readable(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case fault.KindOf(err) != fault.Denied:
-		return fmt.Errorf("%w; nothing was done", err)
-	case b.secret == nil:
-		return fmt.Errorf("%w: the cluster would read without credentials: say which with --username or --identity, or with --secret; nothing was done", err)
+	case fault.KindOf(err) == fault.Denied && b.secret == nil && b.w.Getenv(envPassword) != "":
+		return fmt.Errorf("%w; $%s is set, and --username is not; nothing was done", flagged(err), envPassword)
 	}
-	return fmt.Errorf("%w: here they are what --username, --identity, $%s and $%s say; nothing was done", err, envPassword, envToken)
+	return fmt.Errorf("%w; nothing was done", flagged(err))
 }
 
 func (b *bootstrapping) tryPublish(ctx context.Context) ([]*unstructured.Unstructured, error) {

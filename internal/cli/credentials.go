@@ -76,3 +76,38 @@ func secretData(a git.Auth) map[string]any {
 	}
 	return data
 }
+
+// flagged says of an error of Git where the flags have what the controller keeps in a Secret.
+func flagged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return reworded{err, inFlags.Replace(err.Error())}
+}
+
+// reworded is an error in other words.
+type reworded struct {
+	error
+	text string
+}
+
+func (r reworded) Error() string { return r.text }
+func (r reworded) Unwrap() error { return r.error }
+
+var inFlags = strings.NewReplacer(
+	"name a Secret with the keys username and password, or bearerToken, in spec.secretRef", "say --username and $"+envPassword+", or $"+envToken,
+	"name a Secret with the keys identity and known_hosts in spec.secretRef; the second is what", "say --identity and --known-hosts; the second is a file of what",
+	"check the keys username and password, or bearerToken, of the Secret in spec.secretRef", "check --username and $"+envPassword+", or $"+envToken,
+	" (keys username and password, or bearerToken, of the Secret in spec.secretRef)", "",
+	"the Secret in spec.secretRef has no key known_hosts, so nothing vouches for the server: put there what", "--known-hosts is missing, so nothing vouches for the server: put into its file what",
+	"the Secret in spec.secretRef has no key identity: put the private SSH key there", "--identity is missing: name the file of the private SSH key",
+	"put it into the key password of the Secret in spec.secretRef", "put it into $"+envPassword,
+	"the passphrase in the key password of the Secret in spec.secretRef", "$"+envPassword,
+	"the key identity of the Secret in spec.secretRef", "the file of --identity",
+	"the key known_hosts of the Secret in spec.secretRef", "the file of --known-hosts",
+	"the key ca.crt of the Secret in spec.secretRef", "the file of --ca",
+	"check spec.url, and the Secret in spec.secretRef", "check both",
+	"check spec.url, and whether", "check the address, and whether",
+	"check the scheme and port of spec.url", "check the scheme and port of the address",
+	"check spec.url", "check the address",
+)

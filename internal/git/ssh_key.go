@@ -22,6 +22,9 @@ func (t *sshTransport) config(auth Auth) (*ssh.ClientConfig, error) {
 	if err != nil {
 		return nil, fault.Newf(fault.Invalid, "parse repository URL: host %q is malformed", t.address.host)
 	}
+	if auth.String() == (Auth{}).String() && len(auth.KnownHosts) == 0 {
+		return nil, fault.Newf(fault.Invalid, "log in over SSH: there are no credentials: name a Secret with the keys identity and known_hosts in spec.secretRef; the second is what %q prints, once you have compared it with what the server's operator publishes", scanCommand(host, port))
+	}
 	if len(bytes.TrimSpace(auth.KnownHosts)) == 0 {
 		return nil, fault.Newf(fault.Invalid, "read known_hosts: the Secret in spec.secretRef has no key known_hosts, so nothing vouches for the server: put there what %q prints, once you have compared it with what the server's operator publishes", scanCommand(host, port))
 	}

@@ -18,6 +18,7 @@ func TestSSHRefused(t *testing.T) {
 		kind   fault.Kind
 		says   []string
 	}{
+		"nothing":         {func(w *world) { w.auth = git.Auth{} }, fault.Invalid, []string{"there are no credentials", "keys identity and known_hosts", "ssh-keyscan -p "}},
 		"no_known_hosts":  {func(w *world) { w.auth.KnownHosts = nil }, fault.Invalid, []string{"known_hosts", "ssh-keyscan -p "}},
 		"bad_known_hosts": {func(w *world) { w.auth.KnownHosts = []byte("rubbish") }, fault.Invalid, []string{"ssh-keyscan"}},
 		"unknown_host": {
