@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -157,4 +159,16 @@ func authOf(s *corev1.Secret, url string) git.Auth {
 		a.Passphrase = s.Data["password"]
 	}
 	return a
+}
+
+// keyless adds to the error of a server that wants credentials which keys the Secret has, if none of them is one: they may be called by other names.
+func keyless(err error, s *corev1.Secret, auth git.Auth) error {
+	if kind := fault.KindOf(err); s == nil || auth.String() != (git.Auth{}).String() || kind != fault.Denied && kind != fault.Invalid {
+		return err
+	}
+	keys := slices.Sorted(maps.Keys(s.Data))
+	if len(keys) == 0 {
+		return fmt.Errorf("%w; Secret %s/%s is empty", err, s.Namespace, s.Name)
+	}
+	return fmt.Errorf("%w; Secret %s/%s has only %s", err, s.Namespace, s.Name, strings.Join(keys[:min(len(keys), 5)], ", "))
 }

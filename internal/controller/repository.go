@@ -232,7 +232,7 @@ func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r 
 	defer cancel()
 	resolved, err := r.mirror.Resolve(asking, auth, refs)
 	if err != nil {
-		return err
+		return keyless(err, secret, auth)
 	}
 	var want []source.Resolved
 	for _, x := range resolved {

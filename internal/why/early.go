@@ -110,7 +110,7 @@ func (l *look) blockedSource(text string, at *time.Time) Answer {
 	}
 	a := Answer{Says: asked.ReplaceAllString(says, ""), Remedy: remedy, Since: at, Because: l.standing(), Subject: "Environment " + l.Namespace + "/" + l.env.Name}
 	if l.repo != nil && !strings.HasPrefix(text, "directory ") {
-		a.Subject = "Repository " + l.Namespace + "/" + l.repo.Name
+		a.Subject, a.Says = "Repository "+l.Namespace+"/"+l.repo.Name, strings.TrimPrefix(a.Says, "repository "+l.repo.Name+": ")
 		a.Because = append([]Evidence{{From: a.Subject, Says: l.repo.Spec.URL}}, a.Because...)
 	}
 	return a
