@@ -31,9 +31,14 @@ func (s *Server) Settle() {
 
 // all are the objects of a resource that exist, in order.
 func (s *Server) all(r schema.GroupResource) []item {
+	return s.those(r, func(*state) bool { return true })
+}
+
+// those are the ones that are meant. A Step comes after every write: most of the time, none is.
+func (s *Server) those(r schema.GroupResource, meant func(*state) bool) []item {
 	var out []item
 	for n, v := range s.objects[r] {
-		if v.state != nil {
+		if v.state != nil && meant(v.state) {
 			out = append(out, item{key{r, n}, v.state})
 		}
 	}
@@ -74,10 +79,7 @@ func (s *Server) kindOf(r schema.GroupResource) *kind {
 
 // endNamespace deletes one thing in a namespace that ends, or the namespace once it is empty.
 func (s *Server) endNamespace() bool {
-	for _, ns := range s.all(namespaces) {
-		if ns.state.GetDeletionTimestamp() == nil {
-			continue
-		}
+	for _, ns := range s.those(namespaces, (*state).ending) {
 		empty := true
 		for _, r := range s.resources() {
 			for _, i := range s.all(r) {
@@ -85,7 +87,7 @@ func (s *Server) endNamespace() bool {
 					continue
 				}
 				empty = false
-				if i.state.GetDeletionTimestamp() == nil && s.delete(i, metav1.DeletePropagationBackground) {
+				if !i.state.ending() && s.delete(i, metav1.DeletePropagationBackground) {
 					return true
 				}
 			}
@@ -106,8 +108,9 @@ func (s *Server) endNamespace() bool {
 
 // collect does one step of the garbage collector.
 func (s *Server) collect() bool {
+	tied := func(st *state) bool { return st.ending() || st.metadata()["ownerReferences"] != nil }
 	for _, r := range s.resources() {
-		for _, i := range s.all(r) {
+		for _, i := range s.those(r, tied) {
 			if s.released(i) || s.orphaned(i) {
 				return true
 			}
@@ -119,7 +122,7 @@ func (s *Server) collect() bool {
 // orphaned deletes an object whose owners are all gone, or one that its owner's deletion waits for.
 func (s *Server) orphaned(i item) bool {
 	refs := i.state.GetOwnerReferences()
-	if len(refs) == 0 || i.state.GetDeletionTimestamp() != nil {
+	if len(refs) == 0 || i.state.ending() {
 		return false
 	}
 	waited := false
@@ -129,7 +132,7 @@ func (s *Server) orphaned(i item) bool {
 			continue
 		}
 		o := s.live(owner)
-		if o.GetDeletionTimestamp() == nil || !slices.Contains(o.GetFinalizers(), metav1.FinalizerDeleteDependents) {
+		if !o.ending() || !slices.Contains(o.GetFinalizers(), metav1.FinalizerDeleteDependents) {
 			return false
 		}
 		waited = true
@@ -142,7 +145,7 @@ func (s *Server) orphaned(i item) bool {
 
 // released lets an object go on with its deletion when nothing that it owns is in the way: orphans are let go, and what is deleted before it is gone.
 func (s *Server) released(i item) bool {
-	if i.state.GetDeletionTimestamp() == nil {
+	if !i.state.ending() {
 		return false
 	}
 	finalizers := i.state.GetFinalizers()

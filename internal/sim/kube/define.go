@@ -6,14 +6,11 @@ import (
 
 // define1 does one step for a CustomResourceDefinition: it is established, or, if it is being deleted, one of its objects is, and at last the definition.
 func (s *Server) define1() bool {
-	for _, crd := range s.all(definitions) {
-		if crd.state.GetDeletionTimestamp() != nil {
+	for _, crd := range s.those(definitions, func(st *state) bool { return st.ending() || !s.is(st, "Established") }) {
+		if crd.state.ending() {
 			if s.undefine(crd) {
 				return true
 			}
-			continue
-		}
-		if s.is(crd.state, "Established") {
 			continue
 		}
 		next := crd.state.copied()
@@ -38,7 +35,7 @@ func (s *Server) undefine(crd item) bool {
 		if k.custom && k.plural+"."+k.gvk.Group == crd.key.name.name {
 			for _, i := range s.all(k.group()) {
 				empty = false
-				if i.state.GetDeletionTimestamp() == nil && s.delete(i, "Background") {
+				if !i.state.ending() && s.delete(i, "Background") {
 					return true
 				}
 			}

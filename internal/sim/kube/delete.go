@@ -24,7 +24,7 @@ func (s *Server) remove(t target, o metav1.DeleteOptions) (*state, error) {
 		return nil, err
 	}
 	if k.isNamespace() || k.isDefinition() {
-		if live.GetDeletionTimestamp() == nil {
+		if !live.ending() {
 			return s.terminate(t, live, o, dry), nil
 		}
 		if k.finalizing(live) {

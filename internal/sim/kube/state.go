@@ -54,6 +54,9 @@ func (s *state) metadata() map[string]any {
 	return m
 }
 
+// ending reports whether the object is being deleted.
+func (s *state) ending() bool { return s.metadata()["deletionTimestamp"] != nil }
+
 // at returns what is at a path of maps, nil if there is nothing.
 func (s *state) at(path ...string) any {
 	var v any = s.Object

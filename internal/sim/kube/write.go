@@ -128,7 +128,7 @@ func (s *Server) insert(k *kind, next *state, dry bool) (*state, error) {
 	at := key{k.group(), name{next.GetNamespace(), next.GetName()}}
 	if live := s.live(at); live != nil {
 		err := apierrors.NewAlreadyExists(k.group(), next.GetName())
-		if live.GetDeletionTimestamp() != nil {
+		if live.ending() {
 			err.ErrStatus.Message = "object is being deleted: " + err.ErrStatus.Message
 		}
 		return nil, err
@@ -240,7 +240,7 @@ func (s *Server) store(t target, live, next *state, dry bool) (*state, error) {
 		return nil, err
 	}
 	next.keepTimes(live)
-	if live.GetDeletionTimestamp() != nil && len(next.GetFinalizers()) == 0 && !k.finalizing(next) && grace(live) == 0 {
+	if live.ending() && len(next.GetFinalizers()) == 0 && !k.finalizing(next) && grace(live) == 0 {
 		if !dry {
 			s.commit(t.key(), live, nil)
 		}
