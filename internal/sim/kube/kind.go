@@ -82,9 +82,11 @@ func (k *kind) verbs() metav1.Verbs {
 func (k *kind) validate(next, old *state) error {
 	var errs field.ErrorList
 	at := field.NewPath("metadata")
-	if old == nil {
+	switch {
+	case old == nil:
 		errs = validation.ValidateObjectMetaAccessor(next, k.namespaced, k.name, at)
-	} else {
+	case next.sameMetadata(old): // it was checked when it was stored
+	default:
 		errs = validation.ValidateObjectMetaAccessorUpdate(next, old, at)
 	}
 	if k.check != nil {
@@ -95,6 +97,17 @@ func (k *kind) validate(next, old *state) error {
 	}
 	slices.SortStableFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) }) // some come from maps
 	return apierrors.NewInvalid(k.gvk.GroupKind(), next.GetName(), errs)
+}
+
+// sameMetadata reports whether the metadata is that of another state, but for the generation, which is the server's own matter, and times of managedFields.
+func (s *state) sameMetadata(other *state) bool {
+	a, b := s.metadata(), other.metadata()
+	for name, v := range a {
+		if is, has := b[name]; !has || name != "generation" && !equal(v, is) {
+			return false
+		}
+	}
+	return len(a) == len(b) && slices.EqualFunc(s.managed, other.managed, sameEntry)
 }
 
 // changed reports whether an update counts as a new generation.

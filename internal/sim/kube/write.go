@@ -32,7 +32,7 @@ type writing struct {
 func (w writing) strict() bool { return w.validation == metav1.FieldValidationStrict }
 
 // received is an object as it came in, decoded: managedFields apart, and what the kind does not know refused if the request wants that.
-func (t target) received(in map[string]any, w writing) (*state, error) {
+func (s *Server) received(t target, in map[string]any, w writing) (*state, error) {
 	managed, rest, err := split(in)
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
@@ -40,6 +40,9 @@ func (t target) received(in map[string]any, w writing) (*state, error) {
 	if v, _ := rest["apiVersion"].(string); v != t.kind.apiVersion() {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: no kind %q is registered for version %q in scheme %q",
 			t.kind.gvk.Kind, v, t.kind.gvk.Kind, t.kind.gvk.Kind, v, "pkg/runtime/scheme.go:111"))
+	}
+	if s.light(t.kind) {
+		return newState(runtime.DeepCopyJSON(rest), nil), nil
 	}
 	decoded, unknown, err := t.kind.decode(rest)
 	if err != nil {
@@ -73,7 +76,7 @@ func split(in map[string]any) ([]metav1.ManagedFieldsEntry, map[string]any, erro
 
 // create stores an object that must not exist yet.
 func (s *Server) create(t target, in map[string]any, w writing) (*state, error) {
-	next, err := t.received(in, w)
+	next, err := s.received(t, in, w)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +191,7 @@ func (s *Server) admit(k *kind, next *state) error {
 
 // replace is an update by a whole object.
 func (s *Server) replace(t target, in map[string]any, w writing) (*state, error) {
-	next, err := t.received(in, w)
+	next, err := s.received(t, in, w)
 	if err != nil {
 		return nil, err
 	}
@@ -216,12 +219,14 @@ func (s *Server) replace(t target, in map[string]any, w writing) (*state, error)
 
 // managed notes who owns which field of what is written over a live state, unless nobody asks for that.
 func (s *Server) managed(t target, live, next *state, w writing) *state {
-	if !t.kind.custom && s.o.Light != nil && s.o.Light(t.kind.group()) {
-		next.managed = nil
+	if s.light(t.kind) {
 		return next
 	}
 	return s.memo.update(t.kind, t.sub, live, next, w.manager, s.now())
 }
+
+// light reports whether the objects of a built-in kind are stored as they are written.
+func (s *Server) light(k *kind) bool { return !k.custom && s.o.Light != nil && s.o.Light(k.group()) }
 
 // conflict words a precondition that does not hold.
 func (t target) conflict(prefix, what string, want, is types.UID) error {
