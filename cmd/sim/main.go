@@ -112,7 +112,8 @@ func unexpected(args []string) error {
 }
 
 func play(ctx context.Context, o options, out io.Writer) error {
-	debug.SetGCPercent(1000) // worlds are small and many
+	runtime.MemProfileRate = 0 // nobody reads that profile
+	debug.SetGCPercent(1000)   // worlds are small and many
 	debug.SetMemoryLimit(1 << 30)
 	if o.profile != "" {
 		f, err := os.Create(o.profile)

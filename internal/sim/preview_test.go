@@ -186,7 +186,7 @@ func (x *random) settle() {
 func (x *random) watch() {
 	for {
 		things := slices.DeleteFunc(x.w.runnable(), func(t thing) bool {
-			return !strings.Contains(t.name, " watch ") && t.name != "the cluster's own controllers"
+			return !strings.Contains(t.String(), " watch ") && t.String() != "the cluster's own controllers"
 		})
 		if len(things) == 0 {
 			return

@@ -118,7 +118,7 @@ func (p *process) watch(name string, at dynamic.ResourceInterface, s sink) {
 
 // look lets a pump begin.
 func (p *process) look(x *pump) {
-	x.process = p
+	x.process, x.what = p, "watch "+x.name
 	p.pumps = append(p.pumps, x)
 	if p.fixed > 0 {
 		slices.SortStableFunc(p.pumps[p.fixed:], func(a, b *pump) int { return cmp.Compare(a.name, b.name) })

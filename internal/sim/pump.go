@@ -27,6 +27,7 @@ type sink interface {
 type pump struct {
 	process  *process
 	name     string
+	what     string // it does: "watch" and its name
 	objects  func() (dynamic.ResourceInterface, string, error)
 	sink     sink
 	at       phase
@@ -67,15 +68,15 @@ func (o opened) Stop() { o.Fail(nil) }
 // ResultChan implements apiwatch.Interface. Nobody reads it.
 func (o opened) ResultChan() <-chan apiwatch.Event { return nil }
 
-// runnable reports whether there is something to do now.
-func (p *pump) runnable() bool {
+// runnable reports whether there is something to do at the server's revision now.
+func (p *pump) runnable(now int64) bool {
 	switch p.at {
 	case toList:
 		return true
 	case toWatch:
 		return !p.process.world.deaf
 	case watching:
-		p.fill()
+		p.fill(now)
 		return len(p.pending) > 0 || p.watch.Ended()
 	case resting, ended:
 	}
@@ -83,8 +84,7 @@ func (p *pump) runnable() bool {
 }
 
 // fill takes what the watch has to tell.
-func (p *pump) fill() {
-	now := p.process.world.server.Revision()
+func (p *pump) fill(now int64) {
 	if now == p.seen {
 		return
 	}
@@ -225,5 +225,5 @@ func (p *pump) fail(err error) {
 	p.wait = cmp.Or(p.retry, max(firstRetry, min(2*p.wait, lastRetry)))
 	p.at = resting
 	w := p.process.world
-	w.timers.add(timer{at: w.now.Add(p.wait), what: "watch " + p.name, do: func() { p.at = toList }, owner: p.process})
+	w.timers.add(timer{at: w.now.Add(p.wait), what: p.what, do: func() { p.at = toList }, owner: p.process})
 }

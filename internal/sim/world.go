@@ -13,6 +13,7 @@ import (
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
@@ -168,10 +169,19 @@ func maxTime(a, b time.Time) time.Time {
 	return b
 }
 
-// thing is something that can happen now.
+// thing is something that can happen now: who does what, and about what.
 type thing struct {
-	name string
-	do   func()
+	who, what string
+	about     reconcile.Request
+	do        func()
+}
+
+func (t thing) String() string {
+	words := []string{t.who, t.what}
+	if t.about != (reconcile.Request{}) {
+		words = append(words, t.about.String())
+	}
+	return strings.Join(words, " ")
 }
 
 // draw picks one. Without a seed it is the first: deliveries before work.
@@ -184,33 +194,34 @@ func (w *world) draw(things []thing) thing {
 
 func (w *world) do(t thing) {
 	w.now = w.now.Add(tick)
-	w.note(func() string { return w.now.Format("15:04:05.000") + " " + t.name })
+	w.note(func() string { return w.now.Format("15:04:05.000") + " " + t.String() })
 	t.do()
 }
 
 // runnable lists what can happen now, in an order that depends on nothing but the state.
 func (w *world) runnable() []thing {
 	var out []thing
+	now := w.server.Revision()
 	for _, p := range w.processes {
 		if p.still {
 			continue
 		}
 		for _, x := range p.pumps {
-			if !x.busy && x.runnable() {
-				out = append(out, thing{p.name + " watch " + x.name, func() { x.busy = true; x.step(); x.busy = false }})
+			if !x.busy && x.runnable(now) {
+				out = append(out, thing{who: p.name, what: x.what, do: func() { x.busy = true; x.step(); x.busy = false }})
 			}
 		}
 		for _, h := range p.habits {
 			if h.isDue() {
-				out = append(out, thing{p.name + " " + h.name, func() { h.run(p) }})
+				out = append(out, thing{who: p.name, what: h.name, do: func() { h.run(p) }})
 			}
 		}
 		for i, t := range p.tasks {
-			out = append(out, thing{p.name + " " + t.name, func() { p.tasks = slices.Delete(slices.Clone(p.tasks), i, i+1); t.do() }})
+			out = append(out, thing{who: p.name, what: t.name, do: func() { p.tasks = slices.Delete(slices.Clone(p.tasks), i, i+1); t.do() }})
 		}
 	}
-	if w.settled != w.server.Revision() {
-		out = append(out, thing{"the cluster's own controllers", func() {
+	if w.settled != now {
+		out = append(out, thing{who: "the cluster's own", what: "controllers", do: func() {
 			if !w.server.Step() && !w.rollOut() {
 				w.settled = w.server.Revision()
 			}
@@ -223,7 +234,7 @@ func (w *world) runnable() []thing {
 		for _, l := range p.loops {
 			for _, r := range l.waiting() {
 				if l.mayRun(r) {
-					out = append(out, thing{p.name + " " + l.Name + " " + r.String(), func() { l.run(r) }})
+					out = append(out, thing{who: p.name, what: l.Name, about: r, do: func() { l.run(r) }})
 				}
 			}
 		}
