@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -160,7 +161,7 @@ func (w *world) everything() func(func(schema.GroupResource, *unstructured.Unstr
 
 // end is what there is in the end.
 type end struct {
-	objects []map[string]any
+	objects []string // as JSON
 	claims  []string
 }
 
@@ -172,9 +173,7 @@ func (w *world) end() end {
 		if (r == schema.GroupResource{Resource: "secrets"} && u.GetNamespace() == system) || r.Resource == "events" || r == leaseResource.GroupResource() || w.begun(u) {
 			continue
 		}
-		m := u.DeepCopy().Object
-		plain(m)
-		e.objects = append(e.objects, m)
+		e.objects = append(e.objects, w.plain(u))
 	}
 	ledger := w.ledger()
 	for _, n := range slices.SortedFunc(maps.Keys(ledger), app.Name.Compare) {
@@ -196,10 +195,10 @@ func (w *world) end() end {
 
 func (e end) String() string {
 	var b strings.Builder
-	for _, m := range e.objects {
-		text, err := yaml.Marshal(m)
+	for _, o := range e.objects {
+		text, err := yaml.JSONToYAML([]byte(o))
 		if err != nil {
-			panic(err) // it came from JSON
+			panic(err)
 		}
 		fmt.Fprintf(&b, "%s---\n", text)
 	}
@@ -218,7 +217,21 @@ func (w *world) begun(u *unstructured.Unstructured) bool {
 // passing are the fields of Fairlead's own status that say when, how often, and which commits were seen on the way.
 var passing = []string{"lastTransitionTime", "moved", "forced", "at", "bundle", "last", "total", "wanted", "applied", "since", "lastHandledSync", "holdID"}
 
-// plain drops from an object what is never the same twice.
+// plain is an object without what is never the same twice, found out once of each state: from rest to rest, most of them stay.
+func (w *world) plain(u *unstructured.Unstructured) string {
+	if known, ok := w.plained[u]; ok {
+		return known
+	}
+	m := u.DeepCopy().Object
+	plain(m)
+	text, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // it came from JSON
+	}
+	w.plained[u] = string(text)
+	return string(text)
+}
+
 func plain(m map[string]any) {
 	if meta, ok := m["metadata"].(map[string]any); ok {
 		for _, f := range []string{"uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "generation", "managedFields"} {
@@ -291,7 +304,9 @@ func drop(v any) any {
 			v[i] = drop(x)
 		}
 	case string:
-		return budgets.ReplaceAllString(holds.ReplaceAllString(v, "--hold …"), "the budget is exceeded")
+		if strings.Contains(v, "hold") || strings.Contains(v, "deletes") || strings.Contains(v, "deleted") { // a look for each word is much faster
+			return budgets.ReplaceAllString(holds.ReplaceAllString(v, "--hold …"), "the budget is exceeded")
+		}
 	}
 	return v
 }
