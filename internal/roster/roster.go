@@ -32,7 +32,18 @@ type Roster struct {
 	gone   map[string]int // when each went, counted
 	went   int            // how many went, those of earlier rosters of this process included
 	began  int            // how many had gone when this roster began
+	// parts is what was found out about keys since a member came or went last. It is asked far more often than that, and a score is a hash.
+	parts map[string]part
 }
+
+// part is what the members' names say about a key.
+type part struct {
+	mine bool // once the roster is settled
+	term int
+}
+
+// enough is how many keys are remembered before all are forgotten: those of apps that are gone are among them.
+const enough = 1 << 16
 
 type other struct {
 	Lease
@@ -42,7 +53,7 @@ type other struct {
 // New returns the roster of a member whose Lease was made by a request that was sent at that time, and which read afterwards, at now, which other Leases are
 // there.
 func New(self string, lasts time.Duration, sent time.Time, there []Lease, now time.Time) *Roster {
-	r := &Roster{self: self, lasts: lasts, sent: sent, others: map[string]other{}, elders: map[string]bool{}, gone: map[string]int{}}
+	r := &Roster{self: self, lasts: lasts, sent: sent, others: map[string]other{}, elders: map[string]bool{}, gone: map[string]int{}, parts: map[string]part{}}
 	for _, l := range there {
 		r.elders[l.ID] = l.ID != self
 		r.See(l, now)
@@ -56,7 +67,11 @@ func (r *Roster) See(l Lease, now time.Time) {
 	if _, gone := r.gone[l.ID]; gone || l.ID == r.self {
 		return
 	}
-	if was, known := r.others[l.ID]; !known || was.Version != l.Version {
+	was, known := r.others[l.ID]
+	if !known {
+		clear(r.parts)
+	}
+	if !known || was.Version != l.Version {
 		r.others[l.ID] = other{l, now}
 	}
 	if slices.Contains(l.Knows, r.self) {
@@ -69,6 +84,7 @@ func (r *Roster) Gone(id string) {
 	if _, known := r.others[id]; known {
 		r.went++
 		r.gone[id] = r.went
+		clear(r.parts)
 	}
 	delete(r.others, id)
 	delete(r.elders, id)
@@ -106,33 +122,36 @@ func (r *Roster) Settled() bool { return len(r.elders) == 0 }
 func (r *Roster) Alone() bool { return len(r.others) == 0 }
 
 // Owns reports whether what a key names is this member's. Whether it may act is also a matter of [Roster.Until].
-func (r *Roster) Owns(key string) bool {
-	if !r.Settled() {
-		return false
-	}
-	for id := range r.others {
-		if first(id, r.self, key) {
-			return false
-		}
-	}
-	return true
-}
+func (r *Roster) Owns(key string) bool { return r.Settled() && r.part(key).mine }
 
 // Term counts up whenever another member may have had what a key names: who owns it, and sees another term than before, has to look at it anew.
-func (r *Roster) Term(key string) int {
-	term := r.began
+func (r *Roster) Term(key string) int { return r.part(key).term }
+
+func (r *Roster) part(key string) part {
+	if known, ok := r.parts[key]; ok {
+		return known
+	}
+	p := part{mine: true, term: r.began}
+	for id := range r.others {
+		p.mine = p.mine && first(r.self, id, key)
+	}
 	for id, went := range r.gone {
-		if went > term && first(id, r.self, key) {
-			term = went
+		if went > p.term && first(id, r.self, key) {
+			p.term = went
 		}
 	}
-	return term
+	if len(r.parts) >= enough {
+		clear(r.parts)
+	}
+	r.parts[key] = p
+	return p
 }
 
 // after returns the roster as one that follows another one of the same process, in which nothing may have stayed as it was.
 func (r *Roster) after(before *Roster) *Roster {
 	r.began = before.went + 1
 	r.went = r.began
+	clear(r.parts)
 	return r
 }
 
