@@ -96,9 +96,13 @@ func pack(v any) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// decompressors are kept for the same reason.
+var decompressors = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
 func unpack(data []byte, v any) error {
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
+	z, _ := decompressors.Get().(*gzip.Reader)
+	defer decompressors.Put(z)
+	if err := z.Reset(bytes.NewReader(data)); err != nil {
 		return fault.New(fault.Invalid, fmt.Errorf("unpack: %w", err))
 	}
 	raw, err := io.ReadAll(io.LimitReader(z, maxDecoded))
