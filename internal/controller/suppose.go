@@ -52,10 +52,53 @@ func (c *controller) suppose() *supposition {
 }
 
 // world is what an app would meet.
-func (s *supposition) world(n app.Name) engine.World {
+func (s *supposition) world(ctx context.Context, n app.Name) engine.World {
 	return engine.World{
-		Neighbours: neighbours{s.fleet, s.c}, Claims: func(claims app.Claims) { s.claims[n] = claims }, Kinds: s.kinds, Spaces: s.spaces,
+		Neighbours: supposed{neighbours{s.fleet, s.c}, n.Owner(), func(other app.Name) bool { return s.letsGo(ctx, other) }},
+		Claims:     func(claims app.Claims) { s.claims[n] = claims }, Kinds: s.kinds, Spaces: s.spaces,
 	}
+}
+
+// supposed are the neighbours that an app would have. Which process has an app makes no difference to what is told: another's lets go what it no longer wants, a
+// moment after it has read the commit, and is waited for only if it would not.
+type supposed struct {
+	neighbours
+	of     app.Owner
+	letsGo func(app.Name) bool
+}
+
+// Foreign implements engine.Neighbours.
+func (n supposed) Foreign(by app.Owner) (app.Name, bool) {
+	if !n.c.shared.Load() || n.c.owns(by) && n.c.owns(n.of) {
+		return app.Name{}, false
+	}
+	n.c.mu.Lock()
+	m := n.c.apps[by]
+	n.c.mu.Unlock()
+	if m == nil || n.letsGo(m.name) {
+		return app.Name{}, false
+	}
+	return m.name, true
+}
+
+// letsGo reports whether passes of an app would be made, which let go what it no longer wants: not if it cannot be read, or a person stopped it. It may be asked by
+// several goroutines.
+func (s *supposition) letsGo(ctx context.Context, n app.Name) bool {
+	m := s.apps[n]
+	if m == nil {
+		s.c.mu.Lock()
+		was := s.c.apps[n.Owner()]
+		s.c.mu.Unlock()
+		if was == nil {
+			return true
+		}
+		m = was.shadow()
+	}
+	obj := &v1alpha1.App{}
+	if err := s.c.client.Get(ctx, client.ObjectKey{Namespace: n.Namespace, Name: n.Object()}, obj); err != nil {
+		return apierrors.IsNotFound(err)
+	}
+	return m.broken == nil && (m.env == nil || suspension(m.env, obj) == "")
 }
 
 // member returns the copy of an app, a new one if there is no such app.
@@ -218,7 +261,7 @@ func (s *supposition) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = s.c.engine.Wants(ctx, subject, s.world(n))
+		err = s.c.engine.Wants(ctx, subject, s.world(ctx, n))
 		if err != nil && fault.KindOf(err) != fault.Invalid {
 			return err
 		}
@@ -255,7 +298,7 @@ func (s *supposition) tell(ctx context.Context, n app.Name, tag preview.Tagger) 
 		waits = s.fleet.Waits(n)
 		subject.Blocked = cmp.Or(subject.Blocked, waits)
 	}
-	out, err := s.c.engine.Preview(ctx, subject, s.world(n))
+	out, err := s.c.engine.Preview(ctx, subject, s.world(ctx, n))
 	if err != nil {
 		return preview.App{}, fmt.Errorf("plan app %s: %w", n.App, err)
 	}

@@ -38,10 +38,7 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	if s.Bundle != "" && s.Bundle == m.record.BundleID() && m.record.Claims.Begun() {
-		e.known(m, m.record.Claims.Done())
-		m.stored = m.record.Claims
-	}
+	e.conclude(m, s)
 	var out Outcome
 	if err := e.stage("place", func() error { return e.place(ctx, m, s) }); err != nil {
 		if fault.KindOf(err) != fault.Invalid {
@@ -73,6 +70,14 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	}
 	out.Again = time.Millisecond
 	return out, nil
+}
+
+// conclude takes what the record says was begun for done, if the App says that all of that bundle was applied: that is recorded there alone.
+func (e *Engine) conclude(m *memory, s Subject) {
+	if s.Bundle != "" && s.Bundle == m.record.BundleID() && m.record.Claims.Begun() {
+		e.known(m, m.record.Claims.Done())
+		m.stored = m.record.Claims
+	}
 }
 
 // round observes, plans and executes once. It reports whether another round may get further without waiting for anything.

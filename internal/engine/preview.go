@@ -142,6 +142,7 @@ func (e *Engine) aside(ctx context.Context, s Subject, w World) (*Engine, *memor
 		if err := x.load(ctx, m, s.Name); err != nil {
 			return nil, nil, err
 		}
+		x.conclude(m, s)
 	}
 	x.Live = glimpse{e.Live, m, known}
 	return x, m, nil
