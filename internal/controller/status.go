@@ -1,14 +1,15 @@
 package controller
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,7 +41,7 @@ func (c *controller) patchStatus(ctx context.Context, obj client.Object, ch chan
 	if err != nil {
 		return fmt.Errorf("encode status of %s: %w", obj.GetName(), err)
 	}
-	diff, err := jsonpatch.CreateMergePatch(before, after)
+	diff, err := mergePatch(before, after)
 	if err != nil {
 		return fmt.Errorf("compare status of %s: %w", obj.GetName(), err)
 	}
@@ -49,6 +50,35 @@ func (c *controller) patchStatus(ctx context.Context, obj client.Object, ch chan
 		patch = fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"status":%s}`, ch.over, diff)
 	}
 	return c.client.Status().Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch))
+}
+
+// mergePatch returns the merge patch that makes one object of another, both as Go's encoder writes them: no word of what is the same, null for what is gone.
+func mergePatch(before, after json.RawMessage) (json.RawMessage, error) {
+	var was, is map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(before, &was), json.Unmarshal(after, &is)); err != nil {
+		return nil, err
+	}
+	patch := map[string]json.RawMessage{}
+	for name := range was {
+		if is[name] == nil {
+			patch[name] = json.RawMessage("null")
+		}
+	}
+	for name, next := range is {
+		old := was[name]
+		switch {
+		case bytes.Equal(old, next):
+		case len(old) > 0 && old[0] == '{' && next[0] == '{':
+			below, err := mergePatch(old, next)
+			if err != nil {
+				return nil, err
+			}
+			patch[name] = below
+		default:
+			patch[name] = next
+		}
+	}
+	return json.Marshal(patch)
 }
 
 // stored is the status of an Environment or a Repository as the API server has it, as far as this process knows.
