@@ -80,7 +80,7 @@ func (f *Follower) Replace(list []*corev1.Secret) {
 
 // Put takes a Secret as an event shows it.
 func (f *Follower) Put(s *corev1.Secret) {
-	if r, err := decode(s); err == nil {
+	if r, err := Read(s); err == nil {
 		f.names[s.Name] = r.App
 		f.told(r.App, r.Claims)
 	}

@@ -195,7 +195,7 @@ func (l *Ledger) Load(ctx context.Context, n app.Name) (app.Record, error) {
 	if err != nil || head == nil {
 		return app.Record{App: n}, err
 	}
-	return decode(head)
+	return Read(head)
 }
 
 // head returns the head of an app's record, nil if there is none.
@@ -210,7 +210,8 @@ func (l *Ledger) head(ctx context.Context, n app.Name) (*corev1.Secret, error) {
 	return head, nil
 }
 
-func decode(head *corev1.Secret) (app.Record, error) {
+// Read is the record that a head tells of, without its bundle: a Secret with the label selector [Heads].
+func Read(head *corev1.Secret) (app.Record, error) {
 	parts, err := strconv.Atoi(head.Annotations[annParts])
 	if err != nil || parts < 1 || parts > maxParts {
 		return app.Record{}, fault.Newf(fault.Invalid, "read ledger Secret %s: annotation %s is not a number of parts", head.Name, annParts)
@@ -229,7 +230,7 @@ func (l *Ledger) Bundle(ctx context.Context, n app.Name) ([]object.Object, error
 	if err != nil || head == nil {
 		return nil, err
 	}
-	r, err := decode(head)
+	r, err := Read(head)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +301,7 @@ func (l *Ledger) List(ctx context.Context) (all map[app.Name]app.Record, broken 
 			return nil, nil, fmt.Errorf("list ledger: %w", classify(err))
 		}
 		for i := range list.Items {
-			r, err := decode(&list.Items[i])
+			r, err := Read(&list.Items[i])
 			if err != nil {
 				broken[list.Items[i].Name] = err
 				continue

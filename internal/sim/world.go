@@ -71,7 +71,8 @@ type world struct {
 	claims      claims           // what is stored, as of a revision; nil if it has to be read
 	claimsOf    int64
 	converted   map[typedKey]client.Object
-	plained     map[*unstructured.Unstructured]string // of states, which do not change
+	plained     map[*unstructured.Unstructured]string     // of states, which do not change
+	records     map[*unstructured.Unstructured]app.Record // the same
 	failure     error
 
 	trace   *[]string
@@ -90,7 +91,7 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, known: map[app.Owner]bool{}, alone: map[app.Owner]time.Time{}, history: newHistory(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, known: map[app.Owner]bool{}, alone: map[app.Owner]time.Time{}, history: newHistory(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
