@@ -10,6 +10,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kjson "sigs.k8s.io/json"
 )
 
 // memo remembers what the field managers made of what. Merging is most of what a write costs, and runs of a simulation ask the same again and again, so a
@@ -19,6 +20,7 @@ import (
 type memo struct {
 	mu    sync.Mutex
 	known map[question]merged
+	owned map[string]any // sets of fields as managedFields have them, by their text
 }
 
 // question is a merge that was asked for. What is written is a patch as it came, or an object.
@@ -51,7 +53,7 @@ const enough = 1 << 16
 // carried are the fields of metadata that merging does not look at.
 var carried = []string{"uid", "resourceVersion", "creationTimestamp", "generation"}
 
-func newMemo() *memo { return &memo{known: map[question]merged{}} }
+func newMemo() *memo { return &memo{known: map[question]merged{}, owned: map[string]any{}} }
 
 func (m *memo) recall(q question) (merged, bool) {
 	m.mu.Lock()
@@ -148,6 +150,48 @@ func (a merged) manage(s, live *state, at time.Time) {
 		}
 	}
 	s.sort()
+}
+
+// managedFields returns entries as content: what runtime.DefaultUnstructuredConverter makes of them, which takes ten times as long.
+func (m *memo) managedFields(entries []metav1.ManagedFieldsEntry) []any {
+	out := make([]any, 0, len(entries))
+	for _, e := range entries {
+		entry := map[string]any{}
+		for _, f := range [][2]string{
+			{"manager", e.Manager}, {"operation", string(e.Operation)}, {"apiVersion", e.APIVersion}, {"fieldsType", e.FieldsType}, {"subresource", e.Subresource},
+		} {
+			if f[1] != "" {
+				entry[f[0]] = f[1]
+			}
+		}
+		if e.Time != nil {
+			entry["time"] = e.Time.ToUnstructured()
+		}
+		if e.FieldsV1 != nil {
+			entry["fieldsV1"] = m.fields(e.FieldsV1)
+		}
+		out = append(out, entry)
+	}
+	return out
+}
+
+// fields are those of an entry as content, which is shared: few writers set ever the same fields.
+func (m *memo) fields(f *metav1.FieldsV1) any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	raw := f.GetRawString()
+	known, ok := m.owned[raw]
+	if ok {
+		return known
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts([]byte(raw), &known); err != nil {
+		panic(err) // Invariant: a field manager wrote it.
+	}
+	if len(m.owned) >= enough {
+		clear(m.owned)
+	}
+	m.owned[raw] = known
+	return known
 }
 
 // digest identifies what merging looks at of a stored state, whose digest does not change.

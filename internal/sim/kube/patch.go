@@ -94,7 +94,7 @@ func (s *Server) patch(t target, kind types.PatchType, patch []byte, w writing) 
 	if t.sub == "status" && t.kind.custom && kind == types.MergePatchType && s.o.Light != nil && s.o.Light(t.kind.group()) {
 		return s.note(t, live, patch)
 	}
-	in, unknown, err := patched(kind, live.subject(t.kind, kind, patch), patch, w)
+	in, unknown, err := patched(kind, s.subject(live, t.kind, kind, patch), patch, w)
 	if err != nil {
 		return nil, err
 	}
@@ -144,11 +144,11 @@ func (s *Server) note(t target, live *state, patch []byte) (*state, error) {
 }
 
 // subject is the content to which a patch is applied: all of it, but for managedFields that the patch does not mention, which stay as they are.
-func (s *state) subject(k *kind, p types.PatchType, patch []byte) map[string]any {
+func (s *Server) subject(live *state, k *kind, p types.PatchType, patch []byte) map[string]any {
 	if p == types.JSONPatchType || bytes.Contains(patch, []byte("managedFields")) {
-		return runtime.DeepCopyJSON(s.read(k.apiVersion()))
+		return runtime.DeepCopyJSON(live.read(k.apiVersion(), s.memo))
 	}
-	content := shallow(s.Object)
+	content := shallow(live.Object)
 	content["apiVersion"] = k.apiVersion()
 	return content
 }

@@ -7,7 +7,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 )
 
@@ -90,7 +89,7 @@ func put(m map[string]any, name string, value any) {
 
 // answer returns the object as a client gets it: its own, unless it is shared by all who ask.
 func (s *Server) answer(st *state, k *kind) *unstructured.Unstructured {
-	content := st.read(k.apiVersion())
+	content := st.read(k.apiVersion(), s.memo)
 	if !s.o.Shared {
 		content = runtime.DeepCopyJSON(content)
 	}
@@ -98,14 +97,14 @@ func (s *Server) answer(st *state, k *kind) *unstructured.Unstructured {
 }
 
 // read returns the content as clients read it, with managedFields.
-func (s *state) read(apiVersion string) map[string]any {
+func (s *state) read(apiVersion string, m *memo) map[string]any {
 	whole := s.whole.Load()
 	if whole == nil {
 		content := s.Object
 		if len(s.managed) > 0 {
 			content = shallow(content)
 			metadata := shallow(s.metadata())
-			metadata["managedFields"] = managedFields(s.managed)
+			metadata["managedFields"] = m.managedFields(s.managed)
 			content["metadata"] = metadata
 		}
 		whole = &content
@@ -117,33 +116,6 @@ func (s *state) read(apiVersion string) map[string]any {
 	content := shallow(*whole)
 	content["apiVersion"] = apiVersion
 	return content
-}
-
-// managedFields returns entries as content: what runtime.DefaultUnstructuredConverter makes of them, which takes ten times as long.
-func managedFields(entries []metav1.ManagedFieldsEntry) []any {
-	out := make([]any, 0, len(entries))
-	for _, e := range entries {
-		m := map[string]any{}
-		for _, f := range [][2]string{
-			{"manager", e.Manager}, {"operation", string(e.Operation)}, {"apiVersion", e.APIVersion}, {"fieldsType", e.FieldsType}, {"subresource", e.Subresource},
-		} {
-			if f[1] != "" {
-				m[f[0]] = f[1]
-			}
-		}
-		if e.Time != nil {
-			m["time"] = e.Time.ToUnstructured()
-		}
-		if e.FieldsV1 != nil {
-			var fields any
-			if err := kjson.UnmarshalCaseSensitivePreserveInts(e.FieldsV1.GetRawBytes(), &fields); err != nil {
-				panic(err) // Invariant: a field manager wrote it.
-			}
-			m["fieldsV1"] = fields
-		}
-		out = append(out, m)
-	}
-	return out
 }
 
 // same reports whether a new state is just what is kept of another, managedFields and their times included.
