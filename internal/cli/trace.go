@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/kin"
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -128,6 +129,9 @@ func (s *sight) climb(ctx context.Context, kindName, name string) ([]object.Obje
 		return nil, err
 	}
 	o, err := s.cluster.Object(ctx, kind, s.namespace, name)
+	if absent.Object(err) {
+		return nil, s.unfound(ctx, kind, name)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +147,17 @@ func (s *sight) climb(ctx context.Context, kindName, name string) ([]object.Obje
 		chain = append(chain, o)
 	}
 	return chain, nil
+}
+
+// unfound says that there is no such object, and which namespaces have one of that name, as far as the person may see that.
+func (s *sight) unfound(ctx context.Context, kind object.Resource, name string) error {
+	if !kind.Namespaced {
+		return fmt.Errorf("there is no %s %s", kind.Kind, name)
+	}
+	if others := s.cluster.Named(ctx, kind, name); len(others) > 0 {
+		return fmt.Errorf("there is no %s %s in namespace %s, but there is in %s: -n names the namespace", kind.Kind, name, s.namespace, clipList(others))
+	}
+	return fmt.Errorf("there is no %s %s in namespace %s: -n names another one", kind.Kind, name, s.namespace)
 }
 
 // unclaimed says that no app claims an object, nor what owns it.

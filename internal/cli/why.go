@@ -36,7 +36,12 @@ not answer, or whose controller is gone, is Unknown, whatever was known before.
 The exit code is 0 if nothing is in the way, 3 if a person has to approve or decide something, 1 for anything else.`,
 		Example: `  fairlead why production/web -n shop
   fairlead why production-web -o json`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("say which app, and one alone, as ENV/APP")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd.Context(), w, args[0])
 		},

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -104,6 +105,20 @@ func (c *Cluster) Object(ctx context.Context, kind object.Resource, namespace, n
 		return partial(kind, m)
 	}
 	return c.whole(ctx, kind, namespace, name)
+}
+
+// Named lists the namespaces, in order, that have an object of a kind and a name; none if that may not be seen.
+func (c *Cluster) Named(ctx context.Context, kind object.Resource, name string) []string {
+	list, err := c.metadata.Resource(gvr(kind)).List(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()})
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for i := range list.Items {
+		out = append(out, list.Items[i].Namespace)
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (c *Cluster) whole(ctx context.Context, kind object.Resource, namespace, name string) (object.Object, error) {
