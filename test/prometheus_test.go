@@ -5,42 +5,28 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
 	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
 
-// calm are the alerts that TestPrometheus has no fault for. They are evaluated, and every metric and label of theirs is looked for.
+// calm are the alerts that TestPrometheus has no fault for: TestPrometheusCalm has. They are evaluated, and every metric and label of theirs is looked for.
 var calm = []string{"FairleadBug", "FairleadWithoutPart", "FairleadAPIServerSlow"}
 
 // TestPrometheus lets a real Prometheus scrape a controller. Every alert rule loads and is evaluated as it is shipped; without the time that each waits, all but
 // the calm ones fire, because of what is done here; and every panel of the dashboard has data.
 func TestPrometheus(t *testing.T) {
-	shipped, err := filepath.Abs("../config/prometheus/alerts.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rules, err := os.ReadFile(shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hasty := filepath.Join(t.TempDir(), "hasty.yaml")
-	if err := os.WriteFile(hasty, regexp.MustCompile(`(?m)^(\s+for:) \w+$`).ReplaceAll(rules, []byte("$1 0s")), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	w := newWorld(t)
-	prom := testkit.StartPrometheus(t, fmt.Sprintf(`
-global: {scrape_interval: 1s, evaluation_interval: 1s}
-rule_files: [%q, %q]
-scrape_configs:
-- {job_name: fairlead, static_configs: [{targets: [%q]}]}
-`, shipped, hasty, w.ctl.Addr()))
+	prom, shipped, hasty := scraped(t, w.ctl)
 	quiet(t, prom, hasty)
 
 	troubles(t, w, prom)
@@ -58,6 +44,103 @@ scrape_configs:
 
 	w.ctl.Kill()
 	firing(t, prom, hasty, "FairleadAbsent")
+}
+
+// scraped is a Prometheus that begins to scrape a controller, with the rules as they are shipped and without the time that each waits.
+func scraped(t *testing.T, c *testkit.Controller) (prom *testkit.Prometheus, shipped, hasty string) {
+	t.Helper()
+	shipped, err := filepath.Abs("../config/prometheus/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := os.ReadFile(shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hasty = filepath.Join(t.TempDir(), "hasty.yaml")
+	if err := os.WriteFile(hasty, regexp.MustCompile(`(?m)^(\s+for:) \w+$`).ReplaceAll(rules, []byte("$1 0s")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return testkit.StartPrometheus(t, fmt.Sprintf(`
+global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: [%q, %q]
+scrape_configs:
+- {job_name: fairlead, static_configs: [{targets: [%q]}]}
+`, shipped, hasty, c.Addr())), shipped, hasty
+}
+
+// TestPrometheusCalm provokes the alerts that hardly ever fire: an API server that is slower than Fairlead has requests, an error of a kind that nobody has
+// foreseen, and a replica that gets no part.
+func TestPrometheusCalm(t *testing.T) {
+	plane := testkit.Start(t, testkit.Options{NoControllers: true})
+	g := newGate(t, plane)
+	data := t.TempDir()
+	ctl := plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t), DataDir: data, Lease: time.Hour, Args: []string{"--workers=40"}})
+	p := world{home: t, plane: plane, ctl: ctl}.place(t, "calm")
+
+	// More is to be applied at once than 100 requests beside those that are under way.
+	slow, again := context.WithCancel(t.Context())
+	g.guard(func(r *http.Request) bool {
+		return r.Method == http.MethodPatch && strings.HasSuffix(path.Dir(r.URL.Path), "/configmaps")
+	},
+		func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+			select {
+			case <-slow.Done():
+			case <-r.Context().Done():
+			}
+			pass.ServeHTTP(w, r)
+		})
+	var changes []gitserver.Change
+	var apps []string
+	for i := range 40 {
+		var names []string
+		for j := range 8 {
+			names = append(names, fmt.Sprintf("map-%d-%d", i, j))
+		}
+		apps, changes = append(apps, fmt.Sprintf("app-%d", i)), append(changes, write(fmt.Sprintf("apps/app-%d", i), names...))
+	}
+	p.begin(nil, nil, changes...)
+	testkit.Eventually(t, func(ctx context.Context) error {
+		m, err := ctl.Metrics(ctx)
+		if n := m.Sum("fairlead_api_requests_waiting"); err == nil && n <= 100 {
+			err = fmt.Errorf("%v requests wait", n)
+		}
+		return err
+	})
+	prom, shipped, _ := scraped(t, ctl) // it has seen nothing but that
+	firing(t, prom, shipped, "FairleadAPIServerSlow")
+	again()
+	p.Synced(t, ctl, "prod", apps...)
+
+	// The first error that nobody has foreseen counts, since every stage begins with none: here, of a disk.
+	const uncounted = `count by (stage) (fairlead_stage_duration_seconds_count) unless on (stage) fairlead_stage_errors_total{kind="internal"} == 0`
+	if stages, err := prom.Query(t.Context(), uncounted); err != nil || len(stages) > 0 {
+		t.Errorf("stages whose first error would not be seen: %v, %v", stages, err)
+	}
+	mirrors := filepath.Join(data, "mirrors")
+	if err := os.Rename(mirrors, mirrors+"-gone"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(mirrors, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.push(write("apps/app-0", "another"))
+	firing(t, prom, shipped, "FairleadBug")
+
+	// A replica died, and its Lease lasts for an hour.
+	ctl.Kill()
+	next := plane.Controller(t, testkit.ControllerOptions{Lease: time.Hour, NoWait: true})
+	testkit.Eventually(t, func(context.Context) error {
+		if next.Addr() == "" {
+			return errors.New("it does not listen")
+		}
+		return nil
+	})
+	prom, _, hasty := scraped(t, next)
+	about := firing(t, prom, hasty, "FairleadWithoutPart").Firing[0]
+	if !strings.Contains(about.Annotations["summary"], next.Addr()) {
+		t.Errorf("it says %v", about.Annotations)
+	}
 }
 
 // troubles makes twelve apps of which four are not well, each in its own way, and a repository that cannot be read.

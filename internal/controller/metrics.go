@@ -59,6 +59,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 	}
 	r.MustRegister(m.stages, m.liveEvents)
+	for _, stage := range []string{"fetch", "discover", "render", "place", "observe", "record", "execute", "pass"} {
+		m.failures.WithLabelValues(stage, fault.Internal.String()) // an increase from nothing is none: the first error would not be seen
+	}
 	return m
 }
 
