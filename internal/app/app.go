@@ -114,6 +114,9 @@ type Claim struct {
 	Print string
 	// Begun says that Want and Print are what is being applied, as a dry run foretold it: that it was applied is not recorded here.
 	Begun bool `json:",omitempty"`
+	// Anew is how often the object was made anew since somebody deleted it. It is counted before that is done: if who deleted it has the app too, and is about to
+	// drop the claim, the two records meet.
+	Anew int `json:",omitempty"`
 	// Ended is the health of an object that has done its work and may be gone since then: see health.Ended. Empty for every other.
 	Ended string `json:",omitempty"`
 	// Confirmed says that a person approved the deletion of this object.

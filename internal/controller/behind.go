@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
@@ -21,17 +22,7 @@ func (c *controller) caughtUp(m *member, since time.Time) bool {
 	asked, failed := true, false
 	c.mu.Lock()
 	if st := c.envs[fleet.Of(m.name)]; st != nil && st.spec != nil {
-		for _, s := range st.spec.Spec.Sources {
-			r := c.repos[types.NamespacedName{Namespace: m.name.Namespace, Name: s.Repository}]
-			switch {
-			case r == nil: // there is nothing to ask
-			case !r.polled.After(since):
-				asked, r.hooked = false, true
-				c.repoQueue.add(m.name.Namespace, s.Repository)
-			case r.err != nil:
-				failed = true
-			}
-		}
+		asked, failed = c.askedSince(st.spec, since)
 	}
 	c.mu.Unlock()
 	if asked && !failed && !c.fleet.IsStale(fleet.Of(m.name)) {
@@ -41,6 +32,24 @@ func (c *controller) caughtUp(m *member, since time.Time) bool {
 		return true
 	}
 	return asked && failed || c.now().Sub(since) > catchUpAtMost
+}
+
+// askedSince reports whether every repository that an environment follows was asked since then, and whether one of them could not be asked. Those that were not
+// are asked now. The lock is held.
+func (c *controller) askedSince(env *v1alpha1.Environment, since time.Time) (asked, failed bool) {
+	asked = true
+	for _, s := range env.Spec.Sources {
+		r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: s.Repository}]
+		switch {
+		case r == nil: // there is nothing to ask
+		case !r.polled.After(since):
+			asked, r.hooked = false, true
+			c.repoQueue.add(env.Namespace, s.Repository)
+		case r.err != nil:
+			failed = true
+		}
+	}
+	return asked, failed
 }
 
 // noteOlder notes whether what was applied is newer, or may be, than what is read here, as a pass found it.

@@ -20,6 +20,7 @@ func TestCaughtUp(t *testing.T) {
 	name := types.NamespacedName{Namespace: "team", Name: "shop"}
 	r := &repository{}
 	env := &v1alpha1.Environment{Spec: v1alpha1.EnvironmentSpec{Sources: []v1alpha1.Source{{Repository: "shop"}}}}
+	env.Namespace = "team"
 	c := &controller{
 		repos: map[types.NamespacedName]*repository{name: r}, envs: map[fleet.Environment]*environment{{Namespace: "team", Name: "prod"}: {spec: env}},
 		now: func() time.Time { return now }, fleet: fleet.New(nil), repoQueue: &wakeup{},

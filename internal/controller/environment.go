@@ -31,6 +31,7 @@ type environment struct {
 	waits   bool      // a head was not known yet when it was looked for
 	listed  bool      // the apps that have an App object were looked for
 	relist  bool      // that has to be done again
+	unknown time.Time // when an App was told of that is not known here; Git has to be asked since
 	again   bool      // it has to be read again though nothing of that changed
 	torn    time.Time // when to read it again, since its files could not be read; zero if they could
 	strays  []place   // directories that cannot be apps, as they were read last
@@ -208,8 +209,14 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	c.setWaits(st, false)
 	c.mu.Lock()
 	again := st.again
-	st.listed, st.relist = st.listed && !st.relist, false
 	st.again = false
+	if st.relist {
+		if asked, failed := c.askedSince(env, st.unknown); asked && !failed {
+			st.listed, st.relist, again = false, false, true
+		} else { // who made what is not known here may have read a newer commit
+			c.envQueue.after(e.Namespace, e.Name, lateAgain)
+		}
+	}
 	c.mu.Unlock()
 	if read == st.read && !again && (st.torn.IsZero() || c.now().Before(st.torn)) {
 		return nil

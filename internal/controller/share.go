@@ -181,7 +181,7 @@ func (c *controller) appTold(obj *v1alpha1.App) {
 	c.mu.Lock()
 	m, st := c.apps[o], c.envs[fleet.Environment{Namespace: obj.Namespace, Name: obj.Spec.Environment}]
 	if m == nil && st != nil && c.now().Sub(st.since) < startingFor {
-		st.again, st.relist = true, true
+		st.relist, st.unknown = true, c.now()
 		c.envQueue.after(obj.Namespace, obj.Spec.Environment, lateAgain) // no sooner: another process may make it again and again
 	}
 	c.mu.Unlock()

@@ -99,7 +99,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	steps := p.Next()
 	known := m.record.Version
 	err := e.record(ctx, m, s, p, steps)
-	if err == nil && m.record.Version == known && (slices.ContainsFunc(steps, remakes) || len(steps) > 0 && e.isShared()) {
+	if err == nil && m.record.Version == known && len(steps) > 0 && e.isShared() {
 		err = e.confirm(ctx, m)
 	}
 	out.Claimed = len(m.record.Claims) // a plan drops claims too: those that were handed over
@@ -155,11 +155,8 @@ func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, 
 	return e.save(ctx, m, next)
 }
 
-// remakes reports whether a step makes an object anew that seems to have been deleted by hand.
-func remakes(s plan.Step) bool { return s.Do == plan.Repair && s.Live.IsZero() }
-
-// confirm makes sure that the record is still the one that is known, before an object is made anew for which nothing had to be recorded. Another process may
-// have the app by now, and have deleted the object and its claim: it would be nobody's for ever.
+// confirm makes sure that the record is still the one that is known, before something is done for which nothing had to be recorded: another process may have
+// the app by now.
 func (e *Engine) confirm(ctx context.Context, m *memory) error {
 	is, err := e.Ledger.Load(ctx, m.record.App)
 	if err == nil && is.Version != m.record.Version {

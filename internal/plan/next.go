@@ -39,11 +39,15 @@ func (p Plan) Next() []Step {
 }
 
 // Begin returns the claims to record before steps are made. For the steps whose outcome was foretold they say all there will be to say after them, but that
-// they were made.
+// they were made. What is made anew is counted.
 func (p Plan) Begin(steps []Step) app.Claims {
 	claims := maps.Clone(p.Claims)
 	for _, s := range steps {
 		claim, claimed := claims[s.Key]
+		if claimed && s.Do == Repair && s.Live.IsZero() {
+			claim.Anew++
+			claims[s.Key] = claim
+		}
 		if s.Print == "" || !claimed {
 			continue
 		}
