@@ -1,6 +1,7 @@
 package test
 
 import (
+	gocmp "cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -249,23 +250,27 @@ func TestPlanComesTrue(t *testing.T) {
 			edits++
 		}
 		changes := p.change()
-		p.Git.Commit(t, "next", "drawn", changes...)
-		by := round % 2 // each replica is asked once a round: they bound how many plans they make
-		told := p.ask(p.all[0], by == 0, "--to", "next")
-		if d := cmp.Diff(told, p.ask(p.all[1], by == 1, "--to", "next")); d != "" {
-			t.Errorf("round %d: - replica 0, through the API server %t, + replica 1; apps are of %v:\n%s", round, by == 0, p.owners(), d)
-		}
-		want := foretold(t, told)
-		before, err := p.versions(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.push(changes...)
-		p.become(round, before, want)
+		want := p.follow(round, changes)
 		for _, do := range want {
 			did[do]++
 		}
 		t.Logf("round %d: %d changes of Git, edited by hand: %q, %v", round, len(changes), edited, want)
+	}
+	// An app that a person stopped lets go, too.
+	apps := slices.SortedFunc(maps.Keys(p.files), func(a, b string) int {
+		return gocmp.Or(len(p.files[b])-len(p.files[a]), strings.Compare(a, b))
+	})
+	from, to := apps[0], apps[len(apps)-1] // the one with the most objects stays an app
+	name := slices.Sorted(maps.Keys(p.files[from]))[0]
+	command(t, p.Plane, 0, "suspended", "suspend", "prod/"+from, "-n", p.Namespace, "--because", "it moves")
+	testkit.Eventually(t, func(ctx context.Context) error {
+		return p.Is(ctx, "apps.fairlead.dev/prod-"+from, ".status.phase", "Suspended")
+	})
+	delete(p.files[from], name)
+	p.files[to][name] = p.serial + 1
+	want := p.follow(rounds, []gitserver.Change{gitserver.Delete("apps/" + from + "/" + name + ".yaml"), numbered(to, name, p.serial+1)})
+	if d := cmp.Diff(map[string]string{"ConfigMap planned/" + name: "update"}, want); d != "" {
+		t.Errorf("moved from a suspended app:\n%s", d)
 	}
 	for _, c := range p.all {
 		if left := foretold(t, p.ask(c, false)); len(left) > 0 {
@@ -280,6 +285,26 @@ func TestPlanComesTrue(t *testing.T) {
 	if edits < 3 {
 		t.Errorf("only %d objects were edited by hand: draw more", edits)
 	}
+}
+
+// follow has both replicas tell what a commit does, and then does it.
+func (p *planned) follow(round int, changes []gitserver.Change) map[string]string {
+	t := p.t.(*testing.T)
+	t.Helper()
+	p.Git.Commit(t, "next", "drawn", changes...)
+	by := round % 2 // each replica is asked once a round: they bound how many plans they make
+	told := p.ask(p.all[0], by == 0, "--to", "next")
+	if d := cmp.Diff(told, p.ask(p.all[1], by == 1, "--to", "next")); d != "" {
+		t.Errorf("round %d: - replica 0, through the API server %t, + replica 1; apps are of %v:\n%s", round, by == 0, p.owners(), d)
+	}
+	want := foretold(t, told)
+	before, err := p.versions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.push(changes...)
+	p.become(round, before, want)
+	return want
 }
 
 // edit changes an object by hand, of an app that is as Git says, and waits until that is told: it is left as it is.
@@ -317,7 +342,7 @@ func (p *planned) become(round int, before map[string][2]string, want map[string
 	for app := range p.files {
 		testkit.Eventually(p.t, func(ctx context.Context) error {
 			phase, err := p.objs.Field(ctx, p.Namespace, "apps.fairlead.dev/prod-"+app, ".status.phase")
-			if err == nil && phase != "Synced" && phase != "Drifted" {
+			if err == nil && phase != "Synced" && phase != "Drifted" && phase != "Suspended" {
 				err = fmt.Errorf("app %s is %s", app, phase)
 			}
 			return err

@@ -52,9 +52,9 @@ func (c *controller) suppose() *supposition {
 }
 
 // world is what an app would meet.
-func (s *supposition) world(ctx context.Context, n app.Name) engine.World {
+func (s *supposition) world(n app.Name) engine.World {
 	return engine.World{
-		Neighbours: supposed{neighbours{s.fleet, s.c}, n.Owner(), func(other app.Name) bool { return s.letsGo(ctx, other) }},
+		Neighbours: supposed{neighbours{s.fleet, s.c}, n.Owner(), s.letsGo},
 		Claims:     func(claims app.Claims) { s.claims[n] = claims }, Kinds: s.kinds, Spaces: s.spaces,
 	}
 }
@@ -81,9 +81,9 @@ func (n supposed) Foreign(by app.Owner) (app.Name, bool) {
 	return m.name, true
 }
 
-// letsGo reports whether passes of an app would be made, which let go what it no longer wants: not if it cannot be read, or a person stopped it. It may be asked by
+// letsGo reports whether an app lets go what it no longer wants, which is not known of one that cannot be read. One that a person stopped does. It may be asked by
 // several goroutines.
-func (s *supposition) letsGo(ctx context.Context, n app.Name) bool {
+func (s *supposition) letsGo(n app.Name) bool {
 	m := s.apps[n]
 	if m == nil {
 		s.c.mu.Lock()
@@ -94,11 +94,7 @@ func (s *supposition) letsGo(ctx context.Context, n app.Name) bool {
 		}
 		m = was.shadow()
 	}
-	obj := &v1alpha1.App{}
-	if err := s.c.client.Get(ctx, client.ObjectKey{Namespace: n.Namespace, Name: n.Object()}, obj); err != nil {
-		return apierrors.IsNotFound(err)
-	}
-	return m.broken == nil && (m.env == nil || suspension(m.env, obj) == "")
+	return m.broken == nil
 }
 
 // member returns the copy of an app, a new one if there is no such app.
@@ -261,7 +257,7 @@ func (s *supposition) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = s.c.engine.Wants(ctx, subject, s.world(ctx, n))
+		err = s.c.engine.Wants(ctx, subject, s.world(n))
 		if err != nil && fault.KindOf(err) != fault.Invalid {
 			return err
 		}
@@ -298,7 +294,7 @@ func (s *supposition) tell(ctx context.Context, n app.Name, tag preview.Tagger) 
 		waits = s.fleet.Waits(n)
 		subject.Blocked = cmp.Or(subject.Blocked, waits)
 	}
-	out, err := s.c.engine.Preview(ctx, subject, s.world(ctx, n))
+	out, err := s.c.engine.Preview(ctx, subject, s.world(n))
 	if err != nil {
 		return preview.App{}, fmt.Errorf("plan app %s: %w", n.App, err)
 	}
