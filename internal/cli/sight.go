@@ -86,7 +86,7 @@ func (f *fleet) rules(a *v1alpha1.App) health.Rules {
 	if err != nil {
 		return health.Rules{} // the Environment says what is wrong with them
 	}
-	return rules
+	return rules.In(a.Namespace, a.Spec.Environment)
 }
 
 // grown is an app and all that it runs.

@@ -141,7 +141,7 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		Namespace:       Destination(env, m.name.App),
 		CreateNamespace: d.CreateNamespace,
 		Policy:          policyOf(env),
-		Rules:           m.rules,
+		Rules:           m.rulesIn(),
 		Lens:            m.lens().Version,
 		Rendered:        m.rendered, Objects: m.wants(), Digest: m.digest, Files: m.origins, Revision: m.wanted.Revision, Doubtful: !m.takenAt.IsZero(), Agreed: m.status.Inputs == m.inputs.Digest(),
 		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.written.Bundle,

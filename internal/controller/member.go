@@ -204,13 +204,16 @@ func (m *member) source() string {
 
 // lens says how the app's objects are looked at. The lock is held.
 func (m *member) lens() observed.Lens {
-	l := observed.Lens{Rules: m.rules, Version: m.ruled}
+	l := observed.Lens{Rules: m.rulesIn(), Version: m.ruled + " " + m.name.Namespace + "/" + m.name.Environment + " "}
 	if m.env != nil {
 		l.Policy = policyOf(m.env)
 		l.Version += strings.Join(l.Policy.Interactive, ",")
 	}
 	return l
 }
+
+// rulesIn are the rules of the app where it is. The lock is held.
+func (m *member) rulesIn() health.Rules { return m.rules.In(m.name.Namespace, m.name.Environment) }
 
 // render renders the app if it has to be. The error is one that passes by itself; what is wrong with the app is in broken.
 func (c *controller) render(ctx context.Context, m *member, envRules app.Health) error {

@@ -40,8 +40,7 @@ var builtin = map[string]map[string]func(object.Object) Verdict{
 		"TLSRoute":     route,
 		"UDPRoute":     route,
 	},
-	"argoproj.io":  {"Application": application, "Rollout": rollout},
-	"fairlead.dev": {"Environment": ownEnvironment},
+	"argoproj.io": {"Application": application, "Rollout": rollout},
 }
 
 // exists judges what has no state of its own.
@@ -65,6 +64,9 @@ func (r Rules) Assess(o object.Object) Verdict {
 		if rule, ok := r.rules[target{o.APIVersion(), o.Kind()}]; ok {
 			return rule.assess(o)
 		}
+	}
+	if r.isWhere(o) {
+		return say(Healthy, "")
 	}
 	if judge, ok := builtin[o.Key().Group][o.Kind()]; ok {
 		return judge(o)

@@ -17,14 +17,17 @@ import (
 )
 
 // A file holds live objects, NAME.yaml each, at most one fairlead.yaml with rules, and verdicts: one line for each object. A line ends in what kstatus
-// says where that is something else.
+// says where that is something else. A file "in" names the Environment whose apps are judged.
 func TestAssess(t *testing.T) {
 	golden.Run(t, "testdata/*.txtar", func(t *testing.T, ar *txtar.Archive) {
 		golden.Drop(ar, "verdicts")
 		rules := rulesOf(t, ar)
 		var b strings.Builder
 		for _, f := range ar.Files {
-			if f.Name != app.DeclarationFile {
+			if f.Name == "in" {
+				namespace, name, _ := strings.Cut(strings.TrimSpace(string(f.Data)), "/")
+				rules = rules.In(namespace, name)
+			} else if f.Name != app.DeclarationFile {
 				fmt.Fprintf(&b, "%-28s %s\n", strings.TrimSuffix(f.Name, ".yaml"), judge(t, rules, f))
 			}
 		}

@@ -16,6 +16,7 @@ const DefaultDeadline = 10 * time.Minute
 type Rules struct {
 	deadline time.Duration
 	rules    map[target]rule
+	in       place
 }
 
 // target is what a rule judges: the version counts, since another one may have other fields.
