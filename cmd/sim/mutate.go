@@ -66,7 +66,7 @@ type row struct{ by, after, why string }
 func hunted(ctx context.Context, m mutation.Mutation, o options, root, dir string) (row, error) {
 	program := filepath.Join(dir, "sim")
 	if err := m.Build(ctx, root, "./cmd/sim", dir, program); err != nil {
-		return row{}, err
+		return row{why: err.Error()}, ctx.Err()
 	}
 	hunting, cancel := context.WithTimeout(ctx, o.time+stuckTime)
 	defer cancel()
@@ -81,7 +81,7 @@ func hunted(ctx context.Context, m mutation.Mutation, o options, root, dir strin
 	case ctx.Err() != nil:
 		return row{}, ctx.Err()
 	case hunting.Err() != nil:
-		return row{by: "no world ends", after: took}, nil
+		return row{after: took, why: "no world ends: that says nothing of what is wrong"}, nil
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

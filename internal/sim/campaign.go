@@ -107,12 +107,15 @@ var keptSchedules = sync.OnceValue(func() []Schedule {
 
 // Hint is where to look for a bug first: a scenario, how many replicas play it, and kinds of faults, all if there are none.
 type Hint struct {
-	Scenario Scenario
+	Scenario Scenario // without a name: any
 	Replicas int
 	Kinds    []Kind
 }
 
-// ParseHint reads one: "away partial 410", or "life 2 pause".
+// anyScenario is the word for any scenario of one controller, in a hint.
+const anyScenario = "any"
+
+// ParseHint reads one: "away partial 410", "life 2 pause", or "any 2".
 func ParseHint(text string) (Hint, error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
@@ -120,14 +123,18 @@ func ParseHint(text string) (Hint, error) {
 	}
 	h := Hint{}
 	for _, k := range words[1:] {
-		if n, err := strconv.Atoi(k); err == nil {
+		n, err := strconv.Atoi(k)
+		switch {
+		case slices.Contains(everyKind(), Kind(k)): // some are numbers
+			h.Kinds = append(h.Kinds, Kind(k))
+		case err == nil:
 			h.Replicas = n
-			continue
-		}
-		if !slices.Contains(everyKind(), Kind(k)) {
+		default:
 			return h, fmt.Errorf("%q is no kind of fault", k)
 		}
-		h.Kinds = append(h.Kinds, Kind(k))
+	}
+	if words[0] == anyScenario {
+		return h, nil
 	}
 	var err error
 	h.Scenario, err = Find(words[0])
@@ -137,19 +144,22 @@ func ParseHint(text string) (Hint, error) {
 // schedules are all with one fault, and some random ones with several.
 func (h Hint) schedules(yield func(Schedule) bool) {
 	meant := func(k Kind) bool { return len(h.Kinds) == 0 || slices.Contains(h.Kinds, k) }
-	calm := Schedule{Scenario: h.Scenario, Replicas: h.Replicas}
-	if !yield(calm) {
+	calm, from := Schedule{Scenario: h.Scenario, Replicas: h.Replicas}, []Scenario{h.Scenario}
+	if h.Scenario.Name == "" {
+		from = slices.DeleteFunc(slices.Clone(Scenarios()), func(s Scenario) bool { return s.twins || s.shares })
+	} else if !yield(calm) {
 		return
-	}
-	for _, s := range singles(calm) {
-		if meant(s.Faults[0].Kind) && !yield(s) {
-			return
+	} else {
+		for _, s := range singles(calm) {
+			if meant(s.Faults[0].Kind) && !yield(s) {
+				return
+			}
 		}
 	}
-	for seed := range uint64(500) {
-		s := calm
-		s.Seed = seed + 1
-		if !yield(drawn(s, rand.New(rand.NewPCG(s.Seed, 3)), meant)) { //nolint:gosec // not secret
+	for seed := range uint64(500 * len(from)) {
+		dice := rand.New(rand.NewPCG(seed+1, 3)) //nolint:gosec // not secret
+		s := Schedule{Scenario: from[int(seed)%len(from)], Seed: seed + 1, Replicas: h.Replicas}
+		if !yield(drawn(s, dice, meant)) {
 			return
 		}
 	}

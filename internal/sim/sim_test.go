@@ -2,6 +2,7 @@ package sim
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/fairlead-cd/fairlead/internal/golden"
+	"github.com/fairlead-cd/fairlead/internal/sim/mutation"
 )
 
 // TestScenarios plays every scenario without faults, and holds its end to what the file says.
@@ -83,6 +85,39 @@ func TestKept(t *testing.T) {
 	for s := range Kept() {
 		if err := Run(s); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestHint reads where to look for a bug first: a number is how many replicas play, unless it is a kind of fault.
+func TestHint(t *testing.T) {
+	for text, want := range map[string]Hint{
+		"life":             {},
+		"life 410 2 pause": {Replicas: 2, Kinds: []Kind{Expired, Pause}},
+		"life 404":         {Kinds: []Kind{Absent}},
+	} {
+		h, err := ParseHint(text)
+		if err != nil || h.Scenario.Name != "life" || h.Replicas != want.Replicas || !slices.Equal(h.Kinds, want.Kinds) {
+			t.Errorf("%s: %+v, %v", text, h, err)
+		}
+	}
+	if h, err := ParseHint("any 2"); err != nil || h.Scenario.Name != "" || h.Replicas != 2 {
+		t.Errorf("any 2: %+v, %v", h, err)
+	}
+	all, err := mutation.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		for _, text := range m.First {
+			if _, err := ParseHint(text); err != nil {
+				t.Errorf("mutation %s: %v", m.Name, err)
+			}
+		}
+	}
+	for _, text := range []string{"", "nowhere", "life 2 often"} {
+		if _, err := ParseHint(text); err == nil {
+			t.Errorf("%q is taken for a hint", text)
 		}
 	}
 }
