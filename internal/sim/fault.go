@@ -45,6 +45,7 @@ const (
 	Unavailable Kind = "503"
 	Stale       Kind = "stale"   // the first list of a watch is answered from a cache that lags behind; only the API server may do that, and only there
 	Partial     Kind = "partial" // discovery lacks groups
+	Overdue     Kind = "overdue" // it is carried out, and only after a while, in which much happens, it is clear that no answer arrives
 	Slow        Kind = "slow"    // the answer takes its time: much happens between what was done and the word of it
 	Cut         Kind = "cut"     // every watch of the process breaks off
 	Compact     Kind = "compact" // the history is forgotten: who has not read all of it gets a 410
@@ -68,7 +69,7 @@ const (
 // write, of who does.
 var (
 	toRequests  = []Kind{Timeout, Absent, Expired, Invalid, Busy, Broken, Unavailable, Cut, Compact, Coalesce, Repeat}
-	toWrites    = []Kind{CrashBefore, CrashAfter, CrashLag, Lost, Conflict, Ahead, Behind}
+	toWrites    = []Kind{CrashBefore, CrashAfter, CrashLag, Lost, Overdue, Conflict, Ahead, Behind}
 	toAlone     = []Kind{Twin}
 	toShared    = []Kind{Pause, Doze}
 	toReplicas  = []Kind{Hang, Join, Leave}
@@ -148,6 +149,13 @@ func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube
 		v.Refuse = errTimeout
 	case Lost:
 		v.Lose = errTimeout
+	case Overdue:
+		v.Lose = errTimeout
+		fallthrough
+	case Slow:
+		if r.Verb != "discover" { // who does that holds a lock that all need
+			v.After = func() error { return w.await(p) }
+		}
 	case Absent:
 		v.Refuse = apierrors.NewGenericServerResponse(http.StatusNotFound, r.Verb, schema.GroupResource{}, "", "404 page not found", 0, true)
 	case Conflict:
@@ -162,10 +170,6 @@ func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube
 		v.Refuse = kube.Error(http.StatusInternalServerError, metav1.StatusReasonInternalError, "etcdserver: leader changed")
 	case Unavailable:
 		v.Refuse = errUnavailable
-	case Slow:
-		if r.Verb != "discover" { // who does that holds a lock that all need
-			v.After = func() error { return w.await(p) }
-		}
 	case Stale:
 		if w.first {
 			v.AsOf = max(w.oldest, w.server.Revision()-staleBy)

@@ -52,6 +52,7 @@ func (w *world) judge() {
 			}
 		}
 	}
+	w.heard()
 	for what := range w.orphans() {
 		if !calm.orphans[what] {
 			w.fail("%s", what)
@@ -69,6 +70,26 @@ func (w *world) judge() {
 	}
 	if end := w.end(); !reflect.DeepEqual(end, calm.end) {
 		w.fail("the end is another one than without faults:\n%s", diff.Diff("without faults", []byte(calm.end.String()), "now", []byte(end.String())))
+	}
+}
+
+// heard checks that it was told of every App which commit was applied last.
+func (w *world) heard() {
+	if w.crashes > 0 || w.twinned || w.blind {
+		return
+	}
+	told := map[string]bool{}
+	for text := range w.repeats {
+		if about, _, applied := strings.Cut(text, " by "); applied {
+			told[about] = true
+		}
+	}
+	for _, u := range w.everything() {
+		if revision, _, _ := unstructured.NestedString(u.Object, "status", "applied", "revision"); u.GetKind() == "App" && revision != "" {
+			if about := fmt.Sprintf("%s %s/%s Applied: applied %s", u.GetUID(), u.GetNamespace(), u.GetName(), revision); !told[about] {
+				w.fail("it was never told: %s", about)
+			}
+		}
 	}
 }
 
