@@ -213,7 +213,7 @@ func (w *world) around(p *process, k Kind) {
 	case Repeat:
 		for _, x := range p.pumps {
 			if x.last != nil && x.at == watching {
-				x.pending = append(x.pending, *x.last)
+				x.pending = slices.Insert(x.pending, 0, *x.last) // a watch never tells what was before after what is
 			}
 		}
 	case Join, Leave:
