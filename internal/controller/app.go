@@ -52,12 +52,12 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 	if m == nil {
 		return reconcile.Result{}, nil // its environment has not been read, or is gone
 	}
-	env, envRules, ruleErr := c.settings(fleet.Of(m.name))
+	m.working.Lock()
+	defer c.worked(m)
+	env, envRules, ruleErr := c.settings(fleet.Of(m.name)) // whoever releases the app takes the one away, and then waits for the other
 	if env == nil || !m.isKnown() {
 		return reconcile.Result{}, nil
 	}
-	m.working.Lock()
-	defer c.worked(m)
 	act, done, mine := c.share.Act(ctx, keyOfApp(m.name.Owner()))
 	if !mine && c.owns(m.name.Owner()) {
 		return reconcile.Result{RequeueAfter: late(true)}, nil
@@ -145,6 +145,9 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		Lens:            m.lens().Version,
 		Rendered:        m.rendered, Objects: m.wants(), Digest: m.digest, Files: m.origins, Revision: m.wanted.Revision, Doubtful: !m.takenAt.IsZero(), Agreed: m.status.Inputs == m.inputs.Digest(),
 		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.written.Bundle,
+	}
+	if env.Spec.Deletion == v1alpha1.DeletionPrune {
+		s.Begin = c.stays(fleet.Of(m.name))
 	}
 	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil
 	if m.broken != nil {

@@ -63,8 +63,14 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 
 var errLate = fault.Newf(fault.Transient, "this replica may do nothing until its Lease is renewed")
 
-// release forgets what an app claims, if it is this process's.
+// errWorking is why an app is not released yet: what is under way may claim and make more.
+var errWorking = fault.Newf(fault.Transient, "the app is being worked on")
+
+// release forgets what an app claims, if it is this process's. No pass of it may begin any more that would make something.
 func (c *controller) release(ctx context.Context, n app.Name) error {
+	if c.isWorkedOn(n) {
+		return fmt.Errorf("release app %s: %w", n, errWorking)
+	}
 	ctx, done, mine := c.share.Act(ctx, keyOfApp(n.Owner()))
 	defer done()
 	if !mine {
@@ -77,6 +83,21 @@ func (c *controller) release(ctx context.Context, n app.Name) error {
 		c.engine.Take(n)
 	}
 	return c.engine.Release(ctx, n)
+}
+
+// isWorkedOn reports whether a pass of an app is under way.
+func (c *controller) isWorkedOn(n app.Name) bool {
+	c.mu.Lock()
+	m := c.apps[n.Owner()]
+	c.mu.Unlock()
+	if m == nil || m.name != n {
+		return false
+	}
+	if !m.working.TryLock() {
+		return true
+	}
+	m.working.Unlock()
+	return false
 }
 
 // deleteEnvironment prunes an Environment that is being deleted and asked for it, then lets it go if that is this process's to do.
@@ -94,7 +115,7 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 	left := 0
 	for _, n := range names {
 		c.member(n).gone(v1alpha1.Revision{})
-		if len(c.engine.Claims(n)) > 0 {
+		if c.isWorkedOn(n) || len(c.engine.Claims(n)) > 0 { // in this order: a pass that began before may claim something still
 			left++
 		}
 	}
@@ -137,6 +158,19 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 	base := env.DeepCopy()
 	controllerutil.RemoveFinalizer(env, finalizer)
 	return reconcile.Result{}, absent.Ignore(c.client.Patch(ctx, env, client.MergeFrom(base)))
+}
+
+// stays returns a function that fails if an environment is being deleted, or gone. Whoever deletes it waits for what is claimed, as the ledger has it: so a
+// process that has stored a claim, and finds the environment afterwards, is waited for.
+func (c *controller) stays(e fleet.Environment) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var env v1alpha1.Environment
+		err := c.reader.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: e.Name}, &env)
+		if absent.Object(err) || err == nil && !env.DeletionTimestamp.IsZero() {
+			return fault.Newf(fault.Transient, "environment %s is being deleted", e.Name)
+		}
+		return err
+	}
 }
 
 // stored counts the apps of an environment that claim something, as the ledger has it.

@@ -127,6 +127,8 @@ type Subject struct {
 	Held string
 	// Bundle is the Outcome.Bundle that was written down last: all of that bundle was applied.
 	Bundle string
+	// Begin is asked whether anything may be made, once the first claims of an app are stored that is shared with other processes. Nil: it may.
+	Begin func(context.Context) error
 }
 
 // Result is one executed step.
@@ -169,6 +171,7 @@ type memory struct {
 	other  bool // another process has the app
 	heard  bool // something was told of the record since it was read or written here
 	loaded bool
+	first  bool       // the record was made just now: whether anything may be made is still to be asked
 	before app.Claims // what another process left, as far as is known: until the record is read. None if it was
 	stored app.Claims // those of the record as the ledger has them
 

@@ -102,6 +102,10 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	if err == nil && m.record.Version == known && len(steps) > 0 && e.isShared() {
 		err = e.confirm(ctx, m)
 	}
+	if err == nil && m.first && s.Begin != nil && e.isShared() {
+		err = s.Begin(ctx)
+		m.first = err != nil
+	}
 	out.Claimed = len(m.record.Claims) // a plan drops claims too: those that were handed over
 	if err != nil {
 		return false, errors.Join(looked, err)
@@ -183,6 +187,7 @@ func (e *Engine) save(ctx context.Context, m *memory, next app.Record) error {
 			m.loaded = m.loaded && fault.KindOf(err) != fault.Conflict
 			return err
 		}
+		m.first = m.first || next.Version == ""
 		next.Version, next.Bundle = version, nil
 		e.setRecord(m, next)
 		m.stored = next.Claims
