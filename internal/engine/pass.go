@@ -184,7 +184,7 @@ func (e *Engine) save(ctx context.Context, m *memory, next app.Record) error {
 	return e.stage("record", func() error {
 		version, err := e.Ledger.Save(ctx, next)
 		if err != nil {
-			m.loaded = m.loaded && fault.KindOf(err) != fault.Conflict
+			m.loaded = false // somebody else was faster, or nobody knows whether it was stored
 			return err
 		}
 		m.first = m.first || next.Version == ""
