@@ -105,11 +105,11 @@ func hostError(err error, key ssh.PublicKey, scan string) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &revoked):
-		return fault.Newf(fault.Denied, "check host key: the server shows %s, which known_hosts revokes", shown)
+		return fault.Newf(fault.Denied, "verify host key: the server shows %s, which known_hosts revokes", shown)
 	case errors.As(err, &unknown) && len(unknown.Want) == 0:
-		return fault.Newf(fault.Denied, "check host key: the server is not in known_hosts (it shows %s): add what %q prints to the key known_hosts of the Secret in spec.secretRef", shown, scan)
+		return fault.Newf(fault.Denied, "verify host key: the server is not in known_hosts (it shows %s): add what %q prints to the key known_hosts of the Secret in spec.secretRef", shown, scan)
 	}
-	return fault.Newf(fault.Denied, "check host key: the server shows %s, which is not the key in known_hosts: someone may be in between; if the server's operator changed the key, put what %q prints into the key known_hosts of the Secret in spec.secretRef", shown, scan)
+	return fault.Newf(fault.Denied, "verify host key: the server shows %s, which is not the key in known_hosts: someone may be in between: put what %q prints into the key known_hosts of the Secret in spec.secretRef only if the server's operator says that the key was changed", shown, scan)
 }
 
 // algorithms lists the kinds of key that are known of the host. Left to choose, a server may show a key of another

@@ -44,6 +44,12 @@ func gitAdvice(text string) []string {
 		return []string{"is the host in spec.url right, and does the cluster's DNS know it?"}
 	case strings.Contains(text, "connection refused"), strings.Contains(text, "no answer in time"), strings.Contains(text, "timeout"), strings.Contains(text, "unreachable"):
 		return []string{"is the Git server running, and may the cluster reach it? Fairlead goes on asking"}
+	case strings.Contains(text, "may not read this repository"):
+		return []string{"let them read it at the Git server, or put others into that Secret"}
+	case strings.Contains(text, "certificate is not valid for it"):
+		return []string{"is the host in spec.url right? If so, who runs the server has to renew its certificate"}
+	case strings.Contains(text, "which known_hosts revokes"):
+		return []string{"ask who runs the server which key is valid"}
 	case strings.HasPrefix(text, "directory "):
 		return []string{"add the directory to Git, or correct the path in spec.sources of the Environment"}
 	case strings.HasPrefix(text, "suspended: "):
