@@ -80,6 +80,15 @@ func TestCode(t *testing.T) {
 	}
 }
 
+func TestEnvironmentReason(t *testing.T) {
+	for ago, want := range map[time.Duration]string{0: "not looked at yet", time.Minute: "not looked at yet: is the controller running?"} {
+		e := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(time.Now().Add(-ago))}}
+		if got := environmentReason(e); got != want {
+			t.Errorf("of one that is %s old: %q, want %q", ago, got, want)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	var s selection
 	for _, ar := range golden.All(t, "testdata/listing/shop.txtar") {

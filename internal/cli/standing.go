@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -73,11 +74,17 @@ func appReason(a *v1alpha1.App) string {
 // environmentReason is why an environment is not further.
 func environmentReason(e *v1alpha1.Environment) string {
 	c := meta.FindStatusCondition(e.Status.Conditions, "Ready")
-	if c == nil {
+	switch {
+	case c == nil && time.Since(e.CreationTimestamp.Time) < newborn:
+		return "not looked at yet"
+	case c == nil:
 		return "not looked at yet: is the controller running?"
 	}
 	return c.Message
 }
+
+// newborn is how long nobody wonders why nothing is said of an environment.
+const newborn = 5 * time.Second
 
 // standings counts how many are how.
 type standings map[standing]int
