@@ -71,6 +71,8 @@ func TestCluster(t *testing.T) {
 	want{"status -n shop prod/web -o name", 0, `^app.fairlead.dev/prod-web\n$`, `^$`}.check(t, env)
 	want{"status -n shop prod/wbe", 1, `^$`, `there is no environment or app "prod/wbe": did you mean "prod/web"\?`}.check(t, env)
 	want{"status prod", 1, `^$`, `there is no environment or app "prod" in namespace default, but there is in shop: -n names the namespace`}.check(t, env)
+	want{"why prod -n shop", 1, `: "prod" is an environment: name one of its apps, such as "prod/api"\n`, `^$`}.check(t, env)
+	want{"why web -n shop", 1, `: there is no app "web" in namespace shop: did you mean "prod/web"\?\n`, `^$`}.check(t, env)
 	want{"why", 2, `^$`, `^error: say which app, and one alone, as ENV/APP\nRun 'fairlead why --help'`}.check(t, env)
 	want{"status -n shop -A", 2, `^$`, `error: --namespace and --all-namespaces`}.check(t, env)
 	want{"status -n shop --outptu json", 2, `^$`, `unknown flag: --outptu: did you mean --output\?\nRun 'fairlead status --help'`}.check(t, env)

@@ -172,7 +172,9 @@ func unfound(l *look, _ time.Time) (Answer, bool) {
 	if i := slices.IndexFunc(names, func(n string) bool { return strings.HasSuffix(n, "/"+name) }); i >= 0 && l.Environment == "" {
 		near, ok = names[i], true // without its environment
 	}
-	if ok {
+	if i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, name+"/") }); i >= 0 && l.Environment == "" {
+		a.Says = fmt.Sprintf("%q is an environment: name one of its apps, such as %q", name, names[i])
+	} else if ok {
 		a.Says += fmt.Sprintf(": did you mean %q?", near)
 	}
 	if l.env == nil {
