@@ -146,7 +146,7 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		Rendered:        m.rendered, Objects: m.wants(), Digest: m.digest, Files: m.origins, Revision: m.wanted.Revision, Doubtful: !m.takenAt.IsZero(), Agreed: m.status.Inputs == m.inputs.Digest(),
 		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.written.Bundle,
 	}
-	if env.Spec.Deletion == v1alpha1.DeletionPrune {
+	if env.Spec.Deletion == v1alpha1.DeletionPrune && !m.removed {
 		s.Begin = c.stays(fleet.Of(m.name))
 	}
 	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil

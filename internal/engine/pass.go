@@ -102,8 +102,10 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	if err == nil && m.record.Version == known && len(steps) > 0 && e.isShared() {
 		err = e.confirm(ctx, m)
 	}
-	if err == nil && m.first && s.Begin != nil && e.isShared() {
-		err = s.Begin(ctx)
+	if err == nil && m.first {
+		if s.Begin != nil && e.isShared() {
+			err = s.Begin(ctx)
+		}
 		m.first = err != nil
 	}
 	out.Claimed = len(m.record.Claims) // a plan drops claims too: those that were handed over
