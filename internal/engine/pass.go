@@ -148,15 +148,15 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, steps []plan.Step) error {
 	next := app.Record{Claims: p.Begin(steps)}
 	switch {
-	case p.Applied() && m.stored.Tells(next.Claims):
-		e.known(m, next.Claims)
-		return nil
-	case len(steps) > 0 && s.Rendered && p.Blocked == "" && m.record.Digest != m.placed.bundle:
+	case len(steps) > 0 && s.Rendered && p.Blocked == "" && m.record.Digest != m.placed.bundle: // also if all there is to do is to delete
 		next.Revision, next.Digest, next.Serial = s.Revision, m.placed.bundle, m.record.Serial+1
 		next.Bundle = make([]object.Object, 0, len(m.placed.objects))
 		for _, b := range m.placed.batches {
 			next.Bundle = append(next.Bundle, b.Objects()...)
 		}
+	case p.Applied() && m.stored.Tells(next.Claims):
+		e.known(m, next.Claims)
+		return nil
 	}
 	return e.save(ctx, m, next)
 }
