@@ -130,6 +130,11 @@ func (w *world) intercept(r kube.Request) kube.Verdict {
 			w.blind = true
 			v.Refuse = w.freeze(p)
 		}
+		stood := w.shares && slices.ContainsFunc(struck, func(f Fault) bool { return f.Kind == Hang || f.Kind == Doze })
+		if stood && v.Refuse == nil { // no Lease keeps what is under way from arriving
+			w.claims = nil
+			w.haunted = w.haunted || sends.covered() != nil
+		}
 		w.sign(&v)
 	}
 	return v

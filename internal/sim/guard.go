@@ -107,10 +107,11 @@ func (g guarded) covered(data []byte) {
 		return
 	}
 	want := object.New(content)
-	p.sends = sending{app.OwnerOf(want), func() {
+	p.sends = sending{app.OwnerOf(want), func() error {
 		if owner := app.OwnerOf(want); !w.claims.have(want.Key(), owner) && !w.ledger().have(want.Key(), owner) { // what was stored a moment ago mostly is still
-			w.fail("apply %s: no claim of %s on it is stored", want.Key(), owner)
+			return fmt.Errorf("apply %s: no claim of %s on it is stored", want.Key(), owner)
 		}
+		return nil
 	}}
 }
 
@@ -152,10 +153,11 @@ func (g guarded) check(name string, o metav1.DeleteOptions) {
 			continue
 		}
 		live := object.New(u.Object)
-		p.sends = sending{app.OwnerOf(live), func() {
+		p.sends = sending{app.OwnerOf(live), func() error {
 			if owner := app.OwnerOf(live); !w.ledger().have(live.Key(), owner) {
-				w.fail("%s: it has the owner mark of %s, and no claim of that app on it is stored", what, owner)
+				return fmt.Errorf("%s: it has the owner mark of %s, and no claim of that app on it is stored", what, owner)
 			}
+			return nil
 		}}
 	}
 }
@@ -163,7 +165,15 @@ func (g guarded) check(name string, o metav1.DeleteOptions) {
 // sending is what is known of a write of an app's object that is about to be sent: whose it is, and what holds it to the promise when it leaves the process.
 type sending struct {
 	owner app.Owner
-	check func()
+	check func() error
+}
+
+// covered is an error if no stored claim covers the write.
+func (s sending) covered() error {
+	if s.check == nil {
+		return nil
+	}
+	return s.check()
 }
 
 // ledger is what is stored.

@@ -2,7 +2,10 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
@@ -64,10 +67,13 @@ func (w *world) promised(p *process, s sending, r kube.Request) {
 	if w.now.Before(p.dreams) || w.twins > 0 {
 		return
 	}
-	if s.check != nil {
-		s.check()
+	if err := s.covered(); err != nil {
+		w.fail("%w", err)
 	}
 	o := s.owner
+	if r.Verb == "apply" && o != (app.Owner{}) {
+		w.finalized(o, r)
+	}
 	if r.Resource == apps {
 		o = app.Owner{Namespace: r.Namespace, Name: r.Name}
 	}
@@ -77,6 +83,18 @@ func (w *world) promised(p *process, s sending, r kube.Request) {
 	for _, q := range w.processes {
 		if q != p && q.has(o) && !w.now.Before(q.dreams) {
 			w.fail("%s %s as a write of app %s, which is %s's", p.name, r, o, q.name)
+		}
+	}
+}
+
+// finalized holds an apply to the promise that an environment that takes its objects with it cannot go without them. Of one that was changed, who applies may
+// not know yet.
+func (w *world) finalized(o app.Owner, r kube.Request) {
+	for _, u := range w.server.Objects(served["Environment"].GroupResource()) {
+		prunes, _, _ := unstructured.NestedString(u.Object, "spec", "deletion")
+		of := u.GetNamespace() == o.Namespace && strings.HasPrefix(o.Name, u.GetName()+"-")
+		if of && prunes == "Prune" && u.GetGeneration() == 1 && len(u.GetFinalizers()) == 0 {
+			w.fail("%s for app %s, and environment %s may go without it: it has no finalizer", r, o, u.GetName())
 		}
 	}
 }

@@ -45,6 +45,7 @@ type world struct {
 	since     time.Time               // when something happened last to those that share the apps
 	history   history
 	blind     bool // one wrote while it could not know that others had what it wrote
+	haunted   bool // what it wrote was nobody's by then
 	deaf      bool // no watch can be opened
 
 	acts    []Act
