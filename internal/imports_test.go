@@ -55,6 +55,7 @@ check:        std @values discover schema origin apimachinery go.yaml.in/yaml/v3
 check/form:   std check
 why:          std @values kin api/v1alpha1 apimachinery
 starter:      std fault
+release:      std
 
 # The shell: each talks to one thing outside.
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery

@@ -1,0 +1,305 @@
+package release
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Next decides what follows from what was recorded and what is seen. Applied to its own result, with nothing else seen, it changes nothing.
+func Next(s State, seen Seen, p Policy, now time.Time) Decision {
+	n := next{Decision: Decision{State: s}, seen: seen, policy: p, now: now}
+	n.asked()
+	n.want()
+	if n.pause(); !seen.Suspended {
+		for n.step() {
+		}
+	}
+	return n.Decision
+}
+
+type next struct {
+	Decision
+	seen   Seen
+	policy Policy
+	now    time.Time
+}
+
+// enter lets the current release enter a phase, and records that.
+func (n *next) enter(phase Phase, why string) {
+	r := &n.State.Current
+	r.Phase, r.Since, r.Why = phase, n.now, why
+	n.Again = time.Time{} // of the phase before
+	n.Records = append(n.Records, *r)
+}
+
+// waits says what the current release waits for. That is no event: it is not recorded in the history.
+func (n *next) waits(why string) bool {
+	n.State.Current.Why = why
+	return false
+}
+
+// by looks again at a time at the latest.
+func (n *next) by(t time.Time) {
+	if !t.IsZero() && t.After(n.now) && (n.Again.IsZero() || t.Before(n.Again)) {
+		n.Again = t
+	}
+}
+
+// pause stops the clock of the current release as long as a person wants nothing to be done.
+func (n *next) pause() {
+	switch r := &n.State.Current; {
+	case n.seen.Suspended && r.Paused.IsZero():
+		r.Paused = n.now
+	case !n.seen.Suspended && !r.Paused.IsZero():
+		if away := n.now.Sub(r.Paused); !r.Began.IsZero() {
+			r.Began = r.Began.Add(away)
+		}
+		r.Paused = time.Time{}
+	}
+}
+
+// applied and health are what was seen of what is released, if it was looked at since.
+func (n *next) applied() bool { return n.seen.Applied && n.seen.Of.is(n.State.Released) }
+
+func (n *next) health() Health {
+	if !n.seen.Of.is(n.State.Released) {
+		return Unknown
+	}
+	return n.seen.Health
+}
+
+func (n *next) verdict() Verdict {
+	if n.seen.Serial != n.State.Current.Serial {
+		return Pending
+	}
+	return n.seen.Verdict
+}
+
+// asked carries out what a person asks for.
+func (n *next) asked() {
+	a := n.seen.Asked
+	if a == nil || n.State.Current.Phase == "" {
+		return
+	}
+	who := a.By
+	if a.Because != "" {
+		who += ": " + a.Because
+	}
+	switch to := cmp.Or(a.To, n.before()); {
+	case a.Lift, a.Back && to.is(n.State.Current.Want):
+		n.State.Barred = slices.DeleteFunc(slices.Clone(n.State.Barred), n.State.Current.Want.is)
+		if !n.State.Released.is(n.State.Current.Want) || n.State.Current.Phase == Failed {
+			n.begin(n.State.Current.Want, "tried again by "+who)
+		}
+	case a.Back && !to.IsZero() && !to.is(n.State.Released):
+		n.back(to, "rolled back by "+who)
+	}
+}
+
+// before is what to go back to from where the app is.
+func (n *next) before() Want {
+	s := n.State
+	if s.Good.is(s.Released) {
+		return s.Current.From
+	}
+	return s.Good
+}
+
+// want begins a release if Git wants something else than before.
+func (n *next) want() {
+	w, r := n.seen.Want, n.State.Current
+	if w.IsZero() || r.Phase != "" && w.is(r.Want) || n.State.IsPinned(w) {
+		return
+	}
+	if r.Phase != "" && !r.Phase.Ended() {
+		n.enter(Superseded, "by "+w.Revision)
+	}
+	n.begin(w, "")
+}
+
+// begin begins a release.
+func (n *next) begin(w Want, why string) {
+	n.State.Current = Release{Serial: n.State.Current.Serial + 1, Want: w, From: n.State.Good}
+	n.enter(Planned, why)
+}
+
+// step goes one phase further, and reports whether it did.
+func (n *next) step() bool {
+	r := &n.State.Current
+	if r.Phase.applies() && n.late() {
+		return n.fail("not " + lacks[r.Phase] + " within " + n.policy.Deadline.String() + told(n.seen))
+	}
+	switch r.Phase {
+	case Planned:
+		if !n.seen.Ready {
+			return n.waits(n.seen.NotReady)
+		}
+		n.enter(Gated, "")
+		return true
+	case Gated:
+		return n.gated()
+	case Applying:
+		if !n.applied() {
+			return n.waits(n.seen.NotReady)
+		}
+		n.enter(Progressing, "")
+		return true
+	case Progressing:
+		return n.progressing()
+	case Verifying:
+		return n.verifying()
+	case Succeeded:
+		return n.watched()
+	case RollingBack:
+		return n.returning()
+	case Failed, RolledBack, Superseded:
+	}
+	return false
+}
+
+// gated lets a release be applied if every gate is open. What stands in the way of applying it counts again: it may have come meanwhile.
+func (n *next) gated() bool {
+	if !n.seen.Ready {
+		return n.waits(n.seen.NotReady)
+	}
+	why := ""
+	for _, g := range n.seen.Gates {
+		if g.Open {
+			continue
+		}
+		why = cmp.Or(why, g.Waits, "a gate")
+		n.by(g.Until)
+	}
+	if why != "" {
+		return n.waits(why)
+	}
+	n.State.Current.Began = n.now
+	n.State.Released = n.State.Current.Want
+	n.enter(Applying, "")
+	return true
+}
+
+func (n *next) progressing() bool {
+	switch {
+	case n.health() == Doomed:
+		return n.fail(cmp.Or(n.seen.Sick, "it will not get healthy"))
+	case n.health() != Healthy || !n.applied():
+		return n.waits(n.seen.Sick)
+	case n.policy.Verify:
+		n.enter(Verifying, "")
+		return true
+	}
+	return n.succeed()
+}
+
+func (n *next) verifying() bool {
+	switch {
+	case n.health() == Doomed:
+		return n.fail(cmp.Or(n.seen.Sick, "it is no longer healthy"))
+	case !n.policy.Verify, n.verdict() == Passed:
+		return n.succeed()
+	case n.verdict() == Refuted:
+		return n.fail(cmp.Or(n.seen.Refuted, "the verification failed"))
+	}
+	return n.waits(n.seen.Refuted)
+}
+
+func (n *next) succeed() bool {
+	n.State.Good = n.State.Current.Want
+	n.State.Barred = slices.DeleteFunc(slices.Clone(n.State.Barred), n.State.Good.is)
+	n.enter(Succeeded, "")
+	return true
+}
+
+// watched takes a success back if health is lost soon after.
+func (n *next) watched() bool {
+	r := n.State.Current
+	until := r.Since.Add(n.policy.WatchFor)
+	if n.policy.WatchFor == 0 || !n.now.Before(until) {
+		return false
+	}
+	n.by(until)
+	if h := n.health(); h != Doomed && (h != Moving || n.seen.Sick == "") || !n.State.Released.is(r.Want) {
+		return false
+	}
+	n.State.Good = r.From
+	return n.fail(n.seen.Sick + ", " + n.now.Sub(r.Since).String() + " after it succeeded")
+}
+
+// returning ends a way back.
+func (n *next) returning() bool {
+	r := n.State.Current
+	switch end := r.Since.Add(n.policy.Deadline); {
+	case n.applied() && n.health() == Healthy:
+		n.State.Good = r.Back
+		n.enter(RolledBack, r.Why)
+		return true
+	case n.policy.Deadline == 0:
+	case !n.now.Before(end):
+		n.enter(Failed, r.Why+"; and "+short(r.Back)+", which was good before, did not get healthy within "+n.policy.Deadline.String()+told(n.seen))
+		return true
+	default:
+		n.by(end)
+	}
+	return false
+}
+
+// late reports whether the current release has had its time.
+func (n *next) late() bool {
+	if n.policy.Deadline == 0 {
+		return false
+	}
+	end := n.State.Current.Began.Add(n.policy.Deadline)
+	n.by(end)
+	return !n.now.Before(end)
+}
+
+// fail ends the current release, and goes back to what was good if that is wanted and there is something.
+func (n *next) fail(why string) bool {
+	r := n.State.Current
+	switch {
+	case n.policy.Halt:
+		n.enter(Failed, why)
+	case r.From.IsZero():
+		n.enter(Failed, why+"; there is nothing good to go back to")
+	case r.From.is(r.Want):
+		n.enter(Failed, why+"; it is what was good before")
+	default:
+		n.back(r.From, why)
+	}
+	return true
+}
+
+// back goes back to another want, and bars what is wanted now.
+func (n *next) back(to Want, why string) {
+	s := &n.State
+	bad := s.Current.Want
+	if !bad.is(to) {
+		s.Barred = append(slices.DeleteFunc(slices.Clone(s.Barred), bad.is), bad)
+		s.Barred = s.Barred[max(0, len(s.Barred)-mostBarred):]
+	}
+	s.Barred = slices.DeleteFunc(slices.Clone(s.Barred), to.is)
+	if s.Good.is(bad) {
+		s.Good = to
+	}
+	s.Current.Back, s.Released = to, to
+	n.enter(RollingBack, why)
+}
+
+// lacks is what a release in these phases is not yet.
+var lacks = map[Phase]string{Applying: "applied", Progressing: "healthy", Verifying: "verified"}
+
+func short(w Want) string {
+	if w.Revision == "" {
+		return w.Digest
+	}
+	return w.Revision
+}
+
+func told(seen Seen) string {
+	if why := cmp.Or(seen.Refuted, seen.Sick, seen.NotReady); why != "" {
+		return ": " + why
+	}
+	return ""
+}
