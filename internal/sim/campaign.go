@@ -110,12 +110,14 @@ type Hint struct {
 	Scenario Scenario // without a name: any
 	Replicas int
 	Kinds    []Kind
+	// Pairs are kinds that strike one request and the next.
+	Pairs [][2]Kind
 }
 
 // anyScenario is the word for any scenario of one controller, in a hint.
 const anyScenario = "any"
 
-// ParseHint reads one: "away partial 410", "life 2 pause", or "any 2".
+// ParseHint reads one: "away partial 410", "life 2 pause", "any 2", or "crossing 409+slow".
 func ParseHint(text string) (Hint, error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
@@ -124,7 +126,10 @@ func ParseHint(text string) (Hint, error) {
 	h := Hint{}
 	for _, k := range words[1:] {
 		n, err := strconv.Atoi(k)
+		one, other, pair := strings.Cut(k, "+")
 		switch {
+		case pair && slices.Contains(everyKind(), Kind(one)) && slices.Contains(everyKind(), Kind(other)):
+			h.Pairs = append(h.Pairs, [2]Kind{Kind(one), Kind(other)})
 		case slices.Contains(everyKind(), Kind(k)): // some are numbers
 			h.Kinds = append(h.Kinds, Kind(k))
 		case err == nil:
@@ -147,14 +152,8 @@ func (h Hint) schedules(yield func(Schedule) bool) {
 	calm, from := Schedule{Scenario: h.Scenario, Replicas: h.Replicas}, []Scenario{h.Scenario}
 	if h.Scenario.Name == "" {
 		from = slices.DeleteFunc(slices.Clone(Scenarios()), func(s Scenario) bool { return s.twins || s.shares })
-	} else if !yield(calm) {
+	} else if !yield(calm) || !h.systematic(calm, meant, yield) {
 		return
-	} else {
-		for _, s := range singles(calm) {
-			if meant(s.Faults[0].Kind) && !yield(s) {
-				return
-			}
-		}
 	}
 	for seed := range uint64(500 * len(from)) {
 		dice := rand.New(rand.NewPCG(seed+1, 3)) //nolint:gosec // not secret
@@ -163,6 +162,27 @@ func (h Hint) schedules(yield func(Schedule) bool) {
 			return
 		}
 	}
+}
+
+// systematic are all schedules with one fault that is meant, and those with a pair. It is false if that is enough.
+func (h Hint) systematic(calm Schedule, meant func(Kind) bool, yield func(Schedule) bool) bool {
+	for _, p := range h.Pairs {
+		for at := range logOf(calm.Scenario, calm.Replicas) {
+			s := calm
+			if s.Faults = []Fault{{at + 1, p[0]}, {at + 2, p[1]}}; !yield(s) {
+				return false
+			}
+		}
+	}
+	if len(h.Pairs) > 0 && len(h.Kinds) == 0 {
+		return true
+	}
+	for _, s := range singles(calm) {
+		if meant(s.Faults[0].Kind) && !yield(s) {
+			return false
+		}
+	}
+	return true
 }
 
 // Hunt are schedules for who looks for a bug that must be there: those that it was found by before, then some of every sort before more of any.

@@ -101,6 +101,9 @@ func TestHint(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, h, err)
 		}
 	}
+	if h, err := ParseHint("life 409+slow"); err != nil || len(h.Kinds) > 0 || !slices.Equal(h.Pairs, [][2]Kind{{Conflict, Slow}}) {
+		t.Errorf("life 409+slow: %+v, %v", h, err)
+	}
 	if h, err := ParseHint("any 2"); err != nil || h.Scenario.Name != "" || h.Replicas != 2 {
 		t.Errorf("any 2: %+v, %v", h, err)
 	}
@@ -115,7 +118,7 @@ func TestHint(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"", "nowhere", "life 2 often"} {
+	for _, text := range []string{"", "nowhere", "life 2 often", "life 409+often"} {
 		if _, err := ParseHint(text); err == nil {
 			t.Errorf("%q is taken for a hint", text)
 		}

@@ -3,7 +3,7 @@
 // Each is an archive in testdata: its comment says what is wrong, and its files, in pairs "PATH old" and "PATH new", what text of the source is replaced
 // by what other. The source itself is not touched: the Go tool is told to read the changed files in place of it. A line "first SCENARIO KIND …" in the comment
 // says where it was found before: there it is looked for first. A number among the kinds, if none is called so, is how many replicas play, and the scenario
-// "any" is all of them.
+// "any" is all of them; "409+slow" is one fault at a request, and the other at the next.
 //
 // It is imported by cmd/sim and by tests only.
 package mutation
