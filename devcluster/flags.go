@@ -38,6 +38,8 @@ Signals to "devcluster up":
   SIGUSR2           kill -9 the API server and leave it down until SIGUSR1
 
 While the API server is ready, DIR/apiserver.pid holds its process id.
+What DIR/pods.log holds, every container says, and what DIR/previous-pods.log holds it said before it was
+restarted: lines such as "2026-03-03T10:00:00Z stdout F text".
 Nothing outlives "devcluster up", not even after kill -9. Data survives: the next "up" on the same DIR
 continues with it. etcd does not fsync, so a crash of the machine itself may lose or damage the data.
 

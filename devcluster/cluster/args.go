@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"embed"
+	"fmt"
 	"strconv"
 )
 
@@ -49,7 +50,8 @@ func apiServerArgs(d dir, port int, o Options) []string {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file=" + pki("front-proxy.crt"),
 		"--proxy-client-key-file=" + pki("front-proxy.key"),
-		"--enable-aggregator-routing=true", // no kube-proxy: reach aggregated servers at their endpoints
+		"--kubelet-preferred-address-types=ExternalIP", // see node
+		"--enable-aggregator-routing=true",             // no kube-proxy: reach aggregated servers at their endpoints
 		"--allow-privileged=true",
 		"--profiling=false",
 	}
@@ -94,8 +96,13 @@ func schedulerArgs(d dir) []string {
 	}
 }
 
-func kwokArgs(d dir) []string {
+// kwokArgs has kwok play the kubelets, too, as far as logs go.
+func kwokArgs(d dir, port int) []string {
 	return []string{
+		"--node-port=" + strconv.Itoa(port),
+		"--server-address=127.0.0.1:" + strconv.Itoa(port),
+		"--tls-cert-file=" + d.path("pki", "server.crt"),
+		"--tls-private-key-file=" + d.path("pki", "server.key"),
 		"--kubeconfig=" + d.kubeconfig(kwok),
 		"--config=" + d.path("kwok.yaml"),
 		"--manage-all-nodes",
@@ -104,8 +111,8 @@ func kwokArgs(d dir) []string {
 	}
 }
 
-// kwokConfig is every file of stages, which say what the simulated nodes do.
-func kwokConfig() ([]byte, error) {
+// kwokConfig is every file of stages, which say what the simulated nodes do, and where the logs of all containers are: in one file.
+func kwokConfig(d dir) ([]byte, error) {
 	files, err := stages.ReadDir("stages")
 	if err != nil {
 		return nil, err
@@ -119,5 +126,10 @@ func kwokConfig() ([]byte, error) {
 		all.WriteString("---\n")
 		all.Write(b)
 	}
+	fmt.Fprintf(&all, "---\napiVersion: kwok.x-k8s.io/v1alpha1\nkind: ClusterLogs\nmetadata: {name: all}\nspec: {logs: [{logsFile: %q, previousLogsFile: %q}]}\n",
+		d.path(podLogs), d.path("previous-"+podLogs))
 	return all.Bytes(), nil
 }
+
+// podLogs is what every container says, in the kubelet's format: "TIME stdout F TEXT". previous-… is what it said before it was restarted.
+const podLogs = "pods.log"

@@ -31,6 +31,7 @@ func node(i int) *corev1.Node {
 			Addresses: []corev1.NodeAddress{
 				{Type: corev1.NodeInternalIP, Address: fmt.Sprintf("172.20.%d.%d", i/250, i%250+1)},
 				{Type: corev1.NodeHostName, Address: name},
+				{Type: corev1.NodeExternalIP, Address: "127.0.0.1"}, // where kwok answers in the kubelet's place
 			},
 		},
 	}

@@ -14,16 +14,24 @@ const (
 	highestPort = 31999
 )
 
-// choosePort returns the port for the API server: the wanted one, or else the one d had before if it
-// is free, or else any free one.
-func choosePort(d dir, wanted int) (int, error) {
+// choosePort returns a port and remembers it under a name: the wanted one, or else the one d had before if it is free, or else any
+// free one.
+func choosePort(d dir, name string, wanted int) (int, error) {
+	port, err := freePort(d, name, wanted)
+	if err != nil {
+		return 0, err
+	}
+	return port, d.write(name, []byte(strconv.Itoa(port)+"\n"))
+}
+
+func freePort(d dir, name string, wanted int) (int, error) {
 	if wanted != 0 {
 		if err := tryPort(wanted); err != nil {
 			return 0, fmt.Errorf("port %d on 127.0.0.1 is in use: stop what listens there, or choose another with --port", wanted)
 		}
 		return wanted, nil
 	}
-	if before := d.number("port"); before != 0 && tryPort(before) == nil {
+	if before := d.number(name); before != 0 && tryPort(before) == nil {
 		return before, nil
 	}
 	var err error

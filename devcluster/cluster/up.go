@@ -68,7 +68,10 @@ func prepare(d dir, o Options) (port int, err error) {
 	for _, component := range []string{etcd, apiServer, controllerManager, scheduler, kwok} {
 		_ = os.Remove(d.log(component))
 	}
-	if port, err = choosePort(d, o.Port); err != nil {
+	if port, err = choosePort(d, "port", o.Port); err != nil {
+		return 0, err
+	}
+	if _, err = choosePort(d, kubeletPort, 0); err != nil {
 		return 0, err
 	}
 	if err := makePKI(d); err != nil {
@@ -79,12 +82,11 @@ func prepare(d dir, o Options) (port int, err error) {
 			return 0, err
 		}
 	}
-	simulation, err := kwokConfig()
+	simulation, err := kwokConfig(d)
 	if err != nil {
 		return 0, err
 	}
 	for name, content := range map[string][]byte{
-		"port":              []byte(strconv.Itoa(port) + "\n"),
 		"audit-policy.yaml": auditPolicy,
 		"kwok.yaml":         simulation,
 	} {
@@ -94,6 +96,9 @@ func prepare(d dir, o Options) (port int, err error) {
 	}
 	return port, nil
 }
+
+// kubeletPort is where kwok answers in the place of all kubelets.
+const kubeletPort = "kubelet-port"
 
 func address(port int) string { return "https://127.0.0.1:" + strconv.Itoa(port) }
 
@@ -180,7 +185,7 @@ func (c *running) startControllers(ctx context.Context) error {
 	if err := c.await(ctx, apiServer, c.freeNodes); err != nil {
 		return err
 	}
-	for name, args := range map[string][]string{scheduler: schedulerArgs(c.dir), kwok: kwokArgs(c.dir)} {
+	for name, args := range map[string][]string{scheduler: schedulerArgs(c.dir), kwok: kwokArgs(c.dir, c.dir.number(kubeletPort))} {
 		if err := c.startController(name, args); err != nil {
 			return err
 		}

@@ -133,6 +133,12 @@ $`, `^$`}.check(t, env)
 		want{"events -n shop prod/api --warnings", 0, `^$`, `There are no Events`}.check(t, env)
 	})
 	t.Run("logs", func(t *testing.T) {
+		want{"logs -n shop prod/web", 1, `^$`, `web-\S+/web: .*no such file`}.check(t, env)
+		plane.Says(t, []string{"began", "listens on :8080"}, []string{"out of memory"})
+		want{"logs -n shop prod/web", 0, `^(web-\S+/web began\nweb-\S+/web listens on :8080\n){2}$`, `^$`}.check(t, env)
+		want{"logs -n shop prod/web --tail 1 -c web", 0, `^(web-\S+/web listens on :8080\n){2}$`, `^$`}.check(t, env)
+		want{"logs -n shop prod/web --since 1h --previous", 0, `^(web-\S+/web out of memory\n){2}$`, `^$`}.check(t, env)
+		want{"logs -n shop prod/web --tail 1", 0, `^(web-\S+/web listens on :8080\n){2}$`, `^$`}.check(t, few) // the role "view" allows that
 		want{"logs -n shop prod/api", 1, `^$`, `app prod/api runs no pod now`}.check(t, env)
 		want{"logs -n shop prod/web -c sidecar", 1, `^$`, `app prod/web runs no container "sidecar"`}.check(t, env)
 		want{"logs -n shop prod/web --follow --previous", 2, `^$`, `cannot both be meant`}.check(t, env)

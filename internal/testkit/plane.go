@@ -63,6 +63,20 @@ func Start(t testing.TB, o Options) *Plane {
 	return p
 }
 
+// Says is what every container of the control plane says from now on, and what it said before its last restart: the simulated nodes serve that as kubelets do.
+func (p *Plane) Says(t testing.TB, now, before []string) {
+	t.Helper()
+	for file, lines := range map[string][]string{"pods.log": now, "previous-pods.log": before} {
+		var text strings.Builder
+		for _, l := range lines {
+			fmt.Fprintf(&text, "%s stdout F %s\n", time.Now().UTC().Format(time.RFC3339Nano), l)
+		}
+		if err := os.WriteFile(filepath.Join(p.Dir, file), []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func start(t testing.TB, o Options) (*Plane, error) {
 	bin, err := binary("devcluster")
 	if err != nil {
