@@ -133,7 +133,7 @@ func (p *pump) list() {
 		items = append(items, &out.Items[i])
 	}
 	p.revision = out.GetResourceVersion()
-	p.synced, p.at = true, toWatch
+	p.synced, p.at, p.last = true, toWatch, nil // a watch that begins anew repeats nothing of the one before
 	p.sink.Replace(items, p.revision)
 }
 
