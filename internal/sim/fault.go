@@ -191,7 +191,9 @@ func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube
 		p.partial = r.Verb == "discover"
 	case GitDown, GitDenied, GitTorn, Hang:
 	default:
-		w.around(p, f.Kind)
+		if f.Kind != Join && f.Kind != Leave && f.Kind != Twin || r.Verb != "discover" { // who discovers holds a lock that all need: the world must not go on
+			w.around(p, f.Kind)
+		}
 	}
 	if p.dead && v.Lose == nil {
 		v.Refuse = errDead
