@@ -179,6 +179,22 @@ func (p place) versions() map[string]string {
 	return out
 }
 
+// TestReady asks a controller again and again whether it is ready, as a kubelet does: once it is, it stays so.
+func TestReady(t *testing.T) {
+	plane := testkit.Start(t, testkit.Options{})
+	ctl := plane.Controller(t, testkit.ControllerOptions{})
+	for i := range 30 {
+		res, err := http.Get("http://" + ctl.Addr() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("answer %d is %s", i, res.Status)
+		}
+	}
+}
+
 // TestDataDir loses the Git mirrors between two starts, and has a data directory that cannot be written.
 func TestDataDir(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{})

@@ -33,7 +33,9 @@ func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool) http
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if !mgr.GetCache().WaitForCacheSync(shortly(r.Context())) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyAtMost)
+		defer cancel()
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
 			http.Error(w, "the API server has not been read yet", http.StatusServiceUnavailable)
 			return
 		}
@@ -50,12 +52,8 @@ func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool) http
 	return mux
 }
 
-// shortly is a context that has ended: what is asked with it answers at once.
-func shortly(ctx context.Context) context.Context {
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	return ctx
-}
+// readyAtMost is how long it is waited for what has not been read yet. Not at all would be too short: the cache may then say no though all has been.
+const readyAtMost = 50 * time.Millisecond
 
 // hook takes a push webhook: it verifies it with the Repository's own secret, and asks the repository at once. What is said about
 // whether a Repository exists or has a secret is the same as about a wrong signature.
