@@ -56,6 +56,7 @@ check/form:   std check
 why:          std @values kin api/v1alpha1 apimachinery
 starter:      std fault
 release:      std
+history:      std fault release
 
 # The shell: each talks to one thing outside.
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
