@@ -160,8 +160,16 @@ func (c Claims) Done() Claims {
 	return out
 }
 
-// Claims are the objects that an app owns, by key. Treat as read-only: With and Without return new values.
+// Claims are the objects that an app owns, by key. Treat as read-only: And returns new ones.
 type Claims map[object.Key]Claim
+
+// And returns the claims, and those of others on what is not among them.
+func (c Claims) And(others Claims) Claims {
+	out := make(Claims, max(len(c), len(others)))
+	maps.Copy(out, others)
+	maps.Copy(out, c)
+	return out
+}
 
 // Keys returns the claimed keys in order.
 func (c Claims) Keys() []object.Key {

@@ -210,12 +210,8 @@ func (e *Engine) load(ctx context.Context, m *memory, n app.Name) error {
 	if err != nil {
 		return err
 	}
-	r.App, r.Bundle = n, nil
-	m.stored = r.Claims
-	if r.Version == "" {
-		r.Claims = m.record.Claims // somebody deleted the record: what is remembered is written again
-		m.stored = nil
-	}
+	r.App, r.Bundle, m.stored = n, nil, r.Claims
+	r.Claims = r.Claims.And(m.record.Claims) // what somebody took away, be it the whole record, may cover what was made here meanwhile
 	e.setRecord(m, r)
 	m.loaded = true
 	clear(m.asked)
