@@ -101,6 +101,7 @@ sim/mutation:       std system github.com/rogpeppe/go-internal
 sim/kube:           std net/http apimachinery client-go k8s.io/kube-openapi sigs.k8s.io/structured-merge-diff/v6 sigs.k8s.io/json sigs.k8s.io/yaml gopkg.in/evanphx/json-patch.v4
 sim/kube/kubetest:  std golden apimachinery client-go sigs.k8s.io/json sigs.k8s.io/yaml github.com/rogpeppe/go-internal
 forge/forgetest:    std system forge
+history/historytest: std history release fault pgregory.net/rapid github.com/google/go-cmp
 source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 `
 

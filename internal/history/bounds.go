@@ -101,13 +101,17 @@ func fit(v Version) Version {
 
 // clip cuts a text off, and makes it one that can be printed.
 func clip(s string, most int) string {
+	long := len(s) > most
+	if long {
+		s = s[:most]
+	}
 	s = strings.ToValidUTF8(s, "�")
-	if len(s) <= most {
+	if !long && len(s) <= most {
 		return s
 	}
 	const end = "…"
-	most -= len(end)
-	for most > 0 && !utf8.RuneStart(s[most]) {
+	most = min(most-len(end), len(s))
+	for most > 0 && most < len(s) && !utf8.RuneStart(s[most]) {
 		most--
 	}
 	return s[:most] + end
