@@ -217,11 +217,11 @@ func (c *running) startController(name string, args []string) error {
 // stopServing kills the API server, and the controllers with it: left alone they would notice only after
 // up to half a minute that a new one is there. None of them keeps anything that is not in etcd.
 func (c *running) stopServing() {
-	_ = os.Remove(c.dir.path("apiserver.pid"))
 	for _, p := range slices.Backward(c.serving) {
 		p.stop(syscall.SIGKILL, time.Second)
 	}
 	c.serving = nil
+	_ = os.Remove(c.dir.path("apiserver.pid")) // not before: who asked for a stop takes it for done
 }
 
 // stop ends every child and returns when all are gone.
