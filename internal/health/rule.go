@@ -71,6 +71,10 @@ func compileText(text string) (cel.Program, error) {
 	if err != nil {
 		return nil, fault.New(fault.Internal, err)
 	}
+	return compileIn(env, text)
+}
+
+func compileIn(env *cel.Env, text string) (cel.Program, error) {
 	ast, issues := env.Compile(text)
 	if issues.Err() != nil {
 		first := issues.Errors()[0]
