@@ -1,6 +1,7 @@
 // Package v1alpha1 is the custom resources of Fairlead as they are stored: data only.
 //
-// Users write [Repository] and [Environment]; Fairlead writes [App], one for each directory that an Environment finds.
+// Users write [Repository] and [Environment], and [Approval] and [Override] where releases wait for people; Fairlead writes [App], one for each directory that
+// an Environment finds.
 //
 // +kubebuilder:object:generate=true
 // +groupName=fairlead.dev
@@ -21,6 +22,8 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Repository{}, &RepositoryList{},
 		&Environment{}, &EnvironmentList{},
 		&App{}, &AppList{},
+		&Approval{}, &ApprovalList{},
+		&Override{}, &OverrideList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

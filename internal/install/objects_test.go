@@ -29,8 +29,10 @@ func TestObjects(t *testing.T) {
 	}
 	got := strings.Join(names, "\n")
 	want := strings.Join([]string{
+		"customresourcedefinition.apiextensions.k8s.io/approvals.fairlead.dev",
 		"customresourcedefinition.apiextensions.k8s.io/apps.fairlead.dev",
 		"customresourcedefinition.apiextensions.k8s.io/environments.fairlead.dev",
+		"customresourcedefinition.apiextensions.k8s.io/overrides.fairlead.dev",
 		"customresourcedefinition.apiextensions.k8s.io/repositories.fairlead.dev",
 		"namespace/gitops",
 		"serviceaccount/fairlead",
