@@ -72,6 +72,7 @@ live:         std @values apimachinery client-go
 kin/gather:   std @values kin absent apimachinery client-go golang.org/x/sync/errgroup
 ledger:       std @values absent apimachinery client-go sigs.k8s.io/json
 roster:       std slog absent apimachinery client-go
+verifier:     std system @values release verify absent apimachinery client-go
 herald:       std slog apimachinery client-go
 webhook:      std system fault
 forge:        std system fault

@@ -41,12 +41,17 @@ func Open(config *rest.Config) (*Cluster, error) {
 		return nil, fmt.Errorf("prepare discovery: %w", err)
 	}
 	return New(Server{Discovery: client, As: func(user string) (dynamic.Interface, error) {
-		config := rest.CopyConfig(config)
-		if user != "" {
-			config.Impersonate = rest.ImpersonationConfig{UserName: user, Extra: map[string][]string{block.ExtraKey: {block.ExtraValue}}}
-		}
-		return dynamic.NewForConfig(config)
+		return dynamic.NewForConfig(Acting(config, user))
 	}})
+}
+
+// Acting returns a configuration whose requests act as a user; empty is Fairlead itself.
+func Acting(config *rest.Config, user string) *rest.Config {
+	config = rest.CopyConfig(config)
+	if user != "" {
+		config.Impersonate = rest.ImpersonationConfig{UserName: user, Extra: map[string][]string{block.ExtraKey: {block.ExtraValue}}}
+	}
+	return config
 }
 
 // New prepares to talk to a server. It sends nothing yet.

@@ -27,10 +27,10 @@ func (t Trial) OfJob(live object.Object, log []string) Observation {
 	return Observation{Says: Unsure, What: "is not done: " + v.Message}
 }
 
-// OfObjects judges live objects of the app. One that is wanted and not there is the zero Object.
+// OfObjects judges live objects of the app. One that is wanted and not there is the zero Object. That the app wants none of a kind is no failure by itself.
 func (t Trial) OfObjects(objs []object.Object) Observation {
-	if len(objs) == 0 {
-		return Observation{Says: Unsure, What: "is not in the app, as " + t.CEL.APIVersion}
+	if len(objs) == 0 && t.CEL.Name != "" {
+		return Observation{Says: Final, What: "is not in the app, as " + t.CEL.APIVersion}
 	}
 	for _, o := range objs {
 		if o.IsZero() {
