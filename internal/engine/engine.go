@@ -66,6 +66,8 @@ type Ledger interface {
 type Neighbours interface {
 	// Claims reports whether another app exists under that owner mark and wants the object, or may want it. It is unread if that app has to be read first.
 	Claims(by app.Owner, key object.Key) (claims, unread bool)
+	// Taken returns another app that wants an object, if what an app wanted in a round may be old by now.
+	Taken(n app.Name, round int, key object.Key) (by app.Owner, taken bool)
 	// Wants is told what an app wants, once it is known in which namespaces, and in which round it was read. It may keep the keys.
 	Wants(n app.Name, round int, keys []object.Key)
 	// Census says what the environment says about deleting the given keys of an app.
@@ -93,8 +95,9 @@ type Engine struct {
 
 	mu     sync.Mutex
 	memory map[app.Name]*memory
-	others map[app.Name]app.Claims // of apps of other processes, as was heard last
+	others heard // of apps of other processes
 	listed bool
+	hands  map[object.Key]app.Name // who is just writing an object
 }
 
 // Subject is one app as its environment and Git describe it now.
@@ -278,7 +281,7 @@ func (e *Engine) Claims(n app.Name) app.Claims {
 func (e *Engine) claims(n app.Name) app.Claims {
 	switch m := e.memory[n]; {
 	case m == nil, m.other:
-		return e.others[n]
+		return e.others.claims[n]
 	case m.before != nil:
 		return m.before
 	default:

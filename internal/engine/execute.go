@@ -68,9 +68,13 @@ func tiers(steps []plan.Step) [][]plan.Step {
 // run makes one step and returns the claim that it leaves.
 func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Claim, error) {
 	r, err := l.engine.resource(ctx, l.m, step.Key)
+	if err == nil {
+		err = l.grasp(step.Key)
+	}
 	if err != nil {
 		return claim, fmt.Errorf("%s %s: %w", step.Do, step.Key, err)
 	}
+	defer l.loose(step.Key)
 	l.mu.Lock()
 	delete(l.m.asked, step.Key)
 	l.m.deleted[step.Key] = step.Do == plan.Delete || step.Do == plan.Replace
@@ -96,6 +100,35 @@ func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Cl
 		l.mu.Unlock()
 	}
 	return claim, nil
+}
+
+// grasp makes sure that an object is this app's to write until it is let loose. While a pass is under way, Git may give the object to another app: what the
+// pass knows of it is old then. Between two apps of this process, the one that wants it now comes after the one that wanted it before.
+func (l *look) grasp(key object.Key) error {
+	e, n := l.engine, l.subject.Name
+	e.mu.Lock()
+	other, busy := e.hands[key]
+	if !busy {
+		if e.hands == nil {
+			e.hands = map[object.Key]app.Name{}
+		}
+		e.hands[key] = n
+	}
+	e.mu.Unlock()
+	if busy {
+		return fault.Newf(fault.Conflict, "app %s is just writing it", other)
+	}
+	if by, taken := e.Neighbours.Taken(n, l.subject.Round, key); taken {
+		l.loose(key)
+		return fault.Newf(fault.Conflict, "app %s wants it by now", by)
+	}
+	return nil
+}
+
+func (l *look) loose(key object.Key) {
+	l.engine.mu.Lock()
+	defer l.engine.mu.Unlock()
+	delete(l.engine.hands, key)
 }
 
 func (l *look) apply(ctx context.Context, r object.Resource, step plan.Step, claim app.Claim) (app.Claim, error) {

@@ -35,7 +35,7 @@ func (e *Engine) Give(n app.Name) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m.other = true
-	e.told(n, claims)
+	e.others.tell(n, claims)
 }
 
 // lastKnown is what an app claims as far as this process knows. What was told of the app since this process knew it last counts: another one may have had it
@@ -46,7 +46,7 @@ func (e *Engine) lastKnown(n app.Name) app.Claims {
 	if m := e.memory[n]; m != nil && !m.heard {
 		return e.claims(n)
 	}
-	return e.others[n]
+	return e.others.claims[n]
 }
 
 // Told takes in what an app claims, as the ledger has it; nil if it has no record. What this process does itself it knows better.
@@ -56,19 +56,7 @@ func (e *Engine) Told(n app.Name, claims app.Claims) {
 	if m := e.memory[n]; m != nil {
 		m.heard = true
 	}
-	e.told(n, claims)
-}
-
-// told has the lock.
-func (e *Engine) told(n app.Name, claims app.Claims) {
-	if claims == nil {
-		delete(e.others, n)
-		return
-	}
-	if e.others == nil {
-		e.others = map[app.Name]app.Claims{}
-	}
-	e.others[n] = claims
+	e.others.tell(n, claims)
 }
 
 // Recorded lists the apps that are known to have a record, in order.
@@ -76,7 +64,7 @@ func (e *Engine) Recorded() []app.Name {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	names := map[app.Name]bool{}
-	for n := range e.others {
+	for n := range e.others.claims {
 		names[n] = true
 	}
 	for n, m := range e.memory {
@@ -101,9 +89,13 @@ func (e *Engine) Place(ctx context.Context, s Subject) error {
 	return err
 }
 
-// kept says why a live object has to be left alone though it is wanted: it is another process's app that marked it, and has not let it go. Empty: it need not.
+// kept says why an object has to be left alone though it is wanted: it is another process's app that marked it, or is about to make it, and has not let it go.
+// Empty: it need not.
 func (l *look) kept(ctx context.Context, key object.Key, want, live object.Object) (string, error) {
 	owner := app.OwnerOf(live)
+	if live.IsZero() && !want.IsZero() {
+		owner = l.engine.maker(l.subject.Name, key)
+	}
 	if owner == (app.Owner{}) || owner == l.subject.Name.Owner() || want.IsZero() && l.subject.Rendered {
 		return "", nil
 	}
@@ -119,6 +111,17 @@ func (l *look) kept(ctx context.Context, key object.Key, want, live object.Objec
 		return "", nil
 	}
 	return "waits for app " + owner.String() + " to let it go", nil
+}
+
+// maker returns the app of another process that is known to claim an object, and may be about to make it.
+func (e *Engine) maker(n app.Name, key object.Key) app.Owner {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	by, ok := e.others.other(n, key, func(n app.Name) bool { m := e.memory[n]; return m == nil || m.other })
+	if !ok {
+		return app.Owner{}
+	}
+	return by.Owner()
 }
 
 // isForeign reports whether an owner mark is of another process's app.

@@ -167,3 +167,17 @@ func (f *Fleet) Claims(by app.Owner, key object.Key) (claims, unread bool) {
 	}
 	return false, false
 }
+
+// Taken returns another app that wants an object, if what an app wanted in a round may be old by now: it was found anew since, or is to be.
+func (f *Fleet) Taken(n app.Name, round int, key object.Key) (by app.Owner, taken bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m := f.member(n); m != nil && !m.removed && m.round == round && !f.stale[Of(n)] {
+		return app.Owner{}, false
+	}
+	other, taken := f.elsewhere(n, key)
+	if !taken {
+		return app.Owner{}, false
+	}
+	return other.Owner(), true
+}

@@ -137,6 +137,34 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
+func TestTaken(t *testing.T) {
+	w := open()
+	w.Found(prod, unbound(), names("a", "b"), names("a", "b"), nil)
+	w.read(name("a"), key("x"))
+	w.read(name("b"), key("x"))
+	round := w.Round(name("a"))
+	says := func(when, want string) {
+		t.Helper()
+		if by, taken := w.Taken(name("a"), round, key("x")); taken != (want != "") || taken && by != name(want).Owner() {
+			t.Errorf("%s: taken by %s: %t, want %q", when, by, taken, want)
+		}
+	}
+	says("both want it", "")
+	w.Stale(prod)
+	says("the environment may have changed", "b")
+	w.Found(prod, unbound(), names("a", "b"), nil, nil)
+	says("it has not", "")
+	w.Found(prod, unbound(), names("a", "b"), names("a"), nil)
+	says("the app has changed", "b")
+	w.Found(prod, unbound(), nil, nil, names("a"))
+	says("the app is gone", "b")
+	w.read(name("b"))
+	says("nobody wants it", "")
+	w.read(name("b"), key("x"))
+	w.Gone(name("a"))
+	says("the app is no more", "b")
+}
+
 func TestSuspect(t *testing.T) {
 	w := open()
 	w.Found(prod, unbound(), names("a", "b", "c"), names("a", "b", "c"), nil)
