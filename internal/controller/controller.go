@@ -26,6 +26,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/live"
 	"github.com/fairlead-cd/fairlead/internal/preview"
+	"github.com/fairlead-cd/fairlead/internal/render"
 )
 
 // Annotations by which people ask for something.
@@ -49,6 +50,7 @@ type controller struct {
 	now     func() time.Time
 	random  func() float64
 	disk    Mirrors
+	renders func(render.Request) (render.Result, error)
 	tags    preview.Tagger // of this process alone: nobody can make one
 
 	policies  Policies

@@ -232,7 +232,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	}
 	// Without the lock: whoever looks at live objects of the app must not wait for a long render.
 	began, at := c.now(), p.tip.head()
-	res, err := render.Render(render.Request{Tree: at.snapshot.Tree, Dir: p.dir, Memory: &m.files})
+	res, err := c.renders(render.Request{Tree: at.snapshot.Tree, Dir: p.dir, Memory: &m.files})
 	c.metrics.stage("render", c.now().Sub(began), err)
 	if err != nil && fault.KindOf(err) == fault.Transient {
 		return err

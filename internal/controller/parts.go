@@ -26,6 +26,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/live"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/preview"
+	"github.com/fairlead-cd/fairlead/internal/render"
 )
 
 // Parts are what a controller is made of. [Run] makes them of an API server and a data directory; who simulates those makes his own.
@@ -38,6 +39,8 @@ type Parts struct {
 	Cluster *cluster.Cluster
 	Secrets typed.SecretInterface
 	Mirrors Mirrors
+	// Render renders apps; nil is [render.Render]. Equal requests have equal results, so who asks the same again and again may remember them.
+	Render func(render.Request) (render.Result, error)
 	// Policies are those of Block mode; nil: there is no such mode, and drift is corrected instead.
 	Policies Policies
 	// Namespace is Fairlead's own.
@@ -125,6 +128,10 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 	}
 	c.tags = preview.Tagger{Key: []byte(cryptorand.Text())}
 	c.desk.room = cmp.Or(p.Room, room)
+	c.renders = p.Render
+	if c.renders == nil {
+		c.renders = render.Render
+	}
 	c.share = p.Share
 	if c.share == nil {
 		c.share = alone{}

@@ -185,7 +185,7 @@ func (s *supposition) read(m *member, envRules app.Health) error {
 		m.take(p, at, round, taken{err: p.problem})
 		return nil
 	}
-	res, err := render.Render(render.Request{Tree: at.snapshot.Tree, Dir: p.dir})
+	res, err := s.c.renders(render.Request{Tree: at.snapshot.Tree, Dir: p.dir})
 	if err != nil && fault.KindOf(err) == fault.Transient {
 		return err
 	}

@@ -77,7 +77,7 @@ func (w *world) start() {
 	own, _ := as("")
 	parts := controller.Parts{
 		Client: cached{direct{dynamic: own, world: w}, p}, Reader: direct{dynamic: own, world: w}, Events: recorder{p}, Secrets: kube.Secrets(own, system),
-		Mirrors: mirrors{p}, Driver: driver{p}, Parallel: 1, Room: w.room(), Now: p.now, Random: w.dice.Float64, Metrics: prometheus.NewRegistry(), Log: w.logger(p),
+		Mirrors: mirrors{p}, Render: p.render, Driver: driver{p}, Parallel: 1, Room: w.room(), Now: p.now, Random: w.dice.Float64, Metrics: prometheus.NewRegistry(), Log: w.logger(p),
 	}
 	if w.shares {
 		if err := p.join(own); err != nil { // as the real one, which ends then

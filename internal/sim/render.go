@@ -1,0 +1,46 @@
+package sim
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// renders are of func() rendered, by rendering: the runs of a story render the same again and again, and what a render gives never changes.
+var renders sync.Map
+
+// rendering is all that a render depends on: what is in a tree, and where in it.
+type rendering struct {
+	tree   source.ID
+	dir    string
+	limits render.Limits
+}
+
+type rendered struct {
+	result render.Result
+	err    error
+}
+
+// render renders an app, or remembers what it rendered to in another run. While files cannot be read, it reads them; and so does the run that others are
+// compared with: what the engine itself remembers from one render to the next is put to use there.
+func (p *process) render(req render.Request) (render.Result, error) {
+	w := p.world
+	t, ok := req.Tree.(tree)
+	if !ok || w.schedule.reference || w.now.Before(w.torn) {
+		return render.Render(req)
+	}
+	id, err := t.Tree.ID(".")
+	if err != nil {
+		return render.Render(req)
+	}
+	f, _ := renders.LoadOrStore(rendering{id, req.Dir, req.Limits}, sync.OnceValue(func() rendered {
+		result, err := render.Render(render.Request{Tree: t.Tree, Dir: req.Dir, Limits: req.Limits})
+		return rendered{result, err}
+	}))
+	once, _ := f.(func() rendered)
+	r := once()
+	r.result.Objects = slices.Clone(r.result.Objects) // each has a list of its own
+	return r.result, r.err
+}
