@@ -31,6 +31,9 @@ var plurals = map[string]string{
 	"Secret":                   "secrets",
 	"Repository":               "repositories",
 	"Environment":              "environments",
+
+	"ValidatingAdmissionPolicy":        "validatingadmissionpolicies",
+	"ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
 
 // groupOwn is that of Fairlead's own kinds.

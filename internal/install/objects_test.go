@@ -46,6 +46,13 @@ func TestObjects(t *testing.T) {
 		"rolebinding.rbac.authorization.k8s.io/fairlead",
 		"deployment.apps/fairlead-controller",
 		"service/fairlead",
+		"clusterrole.rbac.authorization.k8s.io/fairlead-approve",
+		"clusterrole.rbac.authorization.k8s.io/fairlead-override",
+		"clusterrole.rbac.authorization.k8s.io/fairlead-approvals-view",
+		"validatingadmissionpolicy.admissionregistration.k8s.io/fairlead-approvals",
+		"validatingadmissionpolicybinding.admissionregistration.k8s.io/fairlead-approvals",
+		"validatingadmissionpolicy.admissionregistration.k8s.io/fairlead-authors",
+		"validatingadmissionpolicybinding.admissionregistration.k8s.io/fairlead-authors",
 	}, "\n")
 	if got != want {
 		t.Errorf("objects are\n%s\nwant\n%s", got, want)
@@ -76,7 +83,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%+v: %v, want an error of kind invalid", o, err)
 		}
 	}
-	if objs, err := install.Objects(install.Options{CRDsOnly: true}); err != nil || len(objs) != 3 {
+	if objs, err := install.Objects(install.Options{CRDsOnly: true}); err != nil || len(objs) != 5 {
 		t.Errorf("the definitions alone: %d objects, %v", len(objs), err)
 	}
 }

@@ -52,6 +52,8 @@ var definitions = at("apiextensions.k8s.io", "customresourcedefinitions", "Custo
 
 // rest is what is left once nothing runs and the definitions are gone.
 var rest = []place{
+	at("admissionregistration.k8s.io", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", false, labelOwn),
+	at("admissionregistration.k8s.io", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", false, labelOwn),
 	at("", "services", "Service", true, labelOwn),
 	at("", "secrets", "Secret", true, labelLedger),
 	at("", "secrets", "Secret", true, labelOwn),
