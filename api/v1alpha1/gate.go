@@ -164,48 +164,41 @@ type CommitStatusGate struct {
 	Context string `json:"context"`
 }
 
-// MetricGate asks a Prometheus. It is open as long as the query has values, and all of them are within the bounds.
+// MetricGate asks a Prometheus. It is open as long as the query yields numbers, and all of them are within the bounds.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.above) || has(self.below)",message="at least one of above and below must be set"
+// +kubebuilder:validation:XValidation:rule="has(self.atMost) || has(self.atLeast)",message="at least one of atMost and atLeast must be set"
 type MetricGate struct {
-	// Prometheus is its address: what comes before /api/v1/query.
+	// Prometheus is the address of a Prometheus, or of what speaks as one, asked from where Fairlead runs: /api/v1/query is added to it.
 	//
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[^@ ?#]+$')",message="prometheus must start with https:// or http://, and hold no credentials, query or fragment"
+	// +kubebuilder:validation:Pattern=`^https?://[^/@?# ]+(/[^?# ]*)?$`
 	Prometheus string `json:"prometheus"`
 
-	// Query is in PromQL. {namespace}, {environment}, {app} and {commit} are replaced.
+	// Query is in PromQL. {app}, {namespace}, {environment} and {commit} are replaced. Write "… or vector(0)" if nothing means 0.
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	Query string `json:"query"`
 
-	// Above is a number that every value has to be greater than.
-	//
-	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:Pattern=`^-?[0-9]+(\.[0-9]+)?$`
-	Above string `json:"above,omitempty"`
+	// AtMost is the most that every number may be.
+	AtMost *Number `json:"atMost,omitempty"`
+	// AtLeast is the least that every number may be.
+	AtLeast *Number `json:"atLeast,omitempty"`
 
-	// Below is a number that every value has to be less than.
-	//
-	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:Pattern=`^-?[0-9]+(\.[0-9]+)?$`
-	Below string `json:"below,omitempty"`
-
-	// SecretRef names a Secret beside the Environment. Keys, all optional: `token` (sent as a bearer token), `ca.crt` (PEM bundle that signs the server).
+	// SecretRef names a Secret beside the Environment. Keys: `bearerToken`, which is sent along, and `ca.crt` (PEM bundle that signs the server); both optional.
 	SecretRef *LocalReference `json:"secretRef,omitempty"`
 }
 
-// HTTPGate asks a service whether a release may go: a POST of namespace, environment, app, commit and author as JSON. It answers with 200 and
-// {"open": true}, or with {"open": false, "waits": "what for"}, and if it knows, "until" (RFC 3339). Any other answer keeps the gate closed.
+// HTTPGate asks a service of yours whether a release may go. Fairlead posts JSON: app, namespace, environment, destination, commit, author. What opens the gate is
+// the answer 200 with {"open": true}. Until then it answers {"open": false, "waits": "for what"}, and may say when to ask again: "until", in RFC 3339.
 type HTTPGate struct {
-	// URL is where the service is.
+	// URL is asked from where Fairlead runs. {app}, {namespace}, {environment} and {commit} are replaced.
 	//
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[^@ ]+$')",message="url must start with https:// or http://, and hold no credentials"
+	// +kubebuilder:validation:Pattern=`^https?://[^/@?# ]+([/?][^# ]*)?$`
 	URL string `json:"url"`
 
-	// SecretRef names a Secret beside the Environment. Keys, all optional: `token` (sent as a bearer token), `hmacKey` (the body is signed with it: the header
-	// Fairlead-Signature is "sha256=" and the HMAC in hex), `ca.crt` (PEM bundle that signs the server).
+	// SecretRef names a Secret beside the Environment. Keys: `hmacKey`, by which the request is signed: the header X-Fairlead-Signature is "sha256=" and the
+	// HMAC-SHA256 of the body in hexadecimal digits; `bearerToken`, which is sent along; and `ca.crt` (PEM bundle that signs the server). All are optional.
 	SecretRef *LocalReference `json:"secretRef,omitempty"`
 }

@@ -17,6 +17,8 @@ import (
 // Subject is the release that waits: of which app, and to which commit.
 type Subject struct {
 	Namespace, Environment, App string
+	// Destination is the namespace of those objects of the app that do not say so themselves.
+	Destination string
 	// Commit is the full id of the commit that the wanted objects were read from first.
 	Commit string
 	// Digest identifies the wanted objects.
