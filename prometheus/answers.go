@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
@@ -37,6 +38,7 @@ type fires struct {
 func (a answers) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /query", a.query)
+	mux.HandleFunc("GET /api/v1/query", a.api)
 	mux.HandleFunc("GET /rules", a.alerts)
 	return mux
 }
@@ -55,6 +57,38 @@ func (a answers) query(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, result.Value)
+}
+
+// api answers an instant query as Prometheus' HTTP API does, for those who speak that: https://prometheus.io/docs/prometheus/latest/querying/api/. Of its
+// parameters it knows query, and time in seconds.
+func (a answers) api(w http.ResponseWriter, r *http.Request) {
+	at := time.Now()
+	if text := r.FormValue("time"); text != "" {
+		seconds, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		at = time.UnixMilli(int64(seconds * 1000))
+	}
+	q, err := a.engine.NewInstantQuery(r.Context(), a.db, nil, r.FormValue("query"), at)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	defer q.Close()
+	result := q.Exec(r.Context())
+	if result.Err != nil {
+		refuse(w, result.Err)
+		return
+	}
+	answer(w, map[string]any{"status": "success", "data": map[string]any{"resultType": result.Value.Type(), "result": result.Value}})
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": "error", "errorType": "bad_data", "error": err.Error()})
 }
 
 func (a answers) alerts(w http.ResponseWriter, _ *http.Request) {

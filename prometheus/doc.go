@@ -4,6 +4,7 @@
 //	$ bin/prometheus /tmp/p/prometheus.yml /tmp/p/data
 //	server: http://127.0.0.1:41513
 //	$ curl 'http://127.0.0.1:41513/query?query=up'
+//	$ curl 'http://127.0.0.1:41513/api/v1/query?query=up'    # as a Prometheus answers
 //	$ curl 'http://127.0.0.1:41513/rules'
 //
 // What it has not: service discovery (targets are static_configs), a web interface, notifications, remote storage. It runs until it is told to stop.

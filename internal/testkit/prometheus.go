@@ -40,6 +40,9 @@ func StartPrometheus(t testing.TB, config string) *Prometheus {
 	return &Prometheus{server}
 }
 
+// URL is where its HTTP API is: of that, instant queries.
+func (p *Prometheus) URL() string { return p.server }
+
 // Query is the result of an instant query: a list of samples, each with its metric.
 func (p *Prometheus) Query(ctx context.Context, expr string) ([]map[string]any, error) {
 	var all []map[string]any

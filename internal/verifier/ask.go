@@ -102,7 +102,7 @@ func (v *Verifier) query(ctx context.Context, m *metricRun, at time.Time) (verif
 	defer cancel()
 	what := url.Values{"query": {m.trial.Metric.Query}}
 	if !at.IsZero() {
-		what.Set("time", strconv.FormatInt(at.Unix(), 10))
+		what.Set("time", strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64))
 	}
 	var a verify.Answer
 	if to := m.trial.Metric; to.URL != "" {
