@@ -1,4 +1,4 @@
-# make help lists the targets. Everything needs only Go, Git and make; tools are Go programs of pinned versions.
+# make help lists the targets. Everything needs only Go, Git and make, and `make test` a PostgreSQL server; tools are Go programs of pinned versions.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c

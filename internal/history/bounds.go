@@ -34,7 +34,10 @@ func Fit(r Record) (Record, error) {
 	if err := check(r); err != nil {
 		return Record{}, err
 	}
-	r.Time = stamp(r.Time)
+	r.Time, r.Until = stamp(r.Time), stamp(r.Until)
+	if !r.Until.Before(lastTime) || r.Until.Before(firstTime) {
+		r.Until = time.Time{} // it never ends
+	}
 	r.Who, r.Why, r.Plan = clip(r.Who, MostText), clip(r.Why, MostText), clip(r.Plan, MostPlan)
 	r.Want, r.Back = fit(r.Want), fit(r.Back)
 	return r, nil

@@ -64,8 +64,9 @@ type Record struct {
 	Why  string `json:"why,omitempty"`  // what was said about it, or what it waits for
 	Plan string `json:"plan,omitempty"` // what was to be done, as people read it; whoever records it has redacted it
 
-	Stands  *State `json:"stands,omitempty"`  // of a Standing
-	Dropped *Link  `json:"dropped,omitempty"` // of a Retention: the last record that was dropped
+	Until   time.Time `json:"until,omitzero"`    // when an Approval or an Override ends; of a Retention, when the last thing happened that was dropped
+	Stands  *State    `json:"stands,omitempty"`  // of a Standing
+	Dropped *Link     `json:"dropped,omitempty"` // of a Retention: the last record that was dropped
 
 	Prev Hash `json:"prev"` // of the record before it; of the first one all zero
 	Hash Hash `json:"-"`    // of this one: see Line

@@ -24,3 +24,8 @@ func limitFiles(pid int, most uint64) (was uint64, err error) {
 	}
 	return now.Cur, set(&syscall.Rlimit{Cur: most, Max: now.Max}, nil)
 }
+
+// as lets a process run as another user.
+func as(attr *syscall.SysProcAttr, uid, gid uint32) {
+	attr.Credential = &syscall.Credential{Uid: uid, Gid: gid}
+}

@@ -151,13 +151,17 @@ func version(w release.Want) history.Version {
 	return history.Version{Commit: w.Revision, Author: "somebody", Digest: w.Digest, Images: []string{"web:" + w.Digest}, Committed: Start.Add(-time.Hour)}
 }
 
-// late moves what one environment recorded behind what another one did: its replica could not reach the store for a while.
+// late moves some of what one environment recorded behind what came later: its replica could not reach the store for a while, and another one took over.
 func late(t *rapid.T, records []history.Record) []history.Record {
 	from := rapid.IntRange(0, len(records)).Draw(t, "away from")
-	to := rapid.IntRange(from, len(records)).Draw(t, "away to")
+	to := rapid.IntRange(from, len(records)).Draw(t, "stored late at")
+	if from == to {
+		return records
+	}
+	until := records[rapid.IntRange(from, to-1).Draw(t, "away until")].Time // what happened at one time stays in its order
 	var in, behind []history.Record
 	for _, r := range records[from:to] {
-		if r.Environment == "staging" {
+		if r.Environment == "staging" && r.Time.Before(until) {
 			behind = append(behind, r)
 		} else {
 			in = append(in, r)
