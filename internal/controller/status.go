@@ -53,32 +53,95 @@ func (c *controller) patchStatus(ctx context.Context, obj client.Object, ch chan
 }
 
 // mergePatch returns the merge patch that makes one object of another, both as Go's encoder writes them: no word of what is the same, null for what is gone.
-func mergePatch(before, after json.RawMessage) (json.RawMessage, error) {
-	var was, is map[string]json.RawMessage
-	if err := errors.Join(json.Unmarshal(before, &was), json.Unmarshal(after, &is)); err != nil {
+func mergePatch(before, after []byte) ([]byte, error) {
+	was, err := fieldsOf(before)
+	if err != nil {
 		return nil, err
 	}
-	patch := map[string]json.RawMessage{}
-	for name := range was {
-		if is[name] == nil {
-			patch[name] = json.RawMessage("null")
-		}
+	is, err := fieldsOf(after)
+	if err != nil {
+		return nil, err
 	}
-	for name, next := range is {
-		old := was[name]
+	patch := []byte{'{'}
+	write := func(name, value []byte) {
+		if len(patch) > 1 {
+			patch = append(patch, ',')
+		}
+		patch = append(append(append(patch, name...), ':'), value...)
+	}
+	for len(was) > 0 || len(is) > 0 {
 		switch {
-		case bytes.Equal(old, next):
-		case len(old) > 0 && old[0] == '{' && next[0] == '{':
-			below, err := mergePatch(old, next)
-			if err != nil {
-				return nil, err
-			}
-			patch[name] = below
+		case len(is) == 0 || len(was) > 0 && bytes.Compare(was[0].name, is[0].name) < 0:
+			write(was[0].name, []byte("null"))
+			was = was[1:]
+		case len(was) == 0 || bytes.Compare(is[0].name, was[0].name) < 0:
+			write(is[0].name, is[0].value)
+			is = is[1:]
 		default:
-			patch[name] = next
+			if old, next := was[0].value, is[0].value; !bytes.Equal(old, next) {
+				if old[0] == '{' && next[0] == '{' {
+					if next, err = mergePatch(old, next); err != nil {
+						return nil, err
+					}
+				}
+				write(is[0].name, next)
+			}
+			was, is = was[1:], is[1:]
 		}
 	}
-	return json.Marshal(patch)
+	return append(patch, '}'), nil
+}
+
+// textField is a field of a JSON object as text: its name with the quotes, and its value.
+type textField struct{ name, value []byte }
+
+// fieldsOf returns the fields of an object as Go's encoder writes it, without blanks, by name. It looks at no more than where each ends: statuses are written
+// often, and decoding them whole takes several times as long.
+func fieldsOf(text []byte) ([]textField, error) {
+	if len(text) < 2 || text[0] != '{' {
+		return nil, fmt.Errorf("%.20q is no JSON object", text)
+	}
+	var out []textField
+	for at := 1; text[at] != '}'; {
+		name := lengthOf(text[at:])
+		begin := at + name + 1
+		if begin >= len(text) {
+			return nil, errCut
+		}
+		end := begin + lengthOf(text[begin:])
+		if end >= len(text) || end == begin {
+			return nil, errCut
+		}
+		out = append(out, textField{text[at : begin-1], text[begin:end]})
+		if at = end; text[at] == ',' && at+1 < len(text) {
+			at++
+		}
+	}
+	slices.SortFunc(out, func(a, b textField) int { return bytes.Compare(a.name, b.name) })
+	return out, nil
+}
+
+var errCut = errors.New("a JSON object that does not end")
+
+// lengthOf is how long the JSON value is with which a text begins.
+func lengthOf(text []byte) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			depth++
+		case depth > 0 && (c == '}' || c == ']'):
+			depth--
+		case depth == 0 && (c == ',' || c == ':' || c == '}' || c == ']'):
+			return i
+		}
+	}
+	return len(text)
 }
 
 // stored is the status of an Environment or a Repository as the API server has it, as far as this process knows.
