@@ -153,18 +153,21 @@ var builtinKinds = sync.OnceValues(func() ([]*kind, error) {
 func (b builtin) decode(in map[string]any) (map[string]any, []string, error) {
 	obj := b.fresh()
 	var unknown []string
-	err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(in, obj, true)
-	if strict, ok := runtime.AsStrictDecodingError(err); ok {
-		for _, e := range strict.Errors() {
-			unknown = append(unknown, strings.TrimSuffix(strings.TrimPrefix(e.Error(), `unknown field "`), `"`))
+	if s, ok := obj.(*corev1.Secret); !ok || !quickSecret(in, s) {
+		obj = b.fresh()
+		err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(in, obj, true)
+		if strict, ok := runtime.AsStrictDecodingError(err); ok {
+			for _, e := range strict.Errors() {
+				unknown = append(unknown, strings.TrimSuffix(strings.TrimPrefix(e.Error(), `unknown field "`), `"`))
+			}
+		} else if err != nil {
+			return nil, nil, err
 		}
-	} else if err != nil {
-		return nil, nil, err
 	}
 	if b.defaults != nil {
 		b.defaults(obj)
 	}
-	out, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
+	out, err := contentOf(obj)
 	if err != nil {
 		return nil, nil, err
 	}

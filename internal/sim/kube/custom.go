@@ -142,25 +142,35 @@ func decodeCustom(gvk schema.GroupVersionKind, shape *structural.Structural, in 
 	out["apiVersion"], out["kind"] = gvk.GroupVersion().String(), gvk.Kind
 	var unknown []string
 	if m, ok := out["metadata"].(map[string]any); ok {
-		var meta metav1.ObjectMeta
-		err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(m, &meta, true)
-		if strict, ok := runtime.AsStrictDecodingError(err); ok {
-			for _, e := range strict.Errors() {
-				unknown = append(unknown, strings.Trim(strings.Replace(e.Error(), `unknown field "`, `metadata.`, 1), `"`))
-			}
-		} else if err != nil {
+		var err error
+		if out["metadata"], unknown, err = decodeMeta(m); err != nil {
 			return nil, nil, err
 		}
-		if m, err = runtime.DefaultUnstructuredConverter.ToUnstructured(&meta); err != nil {
-			return nil, nil, err
-		}
-		out["metadata"] = m
 	}
 	unknown = append(unknown, pruning.PruneWithOptions(out, shape, true, structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})...)
 	pruneNulls(out, shape)
 	fill(out, shape)
 	slices.Sort(unknown)
 	return out, unknown, nil
+}
+
+func decodeMeta(in map[string]any) (out map[string]any, unknown []string, err error) {
+	var quick, meta metav1.ObjectMeta
+	if quickMeta(in, &quick) {
+		if out, ok := quickContent(&quick); ok {
+			return out, nil, nil
+		}
+	}
+	err = runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(in, &meta, true)
+	if strict, ok := runtime.AsStrictDecodingError(err); ok {
+		for _, e := range strict.Errors() {
+			unknown = append(unknown, strings.Trim(strings.Replace(e.Error(), `unknown field "`, `metadata.`, 1), `"`))
+		}
+	} else if err != nil {
+		return nil, nil, err
+	}
+	out, err = runtime.DefaultUnstructuredConverter.ToUnstructured(&meta)
+	return out, unknown, err
 }
 
 // pruneNulls removes nulls where the schema neither allows them nor has a default.

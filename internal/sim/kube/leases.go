@@ -7,7 +7,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	typed "k8s.io/client-go/kubernetes/typed/coordination/v1"
@@ -70,7 +69,7 @@ func (l leases) List(ctx context.Context, o metav1.ListOptions) (*coordinationv1
 }
 
 func looseLease(in *coordinationv1.Lease) (*unstructured.Unstructured, error) {
-	m, err := runtime.DefaultUnstructuredConverter.ToUnstructured(in)
+	m, err := contentOf(in)
 	if err != nil {
 		return nil, fmt.Errorf("encode Lease %s: %w", in.Name, err)
 	}

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -56,7 +55,7 @@ func Convert(u *unstructured.Unstructured, into any) error {
 		delete(metadata, "managedFields")
 		content["metadata"] = metadata
 	}
-	return runtime.DefaultUnstructuredConverter.FromUnstructured(content, into)
+	return objectOf(content, into)
 }
 
 // Resources are those of which there is, or was, an object, in order.

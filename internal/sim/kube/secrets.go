@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -76,7 +75,7 @@ func (s secrets) Patch(ctx context.Context, name string, kind types.PatchType, d
 }
 
 func loose(in *corev1.Secret) (*unstructured.Unstructured, error) {
-	m, err := runtime.DefaultUnstructuredConverter.ToUnstructured(in)
+	m, err := contentOf(in)
 	if err != nil {
 		return nil, fmt.Errorf("encode Secret %s: %w", in.Name, err)
 	}
