@@ -200,6 +200,8 @@ type Declaration struct {
 	// DependsOn are apps of the same environment that must be ready first.
 	DependsOn []string
 	Health    Health
+	// Verify are trials that are added to those of the Environment. They reach nothing but what the environment's ServiceAccount may.
+	Verify []Trial
 }
 
 // BundleID names the stored bundle; empty if there is none.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -39,6 +38,7 @@ func ParseDeclaration(file string, data []byte) (Declaration, error) {
 	err = strict.Reader{File: file}.Mapping(root, "an app's declaration", strict.Fields{
 		"dependsOn": func(r strict.Reader, n *yaml.Node) (err error) { d.DependsOn, err = dependsOn(r, n); return err },
 		"health":    func(r strict.Reader, n *yaml.Node) (err error) { d.Health, err = health(r, n); return err },
+		"verify":    func(r strict.Reader, n *yaml.Node) (err error) { d.Verify, err = trials(r, n); return err },
 	})
 	if err != nil {
 		return Declaration{}, err
@@ -70,25 +70,13 @@ func dependsOn(r strict.Reader, n *yaml.Node) ([]string, error) {
 func health(r strict.Reader, n *yaml.Node) (Health, error) {
 	var h Health
 	err := r.Mapping(n, "health", strict.Fields{
-		"deadline": func(r strict.Reader, n *yaml.Node) (err error) { h.Deadline, err = deadline(r, n); return err },
-		"rules":    func(r strict.Reader, n *yaml.Node) (err error) { h.Rules, err = rules(r, n); return err },
+		"deadline": func(r strict.Reader, n *yaml.Node) (err error) {
+			h.Deadline, err = r.Duration(n, "health.deadline")
+			return err
+		},
+		"rules": func(r strict.Reader, n *yaml.Node) (err error) { h.Rules, err = rules(r, n); return err },
 	})
 	return h, err
-}
-
-func deadline(r strict.Reader, n *yaml.Node) (time.Duration, error) {
-	text, err := r.Text(n, "health.deadline", `"5m"`)
-	if err != nil || text == "" && strict.IsNull(n) {
-		return 0, err
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, r.Errorf(n, `health.deadline: %q is not a duration: write for example "5m" or "1h30m"`, strict.Clip(text))
-	}
-	if d <= 0 {
-		return 0, r.Errorf(n, `health.deadline: %s is not longer than nothing: write for example "5m"`, strict.Clip(text))
-	}
-	return d, nil
 }
 
 func rules(r strict.Reader, n *yaml.Node) ([]HealthRule, error) {

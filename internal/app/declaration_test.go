@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -35,6 +36,13 @@ func describe(data []byte) string {
 	fmt.Fprintf(&b, "dependsOn %q, deadline %s\n", d.DependsOn, d.Health.Deadline)
 	for _, r := range d.Health.Rules {
 		fmt.Fprintf(&b, "rule %s %s: failed %q, healthy %q, progressing %q\n", r.APIVersion, r.Kind, r.Failed, r.Healthy, r.Progressing)
+	}
+	for _, t := range d.Verify {
+		text, err := json.Marshal(t) // all of it, in one line
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&b, "trial %s\n", text)
 	}
 	return b.String()
 }

@@ -14,9 +14,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -118,6 +121,73 @@ func (r Reader) Text(n *yaml.Node, what, example string) (string, error) {
 		return "", r.Errorf(n, "%s is %s: write text, for example %s", what, shape(n), example)
 	}
 	return strings.TrimSpace(n.Value), nil
+}
+
+// Number returns the decimal number of a scalar. Null is 0.
+func (r Reader) Number(n *yaml.Node, what, example string) (float64, error) {
+	n = resolve(n)
+	if IsNull(n) {
+		return 0, nil
+	}
+	if n.Kind == yaml.ScalarNode && (n.ShortTag() == "!!int" || n.ShortTag() == "!!float") {
+		if f, err := strconv.ParseFloat(n.Value, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+			return f, nil
+		}
+	}
+	return 0, r.Errorf(n, "%s is %s: write a number, for example %s", what, shape(n), example)
+}
+
+// Whole returns the whole number of a scalar, which is at least least and at most most. Null is least.
+func (r Reader) Whole(n *yaml.Node, what string, least, most int) (int, error) {
+	n = resolve(n)
+	if IsNull(n) {
+		return least, nil
+	}
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" {
+		if i, err := strconv.Atoi(n.Value); err == nil && i >= least && i <= most {
+			return i, nil
+		}
+	}
+	return 0, r.Errorf(n, "%s is %s: write a whole number from %d to %d", what, shape(n), least, most)
+}
+
+// Duration returns the duration of a scalar, which is more than 0. Null is 0.
+func (r Reader) Duration(n *yaml.Node, what string) (time.Duration, error) {
+	text, err := r.Text(n, what, `"5m"`)
+	if err != nil || text == "" && IsNull(n) {
+		return 0, err
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, r.Errorf(n, `%s: %q is not a duration: write for example "5m" or "1h30m"`, what, Clip(text))
+	}
+	if d <= 0 {
+		return 0, r.Errorf(n, `%s: %s is not longer than nothing: write for example "5m"`, what, Clip(text))
+	}
+	return d, nil
+}
+
+// Each reads each entry of a mapping whose keys are free, at most most of them. Null is an empty mapping.
+func (r Reader) Each(n *yaml.Node, what string, most int, read func(r Reader, key string, value *yaml.Node) error) error {
+	n = resolve(n)
+	if IsNull(n) {
+		return nil
+	}
+	if n.Kind != yaml.MappingNode {
+		return r.Errorf(n, "%s is %s: write a mapping", what, shape(n))
+	}
+	if len(n.Content)/2 > most {
+		return r.Errorf(n, "%s has %d entries: at most %d", what, len(n.Content)/2, most)
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Kind != yaml.ScalarNode {
+			return r.Errorf(n.Content[i], "%s has a key that is no text", what)
+		}
+		if err := read(r, n.Content[i].Value, n.Content[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Errorf is an error at a node.

@@ -102,6 +102,9 @@ func (t *Trial) http(in Place) error {
 	default:
 		path, _, _ := strings.Cut(h.Path, "?")
 		t.Title = "GET " + path + " of " + showTarget(h.Target)
+		if err := checkPath(path); err != nil {
+			return err
+		}
 	}
 	if h.P95 > 0 && t.For == 0 {
 		return fault.Newf(fault.Invalid, "http.latency.p95 speaks of many answers: say with for how long to ask")
@@ -202,6 +205,15 @@ func showTarget(t app.Target) string {
 		labels = append(labels, k+"="+t.Labels[k])
 	}
 	return "the Pods " + strings.Join(labels, ",") + " in " + t.Namespace + ", port " + t.Port
+}
+
+// checkPath refuses a path that leads out of the Service or the Pod, to elsewhere in the API server.
+func checkPath(path string) error {
+	plain, err := url.PathUnescape(path)
+	if err != nil || !strings.HasPrefix(path, "/") || slices.Contains(strings.Split(plain, "/"), "..") {
+		return fault.Newf(fault.Invalid, "http.path is not of the form /healthz")
+	}
+	return nil
 }
 
 // parseURL reads the address of somebody who is asked directly. Its errors do not repeat it: credentials may be in it.

@@ -172,6 +172,8 @@ func TestCompileErrors(t *testing.T) {
 		{app.Trial{HTTP: &app.HTTPTrial{URL: "http://a", Matches: "("}}, "trial 1: http.matches: error parsing regexp: missing closing ): `(`"},
 		{app.Trial{HTTP: &app.HTTPTrial{URL: "http://ann:hunter2@a"}}, "trial 1: http.url: it must hold no credentials: put them in a Secret"},
 		{app.Trial{HTTP: &app.HTTPTrial{URL: "http://a", P95: time.Second}}, "trial 1: http.latency.p95 speaks of many answers: say with for how long to ask"},
+		{app.Trial{HTTP: &app.HTTPTrial{Target: app.Target{Service: "a", Port: "1"}, Path: "/a/%2e./b"}}, "trial 1: http.path is not of the form /healthz"},
+		{app.Trial{HTTP: &app.HTTPTrial{Target: app.Target{Service: "a", Port: "1"}, Path: "a"}}, "trial 1: http.path is not of the form /healthz"},
 		{app.Trial{Webhook: &app.WebhookTrial{URL: "file:///etc/passwd"}}, "trial 1: webhook.url: it is not of the form https://host/path"},
 		{app.Trial{Metric: &app.MetricTrial{URL: "http://a", AtMost: &one}}, "trial 1: metric.query must be set"},
 		{app.Trial{Metric: &app.MetricTrial{URL: "http://a", Query: "up"}}, "trial 1: metric: at least one of atMost, atLeast, ratioAtMost or ratioAtLeast must be set"},
