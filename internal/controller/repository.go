@@ -293,7 +293,7 @@ func (c *controller) repositoryStatus(ctx context.Context, repo *v1alpha1.Reposi
 	if !mine || !r.hold.mine {
 		return nil
 	}
-	if r.doubted {
+	if r.isDoubted(c, repo.Status) {
 		var live v1alpha1.Repository
 		if err := c.reader.Get(ctx, client.ObjectKeyFromObject(repo), &live); err != nil {
 			return absent.Ignore(err)

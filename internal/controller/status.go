@@ -155,6 +155,12 @@ func read[S any](status S, of client.Object) stored[S] {
 	return stored[S]{status: status, version: of.GetResourceVersion()}
 }
 
+// isDoubted reports whether the object has to be read before its status is written. Says is what the cache has: where others share the work, one that stood still
+// may have written what it believed.
+func (s *stored[S]) isDoubted(c *controller, says S) bool {
+	return s.doubted || c.shared.Load() && !sameStatus(says, s.status)
+}
+
 // write writes the next status over the one that is known. Says is what the cache has. Again reports that somebody else wrote meanwhile.
 func (s *stored[S]) write(ctx context.Context, c *controller, obj client.Object, says, next S, first bool) (again bool, err error) {
 	if sameStatus(says, s.status) {

@@ -68,9 +68,9 @@ func (c *controller) writeEnvironment(ctx context.Context, env *v1alpha1.Environ
 	return err
 }
 
-// settle finds out what the Environment says of itself, if the last write of its status may or may not have been carried out.
+// settle finds out what the Environment says of itself, if that is not known for certain.
 func (c *controller) settle(ctx context.Context, env *v1alpha1.Environment, st *environment) error {
-	if !st.doubted {
+	if !st.isDoubted(c, env.Status) {
 		return nil
 	}
 	var live v1alpha1.Environment
