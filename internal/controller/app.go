@@ -117,12 +117,14 @@ func (c *controller) appObject(ctx context.Context, m *member) (*v1alpha1.App, e
 		return nil, err
 	}
 	m.met(obj)
-	m.mu.Lock()
-	p, removed := m.place, m.removed
-	m.unlock()
-	if !removed && p.repository != "" && (obj.Spec.Repository != p.repository || obj.Spec.Path != p.dir) {
+	moved, wait := m.moved(obj, c.now())
+	if wait > 0 {
+		c.appQueue.after(m.name.Namespace, m.name.Object(), wait)
+		return obj, nil
+	}
+	if moved != nil {
 		base := obj.DeepCopy()
-		obj.Spec.Repository, obj.Spec.Path = p.repository, p.dir
+		obj.Spec.Repository, obj.Spec.Path = moved.repository, moved.dir
 		if err := c.client.Patch(ctx, obj, client.MergeFrom(base)); err != nil {
 			return nil, fmt.Errorf("update App %s: %w", m.name, err)
 		}

@@ -54,7 +54,8 @@ type member struct {
 
 	asked   string // the sync request that is being carried out
 	askedAt time.Time
-	dirty   bool // found anew since it was looked at last
+	dirty   bool      // found anew since it was looked at last
+	movedAt time.Time // when its App was told last that it is somewhere else
 
 	// refusal is why the app is not further though nothing is on its way, and how long it waited last to be tried again.
 	refusal struct {

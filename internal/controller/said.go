@@ -72,6 +72,22 @@ func (m *member) begin(obj *v1alpha1.App) {
 	m.sameWanted()
 }
 
+// moved returns where the app is, if its App object says something else, or how long to wait with that: of two controllers that know nothing of each other one
+// may have read another commit, and they must not wake each other again and again.
+func (m *member) moved(obj *v1alpha1.App, now time.Time) (to *place, wait time.Duration) {
+	m.mu.Lock()
+	defer m.unlock()
+	if m.removed || m.place.repository == "" || obj.Spec.Repository == m.place.repository && obj.Spec.Path == m.place.dir {
+		return nil, 0
+	}
+	if wait := m.movedAt.Add(lateAgain).Sub(now); wait > 0 {
+		return nil, wait
+	}
+	p := m.place
+	m.movedAt = now
+	return &p, 0
+}
+
 // isNews reports whether an App object, as the cache has it, says something else than what a process goes by that has read it from there alone.
 func (m *member) isNews(obj *v1alpha1.App) bool {
 	m.mu.Lock()
