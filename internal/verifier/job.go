@@ -64,8 +64,9 @@ func (v *Verifier) job(ctx context.Context, j *jobRun) verify.Observation {
 	if err != nil {
 		return verify.Observation{What: "cannot be looked at: " + err.Error()}
 	}
+	j.made = !live.IsZero() // if somebody deleted it, it is made again
 	o := j.trial.OfJob(live, nil)
-	if o.Says == verify.Final && !live.IsZero() {
+	if o.Says == verify.Final {
 		o = j.trial.OfJob(live, x.tail(ctx, namespace, job.Name()))
 	}
 	return o

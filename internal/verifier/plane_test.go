@@ -9,11 +9,13 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -249,9 +251,7 @@ func jobs(t *testing.T, l land) {
 	}
 	b.Begin(smoke(1, jobOf(t, "smoke", never, ""), jobOf(t, "other", never, "")))
 	b.until(t, 1, release.Passed, "")
-	if got := l.jobNames(t); len(got) != 1 || !strings.HasPrefix(got[0], "smoke-r1-") {
-		t.Errorf("jobs %q", got)
-	}
+	l.onlyJob(t, "smoke-r1-")
 
 	b.Begin(smoke(2, jobOf(t, "smoke", never, "devcluster/fail: Error")))
 	why := b.until(t, 2, release.Refuted, "Job shop/smoke failed: BackoffLimitExceeded")
@@ -269,13 +269,34 @@ func jobs(t *testing.T, l land) {
 	again.until(t, 2, release.Refuted, "Job shop/smoke failed: BackoffLimitExceeded")
 	l.onlyJob(t, "smoke-r2-")
 
-	// One that runs for ever is deleted with its release.
-	b.Begin(smoke(3, jobOf(t, "smoke", never, "devcluster/fail: ImagePullBackOff")))
-	b.until(t, 3, release.Pending, "Job shop/smoke is not done: 0 of 1 succeeded, 1 running")
-	b.Forget(web)
+	// One that runs for ever stays while another process goes on with it, is made again if somebody deletes it, and is deleted when its release is over.
+	endless := jobOf(t, "smoke", never, "devcluster/fail: ImagePullBackOff")
+	const running = "Job shop/smoke is not done: 0 of 1 succeeded, 1 running"
+	b.Begin(smoke(3, endless))
+	b.until(t, 3, release.Pending, running)
+	b.Leave(web)
+	first := l.onlyJob(t, "smoke-r3-")
+	next := newBench(t, l.o)
+	next.Begin(smoke(3, endless))
+	next.until(t, 3, release.Pending, running)
+	if got := l.onlyJob(t, "smoke-r3-"); got.UID != first.UID {
+		t.Errorf("another process made another %s", got.Name)
+	}
+	background := metav1.DeletePropagationBackground
+	if err := l.Kube.BatchV1().Jobs("shop").Delete(t.Context(), first.Name, metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
+		t.Fatal(err)
+	}
 	testkit.Eventually(t, func(context.Context) error {
-		if got := l.jobNames(t); len(got) > 0 {
-			return fmt.Errorf("jobs %q", got)
+		if got := l.onlyJob(t, "smoke-r3-"); got.UID == first.UID {
+			return fmt.Errorf("%s is the same", got.Name)
+		}
+		return nil
+	})
+	next.until(t, 3, release.Pending, running)
+	next.Forget(web)
+	testkit.Eventually(t, func(context.Context) error {
+		if got := l.jobs(t); len(got) > 0 {
+			return fmt.Errorf("%d jobs", len(got))
 		}
 		return nil
 	})
@@ -290,30 +311,27 @@ func jobs(t *testing.T, l land) {
 	b.until(t, 7, release.Pending, "Job shop/smoke cannot be made: system:serviceaccount:teams:deployer may not create jobs in namespace teams")
 }
 
-func (l land) jobNames(t *testing.T) []string {
+func (l land) jobs(t *testing.T) []batchv1.Job {
 	t.Helper()
 	all, err := l.Kube.BatchV1().Jobs("shop").List(t.Context(), metav1.ListOptions{LabelSelector: verify.LabelApp + "=production-web"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
-	for _, j := range all.Items {
-		if j.DeletionTimestamp == nil {
-			names = append(names, j.Name)
-		}
-	}
-	return names
+	return slices.DeleteFunc(all.Items, func(j batchv1.Job) bool { return j.DeletionTimestamp != nil })
 }
 
-// onlyJob waits until there is no other Job than one.
-func (l land) onlyJob(t *testing.T, prefix string) {
+// onlyJob waits until there is no other Job than one, and returns that.
+func (l land) onlyJob(t *testing.T, prefix string) (only batchv1.Job) {
 	t.Helper()
 	testkit.Eventually(t, func(context.Context) error {
-		if got := l.jobNames(t); len(got) != 1 || !strings.HasPrefix(got[0], prefix) {
-			return fmt.Errorf("jobs %q", got)
+		got := l.jobs(t)
+		if len(got) != 1 || !strings.HasPrefix(got[0].Name, prefix) {
+			return fmt.Errorf("%d jobs, want one %s", len(got), prefix)
 		}
+		only = got[0]
 		return nil
 	})
+	return only
 }
 
 // looks: live objects of the app are judged as they are.
@@ -361,18 +379,19 @@ global: {scrape_interval: 1s}
 scrape_configs:
 - {job_name: web, fallback_scrape_protocol: PrometheusText0.0.4, static_configs: [{targets: [%q]}]}
 `, strings.TrimPrefix(target, "http://")))
-	is := func(n int) {
+	is := func(n int) (at time.Time) {
 		t.Helper()
 		testkit.Eventually(t, func(ctx context.Context) error {
-			found, err := prom.Query(ctx, fmt.Sprintf("latency == %d", n))
+			at = time.Now().Truncate(time.Second)
+			found, err := prom.Query(ctx, fmt.Sprintf("latency @ %d == %d", at.Unix(), n))
 			if err == nil && len(found) != 1 {
 				err = fmt.Errorf("latency is not %d", n)
 			}
 			return err
 		})
+		return at
 	}
-	is(1)
-	before := time.Now()
+	before := is(1)
 	latency.Store(3)
 	is(3)
 

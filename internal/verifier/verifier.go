@@ -54,7 +54,8 @@ type Task struct {
 	Objects []object.Object
 	// Trials are those of the Environment, then those of the app's own declaration.
 	Trials []app.Trial
-	// Before is when the release began to be applied: metrics are compared with what they were then. It must be the same each time the task is begun.
+	// Before is when the release began to be applied, to the second: metrics are compared with what they were then. It must be the same each time the task is
+	// begun. Zero: there is nothing to compare with.
 	Before time.Time
 }
 
@@ -107,6 +108,7 @@ type run struct {
 // Begin begins a task, or goes on with it if it was begun already. Another task of the same app, of whatever serial, is superseded: it ends, and its Jobs are
 // deleted. It does not block.
 func (v *Verifier) Begin(t Task) {
+	t.Before = t.Before.Truncate(time.Second) // as it may have been stored
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	was := v.runs[t.App]
@@ -145,17 +147,23 @@ func (v *Verifier) room(n app.Name) chan struct{} {
 // Forget ends the task of an app: nothing is to be verified any more. Jobs that are still running are deleted, those that have finished stay for a while, with
 // their logs. It does not block.
 func (v *Verifier) Forget(name app.Name) {
+	if r := v.leave(name); r != nil && r.hasJob() {
+		go v.abandon(r)
+	}
+}
+
+// Leave ends the task of an app here, since another process goes on with it: its Jobs stay.
+func (v *Verifier) Leave(name app.Name) { v.leave(name) }
+
+func (v *Verifier) leave(name app.Name) *run {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	r := v.runs[name]
-	if r == nil {
-		return
+	if r != nil {
+		r.end()
+		delete(v.runs, name)
 	}
-	r.end()
-	delete(v.runs, name)
-	if r.hasJob() {
-		go v.abandon(r)
-	}
+	return r
 }
 
 // Verdict is what the trials of a release say so far, and why: of what is pending, what it waits for. A release that was not begun is pending.

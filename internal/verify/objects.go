@@ -21,7 +21,7 @@ func (t Trial) OfJob(live object.Object, log []string) Observation {
 		}
 		return Observation{Says: Final, What: what, Log: log}
 	case health.Missing:
-		return Observation{Says: Final, What: "was deleted by somebody else"}
+		return Observation{Says: Unsure, What: "was deleted by somebody else, and is made again"}
 	case health.Progressing, health.Suspended, health.Unknown:
 	}
 	return Observation{Says: Unsure, What: "is not done: " + v.Message}

@@ -55,6 +55,12 @@ func Compile(declared []app.Trial, in Place) ([]Trial, error) {
 	return out, nil
 }
 
+// Check returns the error that [Compile] returns, for an app of any name.
+func Check(declared []app.Trial) error {
+	_, err := Compile(declared, Place{App: "app", Namespace: "namespace", Environment: "environment"})
+	return err
+}
+
 func compile(d app.Trial, in Place) (Trial, error) {
 	t := Trial{Trial: d, Pace: Pace{Interval: cmp.Or(d.Interval, usualInterval), Timeout: usualTimeout, For: d.For, Forgiven: usualForgiven}}
 	if d.Forgiven != nil {
