@@ -79,6 +79,7 @@ forge:        std system fault
 inquiry:      std net @values why absent apimachinery client-go
 child:        std system
 history/outbox: std slog fault history
+history/keeper: std slog fault history release github.com/prometheus/client_golang
 history/store: std system fault history github.com/jackc/pgx/v5 modernc.org/sqlite
 series:       std
 gitserver:    std system source golang.org/x/crypto github.com/rogpeppe/go-internal/txtar

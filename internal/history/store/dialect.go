@@ -85,14 +85,14 @@ func openFile(path string, create bool) (*sql.DB, error) {
 	if create {
 		mode = "rwc"
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, fault.New(fault.Transient, err)
+			return nil, fault.Newf(fault.Transient, "open the history store: %w", err)
 		}
 	} else if _, err := os.Stat(path); err != nil {
-		return nil, fault.New(fault.Invalid, err)
+		return nil, fault.Newf(fault.Invalid, "open the history store: %w", err)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fault.New(fault.Transient, err)
+		return nil, fault.Newf(fault.Transient, "open the history store: %w", err)
 	}
 	q := url.Values{
 		"mode": {mode}, "_txlock": {"immediate"}, "_busy_timeout": {"15000"},
