@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"hash"
 	"maps"
 	"slices"
@@ -121,7 +120,10 @@ func (w walker) leaf(p place, there bool) {
 	if p.name == "/f:spec/f:replicas" {
 		sum = w.replicas
 	}
-	_, _ = fmt.Fprintf(sum, "%q %t %d %s\n", p.name, there, len(text), text)
+	line := append(strconv.AppendQuote(make([]byte, 0, len(p.name)+len(text)+20), p.name), ' ')
+	line = append(strconv.AppendBool(line, there), ' ')
+	line = append(strconv.AppendInt(line, int64(len(text)), 10), ' ')
+	_, _ = sum.Write(append(append(line, text...), '\n'))
 }
 
 func hasChildren(fields map[string]any) bool {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -264,21 +265,23 @@ func (in Inputs) Dirs() []string {
 
 // Digest identifies the inputs: equal inputs, equal digest, whatever else changed around them.
 func (in Inputs) Digest() string {
-	h := sha256.New()
+	var b []byte
 	for _, d := range in.dirs {
+		b = strconv.AppendQuote(b, d.path)
 		if d.listed {
-			_, _ = fmt.Fprintf(h, "%q %s\n", d.path, d.id)
-		} else {
-			_, _ = fmt.Fprintf(h, "%q\n", d.path)
+			b = append(append(b, ' '), d.id...)
 		}
+		b = append(b, '\n')
 		for _, e := range d.inputs {
-			_, _ = fmt.Fprintf(h, "%c %s %q\n", e.kind, e.id, e.name)
+			b = append(append(b, byte(e.kind), ' '), e.id...)
+			b = append(strconv.AppendQuote(append(b, ' '), e.name), '\n')
 		}
 	}
 	if in.broken {
-		_, _ = fmt.Fprintln(h, "broken")
+		b = append(b, "broken\n"...)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // String lists the inputs, one to a line: a path, "link" or "absent" after it where it is one, "/" where a directory was listed.
