@@ -108,12 +108,9 @@ func (s *Server) endNamespace() bool {
 
 // collect does one step of the garbage collector.
 func (s *Server) collect() bool {
-	tied := func(st *state) bool { return st.ending() || st.metadata()["ownerReferences"] != nil }
-	for _, r := range s.resources() {
-		for _, i := range s.those(r, tied) {
-			if s.released(i) || s.orphaned(i) {
-				return true
-			}
+	for _, k := range slices.SortedFunc(maps.Keys(s.tied), key.compare) {
+		if i := (item{k, s.live(k)}); s.released(i) || s.orphaned(i) {
+			return true
 		}
 	}
 	return false

@@ -216,11 +216,11 @@ func (s *state) fresh() digest {
 			}
 			v = metadata
 		}
-		b = canonical(strconv.AppendQuote(b, k), v)
+		b = canonical(distinct(b, k), v)
 	}
 	for _, e := range s.managed {
-		for _, part := range []string{e.Manager, string(e.Operation), e.APIVersion, e.Subresource} {
-			b = strconv.AppendQuote(b, part)
+		for _, part := range [...]string{e.Manager, string(e.Operation), e.APIVersion, e.Subresource} {
+			b = distinct(b, part)
 		}
 		if e.FieldsV1 != nil {
 			b = append(b, e.FieldsV1.GetRawString()...)
@@ -229,13 +229,18 @@ func (s *state) fresh() digest {
 	return sha256.Sum256(b)
 }
 
+// distinct appends a string so that it is clear where it ends.
+func distinct(b []byte, s string) []byte {
+	return append(append(strconv.AppendInt(append(b, 's'), int64(len(s)), 10), ':'), s...)
+}
+
 // canonical appends a value of JSON, in one way for equal values.
 func canonical(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case map[string]any:
 		b = append(b, '{')
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			b = canonical(strconv.AppendQuote(b, k), v[k])
+			b = canonical(distinct(b, k), v[k])
 		}
 		return append(b, '}')
 	case []any:
@@ -245,7 +250,7 @@ func canonical(b []byte, v any) []byte {
 		}
 		return append(b, ']')
 	case string:
-		return strconv.AppendQuote(b, v)
+		return distinct(b, v)
 	case int64:
 		return strconv.AppendInt(append(b, 'i'), v, 10)
 	case float64:

@@ -87,6 +87,10 @@ func (n name) compare(other name) int {
 	return cmp.Or(cmp.Compare(n.namespace, other.namespace), cmp.Compare(n.name, other.name))
 }
 
+func (k key) compare(other key) int {
+	return cmp.Or(cmp.Compare(k.resource.Group, other.resource.Group), cmp.Compare(k.resource.Resource, other.resource.Resource), k.name.compare(other.name))
+}
+
 // token is where a list in pieces goes on.
 type token struct {
 	Revision        int64

@@ -39,6 +39,7 @@ type Server struct {
 	kinds     map[schema.GroupVersionResource]*kind
 	objects   map[schema.GroupResource]map[name]*version
 	uids      map[string]key // of what exists
+	tied      map[key]bool   // what the garbage collector may have to do with
 	log       []change       // one for each revision after compacted, in order
 	revision  int64          // of the newest state
 	compacted int64          // the newest revision that can no longer be read, nor watched from
@@ -79,7 +80,7 @@ const first = 1
 // New returns a server that has only the built-in kinds, and the namespace default.
 func New(o Options) *Server {
 	s := &Server{
-		o: o, kinds: map[schema.GroupVersionResource]*kind{}, objects: map[schema.GroupResource]map[name]*version{}, uids: map[string]key{},
+		o: o, kinds: map[schema.GroupVersionResource]*kind{}, objects: map[schema.GroupResource]map[name]*version{}, uids: map[string]key{}, tied: map[key]bool{},
 		revision: first, compacted: first, memo: newMemo(),
 	}
 	all, err := builtinKinds()
@@ -108,7 +109,7 @@ func (s *Server) Fork(o Options) *Server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := &Server{
-		o: o, kinds: maps.Clone(s.kinds), objects: make(map[schema.GroupResource]map[name]*version, len(s.objects)), uids: maps.Clone(s.uids),
+		o: o, kinds: maps.Clone(s.kinds), objects: make(map[schema.GroupResource]map[name]*version, len(s.objects)), uids: maps.Clone(s.uids), tied: maps.Clone(s.tied),
 		log: slices.Clip(s.log), revision: s.revision, compacted: s.compacted, created: s.created, addresses: s.addresses, idle: s.idle, memo: s.memo,
 	}
 	for r, objects := range s.objects {
@@ -175,6 +176,10 @@ func (s *Server) commit(k key, old, next *state) {
 		c.gone = old.copied()
 		c.gone.edit("metadata")["resourceVersion"] = rv
 		delete(s.uids, string(old.GetUID()))
+	}
+	delete(s.tied, k)
+	if next != nil && (next.ending() || next.metadata()["ownerReferences"] != nil) {
+		s.tied[k] = true
 	}
 	objects := s.objects[k.resource]
 	if objects == nil {
