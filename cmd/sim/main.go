@@ -113,7 +113,7 @@ func unexpected(args []string) error {
 
 func play(ctx context.Context, o options, out io.Writer) error {
 	runtime.MemProfileRate = 0 // nobody reads that profile
-	debug.SetGCPercent(1000)   // worlds are small and many
+	debug.SetGCPercent(2000)   // worlds are small and many: what lives on are some tens of megabytes
 	debug.SetMemoryLimit(1 << 30)
 	if o.profile != "" {
 		f, err := os.Create(o.profile)

@@ -74,6 +74,7 @@ type world struct {
 	converted   map[typedKey]client.Object
 	plained     map[*unstructured.Unstructured]string     // of states, which do not change
 	records     map[*unstructured.Unstructured]app.Record // the same
+	things      []thing                                   // room for those that can happen
 	failure     error
 
 	trace   *[]string
@@ -172,11 +173,17 @@ func maxTime(a, b time.Time) time.Time {
 	return b
 }
 
-// thing is something that can happen now: who does what, and about what.
+// thing is something that can happen now: who does what, and about what. What it is, is one of the rest; if none, the cluster's own controllers do something.
 type thing struct {
 	who, what string
 	about     reconcile.Request
-	do        func()
+
+	process *process
+	pump    *pump
+	habit   *habit
+	task    func() // of the process, its number is at
+	at      int
+	loop    *loop
 }
 
 func (t thing) String() string {
@@ -198,12 +205,26 @@ func (w *world) draw(things []thing) thing {
 func (w *world) do(t thing) {
 	w.now = w.now.Add(tick)
 	w.note(func() string { return w.now.Format("15:04:05.000") + " " + t.String() })
-	t.do()
+	switch p := t.process; {
+	case t.pump != nil:
+		t.pump.busy = true
+		t.pump.step()
+		t.pump.busy = false
+	case t.habit != nil:
+		t.habit.run(p)
+	case t.task != nil:
+		p.tasks = slices.Delete(slices.Clone(p.tasks), t.at, t.at+1)
+		t.task()
+	case t.loop != nil:
+		t.loop.run(t.about)
+	case !w.server.Step() && !w.rollOut():
+		w.settled = w.server.Revision()
+	}
 }
 
-// runnable lists what can happen now, in an order that depends on nothing but the state.
+// runnable lists what can happen now, in an order that depends on nothing but the state. The list is good until the next one is asked for.
 func (w *world) runnable() []thing {
-	var out []thing
+	out := w.things[:0]
 	now := w.server.Revision()
 	for _, p := range w.processes {
 		if p.still {
@@ -211,24 +232,20 @@ func (w *world) runnable() []thing {
 		}
 		for _, x := range p.pumps {
 			if !x.busy && x.runnable(now) {
-				out = append(out, thing{who: p.name, what: x.what, do: func() { x.busy = true; x.step(); x.busy = false }})
+				out = append(out, thing{who: p.name, what: x.what, process: p, pump: x})
 			}
 		}
 		for _, h := range p.habits {
 			if h.isDue() {
-				out = append(out, thing{who: p.name, what: h.name, do: func() { h.run(p) }})
+				out = append(out, thing{who: p.name, what: h.name, process: p, habit: h})
 			}
 		}
 		for i, t := range p.tasks {
-			out = append(out, thing{who: p.name, what: t.name, do: func() { p.tasks = slices.Delete(slices.Clone(p.tasks), i, i+1); t.do() }})
+			out = append(out, thing{who: p.name, what: t.name, process: p, task: t.do, at: i})
 		}
 	}
 	if w.settled != now {
-		out = append(out, thing{who: "the cluster's own", what: "controllers", do: func() {
-			if !w.server.Step() && !w.rollOut() {
-				w.settled = w.server.Revision()
-			}
-		}})
+		out = append(out, thing{who: "the cluster's own", what: "controllers"})
 	}
 	for _, p := range w.processes {
 		if p.still || !p.synced() {
@@ -237,11 +254,12 @@ func (w *world) runnable() []thing {
 		for _, l := range p.loops {
 			for _, r := range l.waiting() {
 				if l.mayRun(r) {
-					out = append(out, thing{who: p.name, what: l.Name, about: r, do: func() { l.run(r) }})
+					out = append(out, thing{who: p.name, what: l.Name, about: r, process: p, loop: l})
 				}
 			}
 		}
 	}
+	w.things = out
 	return out
 }
 
