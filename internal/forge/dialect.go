@@ -34,6 +34,7 @@ func dialects() map[Kind]dialect {
 			list: func(repo, commit, _ string) string {
 				return "/repos/" + escape(repo) + "/commits/" + commit + "/statuses?per_page=100"
 			},
+			checks:  githubChecks,
 			body:    same,
 			longest: 140,
 		},

@@ -64,6 +64,7 @@ type dialect struct {
 	auth    func(h http.Header, token string)
 	post    func(repo, commit string) string
 	list    func(repo, commit, context string) string
+	checks  func(repo, commit, name string) string // nil: there are none but statuses
 	body    func(Status) any
 	longest int // characters of a description
 	// settled recognises the answer to a status that is there already.
@@ -271,7 +272,8 @@ func (c *Client) refusal(resp *http.Response, data []byte) error {
 	case code == http.StatusUnauthorized:
 		return fault.Newf(fault.Denied, "%s does not accept the token (401)%s", c.host, why)
 	case code == http.StatusForbidden:
-		return fault.Newf(fault.Denied, "the token may not set statuses of %s (403)%s", c.repo, why)
+		may := map[bool]string{true: "set", false: "read"}[resp.Request.Method == http.MethodPost]
+		return fault.Newf(fault.Denied, "the token may not %s statuses of %s (403)%s", may, c.repo, why)
 	case code == http.StatusNotFound:
 		return fault.Newf(fault.Invalid, "%s knows no such repository or commit, or the token may not see it (404)%s", c.host, why)
 	case code/100 == 3:

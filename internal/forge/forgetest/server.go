@@ -25,6 +25,7 @@ type Server struct {
 	mu      sync.Mutex
 	entries []map[string]any // oldest first
 	told    []Told
+	checks  []map[string]any
 	asked   []string
 	answer  http.HandlerFunc // instead, if set
 }
@@ -44,6 +45,17 @@ func (s *Server) Asked() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.asked)
+}
+
+// Check has GitHub run a check of a commit anew: its status is queued, in_progress or completed, and then it has a conclusion.
+func (s *Server) Check(commit, name, status, conclusion string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks = slices.DeleteFunc(s.checks, func(c map[string]any) bool { return c["head_sha"] == commit && c["name"] == name })
+	s.checks = append(s.checks, map[string]any{
+		"id": len(s.checks) + 1, "head_sha": commit, "name": name, "status": status, "conclusion": map[bool]any{true: conclusion}[conclusion != ""],
+		"html_url": "https://github.example.com/runs/1", "output": map[string]any{"title": nil},
+	})
 }
 
 // Answer lets each request be answered so from now on; by the forge again if f is nil.
@@ -82,7 +94,13 @@ func (s *Server) Forge(w http.ResponseWriter, r *http.Request) {
 	said, posts := strings.CutPrefix(path, "/statuses/")
 	listed, lists := strings.CutPrefix(strings.TrimPrefix(path, "/repository"), "/commits/")
 	listed, lists2 := strings.CutSuffix(listed, "/statuses")
+	checked, checks := strings.CutSuffix(strings.TrimPrefix(path, "/commits/"), "/check-runs")
 	switch {
+	case ours && r.Method == http.MethodGet && checks && s.Kind == forge.GitHub && s.Knows(checked):
+		runs := slices.DeleteFunc(slices.Clone(s.checks), func(c map[string]any) bool {
+			return c["head_sha"] != checked || c["name"] != r.URL.Query().Get("check_name")
+		})
+		s.say(w, http.StatusOK, map[string]any{"total_count": len(runs), "check_runs": runs})
 	case ours && r.Method == http.MethodPost && posts && s.Knows(said):
 		s.post(w, r, said)
 	case ours && r.Method == http.MethodGet && lists && lists2 && s.Knows(listed) && strings.HasPrefix(path, "/repository") == (s.Kind == forge.GitLab):
