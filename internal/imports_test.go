@@ -76,6 +76,7 @@ verifier:     std system @values release verify absent apimachinery client-go
 herald:       std slog apimachinery client-go
 webhook:      std system fault
 forge:        std system fault
+gatekeeper:   std system @values verify gate api/v1alpha1
 inquiry:      std net @values why absent apimachinery client-go
 child:        std system
 history/outbox: std slog fault history
