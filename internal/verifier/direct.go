@@ -19,8 +19,15 @@ import (
 // Addresses within a cluster may.
 func Public(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
+	if translated.Contains(a) {
+		b := a.As16()
+		a = netip.AddrFrom4([4]byte(b[12:]))
+	}
 	return a.IsValid() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast() && !a.IsUnspecified() && !slices.Contains(special, a)
 }
+
+// translated are IPv6 addresses that a gateway makes IPv4 ones of.
+var translated = netip.MustParsePrefix("64:ff9b::/96")
 
 // special are broadcast, and the addresses outside of the link at which Alibaba Cloud, Azure and AWS serve a machine's metadata.
 var special = []netip.Addr{

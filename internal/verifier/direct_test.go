@@ -212,7 +212,7 @@ func TestPublic(t *testing.T) {
 		"10.0.0.1": true, "192.168.1.1": true, "8.8.8.8": true, "fd12::1": true, "2001:db8::1": true,
 		"127.0.0.1": false, "127.8.8.8": false, "::1": false, "::ffff:127.0.0.1": false, "169.254.169.254": false, "::ffff:169.254.169.254": false, "fe80::1": false,
 		"fe80::1%eth0": false, "0.0.0.0": false, "::": false, "224.0.0.1": false, "ff02::1": false, "255.255.255.255": false, "fd00:ec2::254": false,
-		"100.100.100.200": false, "168.63.129.16": false,
+		"64:ff9b::a9fe:a9fe": false, "64:ff9b::808:808": true, "100.100.100.200": false, "168.63.129.16": false,
 	} {
 		if got := verifier.Public(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s: %t", addr, got)

@@ -55,10 +55,20 @@ func Compile(declared []app.Trial, in Place) ([]Trial, error) {
 	return out, nil
 }
 
-// Check returns the error that [Compile] returns, for an app of any name.
-func Check(declared []app.Trial) error {
-	_, err := Compile(declared, Place{App: "app", Namespace: "namespace", Environment: "environment"})
-	return err
+// Check returns the error that [Compile] returns, for an app of any name; or one that says that a trial cannot pass before the deadline of the release. A deadline
+// of 0 is none.
+func Check(declared []app.Trial, deadline time.Duration) error {
+	trials, err := Compile(declared, Place{App: "app", Namespace: "namespace", Environment: "environment"})
+	if err != nil {
+		return err
+	}
+	for i, t := range trials {
+		if deadline > 0 && t.For >= deadline {
+			return fault.Newf(fault.Invalid, "trial %s: it has to pass for %s, and the release has only %s (spec.release.deadline of the Environment)",
+				cmp.Or(t.Name, fmt.Sprint(i+1)), t.For, deadline)
+		}
+	}
+	return nil
 }
 
 func compile(d app.Trial, in Place) (Trial, error) {

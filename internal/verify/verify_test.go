@@ -187,6 +187,22 @@ func TestCompileErrors(t *testing.T) {
 	}
 }
 
+func TestCheck(t *testing.T) {
+	long := []app.Trial{{HTTP: &app.HTTPTrial{URL: "http://{app}.{namespace}/{environment}"}}, {Name: "long", For: 10 * time.Minute, HTTP: &app.HTTPTrial{URL: "http://{app}/"}}}
+	const want = "trial long: it has to pass for 10m0s, and the release has only 10m0s (spec.release.deadline of the Environment)"
+	if err := verify.Check(long, 10*time.Minute); err == nil || err.Error() != want || fault.KindOf(err) != fault.Invalid {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	for _, deadline := range []time.Duration{0, 11 * time.Minute} {
+		if err := verify.Check(long, deadline); err != nil {
+			t.Errorf("deadline %s: %v", deadline, err)
+		}
+	}
+	if err := verify.Check([]app.Trial{{}}, 0); err == nil {
+		t.Error("a trial of nothing")
+	}
+}
+
 func TestSum(t *testing.T) {
 	pending, passed, refuted := verify.Result{Why: "a waits"}, verify.Result{Verdict: release.Passed, Why: "b passed"}, verify.Result{Verdict: release.Refuted, Why: "c answered 503"}
 	for _, c := range []struct {
