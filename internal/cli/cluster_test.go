@@ -182,7 +182,7 @@ func TestCluster(t *testing.T) {
 		}
 		want{"status -A", 1, `^$`, `not installed in this cluster: run 'fairlead install'`}.check(t, env)
 		want{"controller --listen= --data-dir " + t.TempDir(), 1, `^$`, `\nerror: the resources of Fairlead are not installed in this cluster: run 'fairlead install'`}.check(t, env)
-		want{"install --crds-only", 0, `^customresourcedefinition.apiextensions.k8s.io/apps.fairlead.dev serverside-applied\n`, `^$`}.check(t, env)
+		want{"install --crds-only", 0, `(?m)^customresourcedefinition.apiextensions.k8s.io/apps.fairlead.dev serverside-applied\n`, `^$`}.check(t, env)
 		want{"status -A", 0, `^$`, `no environment`}.check(t, env)
 		want{"install", 0, `deployment.apps/fairlead-controller serverside-applied\n`, `^$`}.check(t, env)
 		want{"install -n Not_A_Name", 2, `^$`, `namespace "Not_A_Name"`}.check(t, env)
