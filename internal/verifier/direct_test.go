@@ -1,6 +1,7 @@
 package verifier_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -10,10 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -268,6 +271,76 @@ func TestTLS(t *testing.T) {
 	b.until(t, 2, release.Refuted, "did not answer: tls: failed to verify certificate: x509: certificate signed by unknown authority")
 	b.Begin(task(3, app.Trial{HTTP: &app.HTTPTrial{URL: s.URL, Secret: "none"}, Forgiven: &none}))
 	b.until(t, 3, release.Pending, "cannot be asked: ca.crt of Secret teams/none holds no certificate")
+}
+
+// TestNoSecrets: whatever goes wrong, what people are shown and what is logged holds no credentials, no query, and nothing of what was answered.
+func TestNoSecrets(t *testing.T) {
+	var log bytes.Buffer
+	var mu sync.Mutex
+	b := newBench(t, verifier.Options{Log: slog.New(slog.NewJSONHandler(writer(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return log.Write(p)
+	}), nil))})
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Token", "hunter2")
+		w.Header().Set("Location", "http://hunter2@127.0.0.1/hunter2")
+		status, _ := strconv.Atoi(strings.Trim(r.URL.Path, "/"))
+		if status == 0 { // it breaks off
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "hunter2")
+	})
+	b.secrets["teams/all"] = map[string][]byte{"bearerToken": []byte("hunter2"), "hmacKey": []byte("hunter2")}
+	b.secrets["teams/lines"] = map[string][]byte{"bearerToken": []byte("hunter2\nhunter2")}
+	one := 1.0
+	serial := 0
+	for _, at := range []string{url + "/", url + "/200", url + "/302", url + "/401", url + "/500", "http://127.0.0.1:1/", "https" + strings.TrimPrefix(url, "http") + "/"} {
+		for _, secret := range []string{"all", "lines", "none"} {
+			for _, trial := range []app.Trial{
+				{HTTP: &app.HTTPTrial{URL: at + "?key=hunter2", Secret: secret, Headers: []app.HeaderTrial{{Name: "X-Token", Value: "other"}}}},
+				{HTTP: &app.HTTPTrial{URL: at + "?key=hunter2", Secret: secret, Contains: "something else"}},
+				{Webhook: &app.WebhookTrial{URL: at + "?key=hunter2", Secret: secret}},
+				{Metric: &app.MetricTrial{URL: at, Query: "up", AtMost: &one, Secret: secret}},
+			} {
+				serial++
+				b.Begin(task(serial, trial))
+				why := b.first(t, serial)
+				for _, r := range b.Results(web, serial) {
+					why += r.Why + strings.Join(r.Log, "")
+				}
+				if strings.Contains(why, "hunter2") {
+					t.Errorf("%+v: %s", trial, why)
+				}
+			}
+		}
+	}
+	if mu.Lock(); log.Len() == 0 || strings.Contains(log.String(), "hunter2") {
+		t.Errorf("the log says %s", log.String())
+	}
+	mu.Unlock()
+}
+
+type writer func([]byte) (int, error)
+
+// Write writes.
+func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+// first waits until a release was tried once, and returns what is said of it.
+func (b *bench) first(t *testing.T, serial int) string {
+	t.Helper()
+	late := time.After(time.Minute)
+	for {
+		if verdict, why := b.Verdict(web, serial); verdict != release.Pending || !strings.Contains(why, "is not tried yet") {
+			return why
+		}
+		select {
+		case <-b.changed:
+		case <-late:
+			t.Fatalf("release %d was not tried", serial)
+		}
+	}
 }
 
 // TestBroken: what does not compile proves nothing, and says so.
