@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/fairlead-cd/fairlead/internal/controller"
+	"github.com/fairlead-cd/fairlead/internal/history/store"
 )
 
 func controllerCommand(w IO) *cobra.Command {
@@ -25,7 +26,8 @@ func controllerCommand(w IO) *cobra.Command {
 		Long: `Runs the engine until it is told to stop (SIGTERM, SIGINT). In a cluster it uses the ServiceAccount of its Pod;
 outside of one, or with --kubeconfig, a kubeconfig. 'fairlead install' runs it in a cluster.
 
-Its state is in the API server. The data directory is a cache of Git that may be lost.`,
+Its state is in the API server. The data directory is a cache of Git that may be lost, but for the history, unless --history
+says that this is kept elsewhere.`,
 		Example: `  fairlead install --crds-only
   fairlead controller --kubeconfig ~/.kube/config --data-dir /tmp/fairlead --listen 127.0.0.1:8080`,
 		Args: cobra.NoArgs,
@@ -43,6 +45,15 @@ Its state is in the API server. The data directory is a cache of Git that may be
 			if c.REST, err = t.own(w); err != nil {
 				return err
 			}
+			if c.History != "" {
+				if err := store.Check(c.History); err != nil {
+					return usagef("--history: %w", err)
+				}
+				c.History = store.Within(c.DataDir, c.History)
+			}
+			if c.Retention < 0 {
+				return usagef("--history-retention %s: want 0, for ever, or more", c.Retention)
+			}
 			c.Log = log
 			c.Proxy = http.ProxyFromEnvironment
 			return controller.Run(cmd.Context(), c)
@@ -52,7 +63,9 @@ Its state is in the API server. The data directory is a cache of Git that may be
 	t.clusterFlags(f)
 	f.StringVar(&c.DataDir, "data-dir", "/var/lib/fairlead", "directory of the Git mirrors, a cache that may be lost")
 	f.StringVarP(&c.Namespace, "namespace", "n", "fairlead-system", "Fairlead's own namespace, which holds its Leases and its ledger")
-	f.StringVar(&c.Listen, "listen", ":8080", "address of /healthz, /readyz, /metrics, /webhook and /api/v1/plan; empty for none")
+	f.StringVar(&c.Listen, "listen", ":8080", "address of /healthz, /readyz, /metrics, /webhook, /api/v1/plan and /api/v1/history; empty for none")
+	f.StringVar(&c.History, "history", "sqlite:history.db", "store of what happened: sqlite:PATH, which may be within the data directory, or postgres://USER@HOST/DATABASE; empty for none")
+	f.DurationVar(&c.Retention, "history-retention", 0, "how long what happened is kept at least; 0 is for ever")
 	f.IntVar(&c.Workers, "workers", 16, "how many apps are worked on at once")
 	f.DurationVar(&c.Lease, "lease-duration", 15*time.Second, "how long the Lease of a replica lasts: if it dies, the others have its apps that long after; 0 takes none, and no other replica may run")
 	f.BoolVar(&c.Profiling, "profiling", false, "serve profiles of this process at /debug/pprof, to requests from the same machine or Pod alone")

@@ -47,7 +47,7 @@ type accesses struct{ reviews }
 
 func (x accesses) Create(_ context.Context, r *authorizationv1.SubjectAccessReview, _ metav1.CreateOptions) (*authorizationv1.SubjectAccessReview, error) {
 	a := r.Spec.ResourceAttributes
-	r.Status.Allowed = a != nil && a.Verb == "get" && a.Group == "fairlead.dev" && a.Resource == "apps" && r.Spec.User == "reader of "+a.Namespace
+	r.Status.Allowed = a != nil && a.Verb == "get" && a.Group == "fairlead.dev" && a.Resource == "apps" && r.Spec.User == strings.TrimSpace("reader of "+a.Namespace)
 	return r, nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/cluster"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/live"
 	"github.com/fairlead-cd/fairlead/internal/preview"
@@ -52,6 +53,7 @@ type controller struct {
 	disk    Mirrors
 	renders func(render.Request) (render.Result, error)
 	tags    preview.Tagger // of this process alone: nobody can make one
+	history history.Recorder
 
 	policies  Policies
 	namespace string // Fairlead's own

@@ -21,6 +21,7 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/history/keeper"
 	"github.com/fairlead-cd/fairlead/internal/webhook"
 )
 
@@ -28,8 +29,8 @@ import (
 const maxHook = 5 << 20
 
 // handler serves /healthz and /readyz to everybody, /webhook/{namespace}/{repository} to who signs, /api/v1/plan/{namespace}/{environment} to who signs or
-// may, /metrics to who may read it, and, if asked to, /debug/pprof/ to this machine.
-func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool) http.Handler {
+// may, /api/v1/history to who may, /metrics to who may read it, and, if asked to, /debug/pprof/ to this machine.
+func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool, kept *keeper.Keeper) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -44,6 +45,11 @@ func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool) http
 	mux.Handle("GET /metrics", g.protect(promhttp.HandlerFor(ctrlmetrics.Registry, promhttp.HandlerOpts{})))
 	mux.HandleFunc("POST /webhook/{namespace}/{repository}", c.hook)
 	mux.Handle("POST /api/v1/plan/{namespace}/{environment}", c.planner(g))
+	if kept != nil {
+		archive := c.archive(g, kept.Store)
+		mux.Handle("GET /api/v1/history", archive)
+		mux.Handle("GET /api/v1/history/{namespace}", archive)
+	}
 	if profiling {
 		mux.Handle("GET /debug/pprof/", local(http.HandlerFunc(pprof.Index)))
 		mux.Handle("GET /debug/pprof/profile", local(http.HandlerFunc(pprof.Profile)))

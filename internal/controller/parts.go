@@ -22,6 +22,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/cluster"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/live"
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -60,6 +61,8 @@ type Parts struct {
 	// Random is at least 0 and less than 1; nil draws it from the machine.
 	Random  func() float64
 	Metrics prometheus.Registerer
+	// History takes what happened; nil: nobody wants to know.
+	History history.Recorder
 	Log     *slog.Logger
 }
 
@@ -131,6 +134,10 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 	c.renders = p.Render
 	if c.renders == nil {
 		c.renders = render.Render
+	}
+	c.history = p.History
+	if c.history == nil {
+		c.history = history.Nowhere{}
 	}
 	c.share = p.Share
 	if c.share == nil {

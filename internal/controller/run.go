@@ -43,6 +43,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/cluster"
 	"github.com/fairlead-cd/fairlead/internal/git"
 	"github.com/fairlead-cd/fairlead/internal/herald"
+	"github.com/fairlead-cd/fairlead/internal/history/keeper"
 	"github.com/fairlead-cd/fairlead/internal/pace"
 	"github.com/fairlead-cd/fairlead/internal/roster"
 )
@@ -62,6 +63,9 @@ type Config struct {
 	Lease time.Duration
 	// Proxy chooses a proxy for requests to Git servers, as http.Transport has it; nil: none.
 	Proxy func(*http.Request) (*url.URL, error)
+	// History is the address of the store of what happened (see store.Create); empty: there is none. Retention is how long it is kept at least; 0: for ever.
+	History   string
+	Retention time.Duration
 	// Workers is how many apps are worked on at once.
 	Workers int
 	Log     *slog.Logger
@@ -110,6 +114,13 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	parts.Share = self.share()
+	kept, err := keep(mgr, cfg)
+	if err != nil {
+		return err
+	}
+	if kept != nil {
+		parts.History = kept
+	}
 	c := build(ctx, parts, m)
 	m.share(ctrlmetrics.Registry, self.size, c.owned)
 	m.standing(ctrlmetrics.Registry, c.unwritten)
@@ -117,7 +128,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("prepare controller: %w", err)
 	}
 	if cfg.Listen != "" {
-		if err := c.listen(ctx, mgr, cfg, config); err != nil {
+		if err := c.listen(ctx, mgr, cfg, config, kept); err != nil {
 			return err
 		}
 	}
@@ -127,6 +138,18 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("run controller: %w", err)
 	}
 	return nil
+}
+
+// keep begins to keep the history; nil, if there is to be none. That its store cannot be reached is no error.
+func keep(mgr manager.Manager, cfg Config) (*keeper.Keeper, error) {
+	if cfg.History == "" {
+		return nil, nil
+	}
+	k := keeper.New(keeper.Options{Address: cfg.History, Retention: cfg.Retention, Metrics: ctrlmetrics.Registry, Log: cfg.Log, Now: time.Now})
+	return k, mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		k.Run(ctx)
+		return nil
+	}))
 }
 
 // replica is this process among all that share the apps; one that takes no part has no member.
@@ -329,7 +352,7 @@ func (c *controller) watchKinds(ctx context.Context, mgr manager.Manager) error 
 }
 
 // listen serves health, metrics and webhooks until ctx ends.
-func (c *controller) listen(ctx context.Context, mgr manager.Manager, cfg Config, config *rest.Config) error {
+func (c *controller) listen(ctx context.Context, mgr manager.Manager, cfg Config, config *rest.Config, kept *keeper.Keeper) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; choose another address with --listen", cfg.Listen, err)
@@ -338,7 +361,7 @@ func (c *controller) listen(ctx context.Context, mgr manager.Manager, cfg Config
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: c.handler(mgr, guard, cfg.Profiling), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{Handler: c.handler(mgr, guard, cfg.Profiling, kept), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 	c.log.InfoContext(ctx, "listening", "address", l.Addr().String())
 	go func() {
 		<-ctx.Done()

@@ -140,8 +140,8 @@ func (k *Keeper) events(ctx context.Context, r history.Record) []history.Event {
 		return nil
 	}
 	o = history.Observer{}
-	before := store.Query{
-		Namespaces: []string{r.Namespace}, Environment: r.Environment, App: r.App, Kinds: []history.Kind{history.Release, history.Prune}, To: r.Time, Latest: true,
+	before := history.Query{
+		Namespaces: []string{r.Namespace}, Environments: []string{r.Environment}, App: r.App, Kinds: []history.Kind{history.Release, history.Prune}, To: r.Time, Latest: true,
 	}
 	for was, err := range k.store.Load().Find(ctx, before) {
 		if err != nil {

@@ -19,7 +19,6 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/history/keeper"
-	"github.com/fairlead-cd/fairlead/internal/history/store"
 	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
@@ -158,7 +157,7 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for _, err := range s.Find(t.Context(), store.Query{}) {
+	for _, err := range s.Find(t.Context(), history.Query{}) {
 		if n++; err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/fairlead-cd/fairlead/internal/history"
 )
 
 // writerVariable lets this program append to the store that it names, instead of testing, and print what Append confirmed.
@@ -76,7 +78,7 @@ func TestKilledWhileItAppends(t *testing.T) {
 		s := created(t, at)
 		v := verified(t, s)
 		there := map[string]bool{}
-		for _, r := range found(t, s, Query{}) {
+		for _, r := range found(t, s, history.Query{}) {
 			there[r.Key] = true
 		}
 		for key := range confirmed {

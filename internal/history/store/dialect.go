@@ -80,6 +80,33 @@ func connect(address string, create bool) (*sql.DB, dialect, error) {
 	return db, lite, err
 }
 
+// Check finds out whether an address can be one of a store. It sends nothing and opens nothing.
+func Check(address string) error {
+	scheme, _, ok := strings.Cut(address, ":")
+	isFile := !ok || scheme == "sqlite" || !strings.Contains(address, "://") && scheme != "postgres" && scheme != "postgresql"
+	if isFile && address != "" {
+		return nil
+	}
+	db, _, err := connect(address, false)
+	if err == nil {
+		err = db.Close()
+	}
+	return err
+}
+
+// Within is an address with the path of SQLite taken from a directory, if it is not from the root.
+func Within(dir, address string) string {
+	scheme, path, ok := strings.Cut(address, ":")
+	if !ok || scheme != "sqlite" {
+		scheme, path = "sqlite", address
+	}
+	path = strings.TrimPrefix(path, "//")
+	if strings.HasPrefix(address, "postgres:") || strings.HasPrefix(address, "postgresql:") || filepath.IsAbs(path) {
+		return address
+	}
+	return scheme + ":" + filepath.Join(dir, path)
+}
+
 func openFile(path string, create bool) (*sql.DB, error) {
 	mode := "rw"
 	if create {

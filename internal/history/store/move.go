@@ -127,7 +127,7 @@ func Scan(r io.Reader) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		lines := bufio.NewScanner(r)
 		lines.Buffer(nil, history.MostLine+1)
-		for lines.Scan() {
+		for lines.Scan() && lines.Err() == nil { // what was read before an error need not be a whole line
 			if line := lines.Bytes(); len(line) > 0 && !yield(line, nil) {
 				return
 			}

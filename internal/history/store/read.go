@@ -6,34 +6,31 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/history"
 )
 
-// Query says which records are meant. The zero Query means all of them.
-type Query struct {
-	Namespaces       []string // nil: all
-	Environment, App string
-	Kinds            []history.Kind
-	From, To         time.Time // of what happened; To itself is included
-	// Newest is how many of them, the last ones; 0: all.
-	Newest int
-	// Latest means the last record of each kind and phase of each app and environment: what history.At needs to know for the time To.
-	Latest bool
-}
-
 // Find yields records in the order in which they happened. It yields an error at most once, and nothing after it: a *history.Broken if a record was changed.
-func (s *Store) Find(ctx context.Context, q Query) iter.Seq2[history.Record, error] {
+func (s *Store) Find(ctx context.Context, q history.Query) iter.Seq2[history.Record, error] {
 	return func(yield func(history.Record, error) bool) {
-		statement, args := q.sql()
-		err := s.read(ctx, func(tx *sql.Tx) error {
-			return s.rows(ctx, tx, statement, args, func(r history.Record, _ []byte) bool { return yield(r, nil) })
-		})
-		if err != nil {
-			yield(history.Record{}, s.say("read records", err))
+		if err := s.find(ctx, q, func(r history.Record, _ []byte) bool { return yield(r, nil) }); err != nil {
+			yield(history.Record{}, err)
 		}
 	}
+}
+
+// FindLines is Find, as lines.
+func (s *Store) FindLines(ctx context.Context, q history.Query) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		if err := s.find(ctx, q, func(_ history.Record, line []byte) bool { return yield(line, nil) }); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+func (s *Store) find(ctx context.Context, q history.Query, each func(history.Record, []byte) bool) error {
+	statement, args := find(q)
+	return s.say("read records", s.read(ctx, func(tx *sql.Tx) error { return s.rows(ctx, tx, statement, args, each) }))
 }
 
 // Lines yields the whole chain, as it was at one time, from its oldest record on, and in the order of the chain.
@@ -115,8 +112,8 @@ func (s *Store) rows(ctx context.Context, tx *sql.Tx, statement string, args []a
 	return rows.Err()
 }
 
-// sql is the statement for a query.
-func (q Query) sql() (string, []any) {
+// find is the statement for a query.
+func find(q history.Query) (string, []any) {
 	var terms []string
 	var args []any
 	where := func(term string, values ...any) {
@@ -128,8 +125,8 @@ func (q Query) sql() (string, []any) {
 	if len(q.Kinds) > 0 {
 		where("kind IN ("+marks(len(q.Kinds))+")", anys(q.Kinds)...)
 	}
-	if q.Environment != "" {
-		where("environment = ?", q.Environment)
+	if q.Environments != nil {
+		where("environment IN ("+marks(len(q.Environments))+")", anys(q.Environments)...)
 	}
 	if q.App != "" {
 		where("app IN (?, '')", q.App) // what happened to its environment happened to it

@@ -129,7 +129,7 @@ func (s *Store) notes(ctx context.Context, tx *sql.Tx, c cut) ([]history.Record,
 		return nil, err
 	}
 	var known []history.Record
-	latest, args := Query{Latest: true, To: c.time}.sql()
+	latest, args := find(history.Query{Latest: true, To: c.time})
 	if err := s.rows(ctx, tx, latest, args, func(r history.Record, _ []byte) bool { known = append(known, r); return true }); err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (s *Store) notes(ctx context.Context, tx *sql.Tx, c cut) ([]history.Record,
 
 // Dropped is when the last thing happened that was dropped; zero if nothing was. Of times before, nothing complete can be said.
 func (s *Store) Dropped(ctx context.Context) (time.Time, error) {
-	for r, err := range s.Find(ctx, Query{Kinds: []history.Kind{history.Retention}, Newest: 1}) {
+	for r, err := range s.Find(ctx, history.Query{Kinds: []history.Kind{history.Retention}, Newest: 1}) {
 		return r.Until, err
 	}
 	return time.Time{}, nil

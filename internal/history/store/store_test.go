@@ -72,7 +72,7 @@ func add(t testing.TB, s *Store, records ...history.Record) []history.Record {
 	return added
 }
 
-func found(t testing.TB, s *Store, q Query) []history.Record {
+func found(t testing.TB, s *Store, q history.Query) []history.Record {
 	t.Helper()
 	var out []history.Record
 	for r, err := range s.Find(t.Context(), q) {
@@ -132,7 +132,7 @@ func TestAppend(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = s.Close() }()
-		got := found(t, s, Query{})
+		got := found(t, s, history.Query{})
 		if diff := cmp.Diff([]string{"prune 0", "prune 1", "prune 2"}, keys(got)); diff != "" {
 			t.Errorf("after it was opened again (-want +got):\n%s", diff)
 		}
@@ -157,12 +157,12 @@ func TestFind(t *testing.T) {
 		rapid.Check(t, func(r *rapid.T) {
 			wipe(t, s)
 			all := add(t, s, historytest.NewDay(r).Records...)
-			q := Query{
-				Namespaces:  rapid.SampledFrom([][]string{nil, {}, {"shop", "bank"}, {"bank"}}).Draw(r, "namespaces"),
-				Environment: rapid.SampledFrom([]string{"", "production"}).Draw(r, "environment"),
-				App:         rapid.SampledFrom([]string{"", "web"}).Draw(r, "app"),
-				Kinds:       rapid.SampledFrom([][]history.Kind{nil, {history.Release}, {history.Drift, history.Suspension}}).Draw(r, "kinds"),
-				Newest:      rapid.SampledFrom([]int{0, 1, 5}).Draw(r, "newest"),
+			q := history.Query{
+				Namespaces:   rapid.SampledFrom([][]string{nil, {}, {"shop", "bank"}, {"bank"}}).Draw(r, "namespaces"),
+				Environments: rapid.SampledFrom([][]string{nil, {}, {"production"}, {"production", "staging"}}).Draw(r, "environments"),
+				App:          rapid.SampledFrom([]string{"", "web"}).Draw(r, "app"),
+				Kinds:        rapid.SampledFrom([][]history.Kind{nil, {history.Release}, {history.Drift, history.Suspension}}).Draw(r, "kinds"),
+				Newest:       rapid.SampledFrom([]int{0, 1, 5}).Draw(r, "newest"),
 			}
 			if rapid.Bool().Draw(r, "from") {
 				q.From = all[rapid.IntRange(0, len(all)-1).Draw(r, "from record")].Time
@@ -172,7 +172,7 @@ func TestFind(t *testing.T) {
 			}
 			var want []history.Record
 			for _, x := range history.InOrder(all) {
-				if (q.Namespaces == nil || slices.Contains(q.Namespaces, x.Namespace)) && (q.Environment == "" || q.Environment == x.Environment) &&
+				if (q.Namespaces == nil || slices.Contains(q.Namespaces, x.Namespace)) && (q.Environments == nil || slices.Contains(q.Environments, x.Environment)) &&
 					(q.App == "" || x.App == "" || q.App == x.App) && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, x.Kind)) &&
 					!x.Time.Before(q.From) && (q.To.IsZero() || !x.Time.After(q.To)) {
 					want = append(want, x)
@@ -202,7 +202,7 @@ func TestLatestIsEnough(t *testing.T) {
 			day := historytest.NewDay(r)
 			all := add(t, s, day.Records...)
 			for _, m := range append(some(r, day), historytest.Moment{Time: historytest.Start.Add(-time.Hour)}) {
-				got := history.At(found(t, s, Query{Latest: true, To: m.Time}), m.Time)
+				got := history.At(found(t, s, history.Query{Latest: true, To: m.Time}), m.Time)
 				if diff := cmp.Diff(history.At(all, m.Time), got); diff != "" {
 					r.Fatalf("at %s (-all +latest):\n%s", m.Time, diff)
 				}
@@ -239,7 +239,7 @@ func TestRetain(t *testing.T) {
 			if err != nil || until.IsZero() != (dropped == 0) || until.After(before) {
 				r.Fatalf("%d were dropped, until %s, before %s: %v", dropped, until, before, err)
 			}
-			left := found(t, s, Query{})
+			left := found(t, s, history.Query{})
 			for _, m := range some(r, day) {
 				if m.Time.Before(until) {
 					continue
@@ -248,7 +248,7 @@ func TestRetain(t *testing.T) {
 				if diff := cmp.Diff(want, history.At(left, m.Time)); diff != "" {
 					r.Fatalf("%d dropped before %s; at %s (-want +got):\n%s", dropped, before, m.Time, diff)
 				}
-				if diff := cmp.Diff(want, history.At(found(t, s, Query{Latest: true, To: m.Time}), m.Time)); diff != "" {
+				if diff := cmp.Diff(want, history.At(found(t, s, history.Query{Latest: true, To: m.Time}), m.Time)); diff != "" {
 					r.Fatalf("%d dropped before %s; at %s by the latest (-want +got):\n%s", dropped, before, m.Time, diff)
 				}
 			}
@@ -497,6 +497,28 @@ func TestErrors(t *testing.T) {
 	server.Start(t)
 	if news, err := there.Append(t.Context(), records(0, 2)); err != nil || len(news) != 1 || verified(t, there).Records != 2 {
 		t.Errorf("a server that is there again: %d new, %v", len(news), err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for address, ok := range map[string]bool{
+		"history.db": true, "sqlite:history.db": true, "sqlite:///history.db": true, "C:/history.db": true, "postgres://u@h/db": true, "postgresql:///db?host=/run": true,
+		"": false, "mysql://h/db": false, "postgres://u@h:port/db": false,
+	} {
+		if err := Check(address); (err == nil) != ok {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
+func TestWithin(t *testing.T) {
+	for address, want := range map[string]string{
+		"sqlite:history.db": "sqlite:/data/history.db", "history.db": "sqlite:/data/history.db", "sqlite://h/x.db": "sqlite:/data/h/x.db",
+		"sqlite:/h.db": "sqlite:/h.db", "/h.db": "/h.db", "postgres://u@h/db": "postgres://u@h/db", "postgresql:///db": "postgresql:///db",
+	} {
+		if got := Within("/data", address); got != want {
+			t.Errorf("%s is %s, want %s", address, got, want)
+		}
 	}
 }
 
