@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
@@ -41,7 +39,7 @@ func (w *world) sign(v *kube.Verdict) {
 
 // note takes in a change of an object of an app.
 func (h *history) note(c kube.Change) {
-	key, now := fmt.Sprintf("%s %s/%s", c.Resource, c.Namespace, c.Name), content(c)
+	key, now := c.Resource.String()+" "+c.Namespace+"/"+c.Name, content(c)
 	p := h.past[key]
 	if p == nil {
 		p = &past{states: map[string]bool{}}
@@ -70,9 +68,5 @@ func content(c kube.Change) string {
 	delete(m, "status")
 	meta, _ := m["metadata"].(map[string]any)
 	m["metadata"] = map[string]any{"labels": meta["labels"], "annotations": meta["annotations"]}
-	text, err := json.Marshal(m)
-	if err != nil {
-		panic(err) // it came from JSON
-	}
-	return string(text)
+	return string(textOf(nil, m))
 }

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -245,12 +244,9 @@ func (w *world) plain(u *unstructured.Unstructured) string {
 	}
 	m := u.DeepCopy().Object
 	plain(m)
-	text, err := json.Marshal(m)
-	if err != nil {
-		panic(err) // it came from JSON
-	}
-	w.plained[u] = string(text)
-	return string(text)
+	text := string(textOf(nil, m))
+	w.plained[u] = text
+	return text
 }
 
 func plain(m map[string]any) {

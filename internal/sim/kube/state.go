@@ -23,6 +23,7 @@ type state struct {
 
 	raw    bool // just merged: not yet as the server would have decoded it
 	coarse bool // merged by an apply, which leaves what decoding would have cleaned
+	own    bool // its metadata is nobody else's: until it is stored, that may be changed as it is
 
 	typed atomic.Pointer[typed.TypedValue]
 	whole atomic.Pointer[map[string]any]
@@ -44,7 +45,7 @@ func (s *state) DeepCopyObject() runtime.Object { return s.copied() }
 
 func (s *state) copied() *state {
 	c := newState(shallow(s.Object), s.managed)
-	c.Object["metadata"] = shallow(s.metadata())
+	c.Object["metadata"], c.own = shallow(s.metadata()), true
 	return c
 }
 
@@ -69,12 +70,25 @@ func (s *state) at(path ...string) any {
 // edit returns the map at a path, its own of this state down from the root, so that it may be changed.
 func (s *state) edit(path ...string) map[string]any {
 	m := s.Object
-	for _, name := range path {
+	for i, name := range path {
+		if i == 0 && name == "metadata" {
+			m = s.ownMetadata()
+			continue
+		}
 		child, _ := m[name].(map[string]any)
 		child = shallow(child)
 		m[name] = child
 		m = child
 	}
+	return m
+}
+
+func (s *state) ownMetadata() map[string]any {
+	if is := s.metadata(); is != nil && s.own {
+		return is
+	}
+	m := shallow(s.metadata())
+	s.Object["metadata"], s.own = m, true
 	return m
 }
 
