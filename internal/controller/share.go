@@ -153,6 +153,7 @@ func (c *controller) followLedger() {
 func (c *controller) recordTold(n app.Name, claims app.Claims) {
 	c.engine.Told(n, claims)
 	if c.owns(n.Owner()) {
+		c.appQueue.after(n.Namespace, n.Object(), 2*engine.Echo) // what was told is not what this process wrote if another one did not know that it has the app
 		return
 	}
 	c.mu.Lock()

@@ -173,10 +173,13 @@ type memory struct {
 	record app.Record
 	other  bool // another process has the app
 	heard  bool // something was told of the record since it was read or written here
+	news   bool // something was told of it that has not been compared with what is known
 	loaded bool
 	first  bool       // the record was made just now: whether anything may be made is still to be asked
 	before app.Claims // what another process left, as far as is known: until the record is read. None if it was
 	stored app.Claims // those of the record as the ledger has them
+
+	written time.Time // when this process wrote the record last
 
 	placed   placed
 	asked    map[object.Key]answer

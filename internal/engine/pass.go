@@ -33,6 +33,7 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	e.hear(m, s.Name)
 	if !m.loaded {
 		if err := e.load(ctx, m, s.Name); err != nil {
 			return Outcome{}, err
@@ -185,6 +186,7 @@ func (e *Engine) save(ctx context.Context, m *memory, next app.Record) error {
 	next.App, next.Version = m.record.App, m.record.Version
 	return e.stage("record", func() error {
 		version, err := e.Ledger.Save(ctx, next)
+		m.written = e.Now()
 		if err != nil {
 			m.loaded = false // somebody else was faster, or nobody knows whether it was stored
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -54,9 +55,23 @@ func (e *Engine) Told(n app.Name, claims app.Claims) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if m := e.memory[n]; m != nil {
-		m.heard = true
+		m.heard, m.news = true, true
 	}
 	e.others.tell(n, claims)
+}
+
+// Echo is how long it may take until what this process writes to the ledger is told to it.
+const Echo = time.Second
+
+// hear compares what was told of the record of an app with what this process knows of it, and has it read anew if it is something else: another process may have
+// stood still while this one took the app, and have written the record before it knew.
+func (e *Engine) hear(m *memory, n app.Name) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m.news && e.Now().Sub(m.written) >= Echo {
+		m.news = false
+		m.loaded = m.loaded && maps.Equal(e.others.claims[n], m.stored)
+	}
 }
 
 // Recorded lists the apps that are known to have a record, in order.
