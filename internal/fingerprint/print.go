@@ -75,7 +75,12 @@ type place struct {
 }
 
 func (w walker) walk(p place) {
-	for _, k := range slices.Sorted(maps.Keys(p.mine)) {
+	keys := make([]string, 0, len(p.mine))
+	for k := range p.mine {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
 		below, _ := p.mine[k].(map[string]any)
 		next := place{mine: below, name: p.name + "/" + k}
 		if k == "." || w.ignored[next.name] {

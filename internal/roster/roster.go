@@ -104,15 +104,13 @@ func (r *Roster) Renewed(sent, now time.Time) {
 
 // Knows are the members by which this one acts, itself among them, in order: what its Lease is to say.
 func (r *Roster) Knows() []string {
-	return slices.Sorted(maps.Keys(r.members()))
-}
-
-func (r *Roster) members() map[string]bool {
-	all := map[string]bool{r.self: true}
+	all := make([]string, 0, 1+len(r.others))
+	all = append(all, r.self)
 	for id := range r.others {
-		all[id] = true
+		all = append(all, id)
 	}
-	return all
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Settled reports whether all who were there first know this member.

@@ -52,12 +52,15 @@ func (w *world) comeOrGo(p *process, k Kind) {
 	w.timers.add(timer{at: w.now.Add(frozenFor), what: "one replica less", do: func() { w.scale(w.replicas - 1) }})
 }
 
-// has reports whether a process would act on an app now.
-func (p *process) has(o app.Owner) bool {
+// shared is what the replicas call an app.
+func shared(o app.Owner) string { return "app " + o.String() }
+
+// has reports whether a process would act on what the replicas call so.
+func (p *process) has(key string) bool {
 	if p.dead || p.still || p.replica == nil || p.replica.InTime() != nil {
 		return false
 	}
-	_, mine := p.replica.Owns("app " + o.String())
+	_, mine := p.replica.Owns(key)
 	return mine
 }
 
@@ -80,8 +83,9 @@ func (w *world) promised(p *process, s sending, r kube.Request) {
 	if p.replica == nil || o == (app.Owner{}) {
 		return
 	}
+	key := shared(o)
 	for _, q := range w.processes {
-		if q != p && q.has(o) && !w.now.Before(q.dreams) {
+		if q != p && q.has(key) && !w.now.Before(q.dreams) {
 			w.fail("%s %s as a write of app %s, which is %s's", p.name, r, o, q.name)
 		}
 	}
@@ -108,8 +112,8 @@ func (w *world) watchOwners() {
 		w.since = w.now
 		return
 	}
-	for o := range w.known {
-		if slices.ContainsFunc(w.processes, func(p *process) bool { return p.has(o) }) {
+	for o, key := range w.known {
+		if slices.ContainsFunc(w.processes, func(p *process) bool { return p.has(key) }) {
 			delete(w.alone, o)
 			continue
 		}

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
 )
@@ -15,7 +14,12 @@ func textOf(b []byte, v any) []byte {
 			break
 		}
 		b = append(b, '{')
-		for i, k := range slices.Sorted(maps.Keys(v)) {
+		names := make([]string, 0, len(v))
+		for k := range v {
+			names = append(names, k)
+		}
+		slices.Sort(names)
+		for i, k := range names {
 			if i > 0 {
 				b = append(b, ',')
 			}

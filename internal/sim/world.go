@@ -40,7 +40,7 @@ type world struct {
 	stopped   bool                    // nobody starts a controller
 	shares    bool                    // the controllers share the apps
 	replicas  int                     // how many there are to be
-	known     map[app.Owner]bool      // the apps that have an App
+	known     map[app.Owner]string    // the apps that have an App, and what the replicas call each
 	alone     map[app.Owner]time.Time // since when an app is nobody's
 	since     time.Time               // when something happened last to those that share the apps
 	history   history
@@ -93,7 +93,7 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, known: map[app.Owner]bool{}, alone: map[app.Owner]time.Time{}, history: newHistory(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, known: map[app.Owner]string{}, alone: map[app.Owner]time.Time{}, history: newHistory(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
@@ -323,9 +323,10 @@ func (w *world) observe() {
 		case c.Resource == (schema.GroupResource{Resource: "events"}):
 			continue
 		case c.Resource == apps.GroupResource():
-			w.known[app.Owner{Namespace: c.Namespace, Name: c.Name}] = true
+			o := app.Owner{Namespace: c.Namespace, Name: c.Name}
+			w.known[o] = shared(o)
 			if c.After == nil {
-				delete(w.known, app.Owner{Namespace: c.Namespace, Name: c.Name})
+				delete(w.known, o)
 			}
 		case c.Resource.Group != apps.Group && c.Namespace != system:
 			w.history.note(c)

@@ -3,7 +3,6 @@ package kube
 import (
 	"bytes"
 	"crypto/sha256"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -207,7 +206,7 @@ func (s *state) digest() digest {
 // fresh is digest for a state that is not stored yet.
 func (s *state) fresh() digest {
 	b := make([]byte, 0, 1024)
-	for _, k := range slices.Sorted(maps.Keys(s.Object)) {
+	for _, k := range namesOf(s.Object) {
 		v := s.Object[k]
 		if k == "metadata" {
 			metadata := shallow(s.metadata())
@@ -229,6 +228,16 @@ func (s *state) fresh() digest {
 	return sha256.Sum256(b)
 }
 
+// namesOf are the names of the fields of an object, in order.
+func namesOf(m map[string]any) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // distinct appends a string so that it is clear where it ends.
 func distinct(b []byte, s string) []byte {
 	return append(append(strconv.AppendInt(append(b, 's'), int64(len(s)), 10), ':'), s...)
@@ -239,7 +248,7 @@ func canonical(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case map[string]any:
 		b = append(b, '{')
-		for _, k := range slices.Sorted(maps.Keys(v)) {
+		for _, k := range namesOf(v) {
 			b = canonical(distinct(b, k), v[k])
 		}
 		return append(b, '}')
