@@ -38,18 +38,6 @@ type Facts struct {
 	Answers map[string]Answer
 }
 
-// Soak is how the app of the same name fares in another environment. The zero Soak is an app that is not there.
-type Soak struct {
-	// Commit is what is released there now, in full; empty: nothing.
-	Commit string
-	// Since is since when the subject's commit has been healthy there, without a break; zero: it was not, or is not any more.
-	Since time.Time
-	// Ended is when something newer took its place there, healthy to the end; zero: it is still there.
-	Ended time.Time
-	// Sick says why it is not healthy, if Commit is the subject's.
-	Sick string
-}
-
 // Answer is what was heard from outside, the last time it was asked.
 type Answer struct {
 	Open bool
@@ -166,28 +154,6 @@ func judge(j *Judgement, g v1alpha1.Gate, s Subject, f Facts, now time.Time) {
 	default:
 		j.Waits = "gate " + j.Name + " is of a kind that this Fairlead does not know: it stays closed"
 	}
-}
-
-// soak waits for a commit to have been healthy for long enough.
-func soak(g v1alpha1.SoakGate, s Subject, seen Soak, now time.Time) release.Gate {
-	long := g.For.Duration
-	wait := fmt.Sprintf("waits until commit %s was healthy for %s in %s", short(s.Commit), span(long), g.Environment)
-	switch {
-	case seen.Since.IsZero() && seen.Commit == "":
-		return release.Gate{Waits: wait + ": it is not there"}
-	case seen.Since.IsZero() && seen.Commit != s.Commit:
-		return release.Gate{Waits: fmt.Sprintf("%s: there it is at %s", wait, short(seen.Commit))}
-	case seen.Since.IsZero():
-		return release.Gate{Waits: wait + ": it is not healthy" + after(": ", seen.Sick)}
-	}
-	end := seen.Since.Add(long)
-	switch {
-	case !seen.Ended.IsZero() && seen.Ended.Before(end):
-		return release.Gate{Waits: fmt.Sprintf("%s: %s took its place there at %s, too early", wait, short(seen.Commit), at(seen.Ended.UTC()))}
-	case now.Before(end):
-		return release.Gate{Waits: fmt.Sprintf("%s: that is at %s", wait, at(end.UTC())), Until: end}
-	}
-	return release.Gate{Open: true}
 }
 
 // short is a commit as people say it.

@@ -2,7 +2,8 @@
 // is for package gate to say.
 //
 //	k := gatekeeper.New(ctx, gatekeeper.Options{Secret: …, Mark: …, May: …, Changed: wake})
-//	facts.Answers = k.Answers(subject, "config", gates)   // at once, whatever is known by now
+//	facts := gate.Facts{Approvals: approvals, Overrides: overrides, Soaks: soaks, Answers: k.Answers(subject, "config", gates)} // at once, whatever is known by now
+//	seen.Gates = gate.Gates(gate.Judge(gates, subject, facts, now))
 //
 // Asking for answers is what keeps the asking going: what nobody wanted to know for [Idle] is asked no more, and begins anew when it is wanted again. The same
 // question of several apps is asked once.
