@@ -93,6 +93,7 @@ type Keeper struct {
 
 	mu    sync.Mutex
 	lines map[question]*line
+	asked map[App]map[question]bool // by whom a line is wanted, the other way round
 	rooms map[string]chan struct{}
 }
 
@@ -105,7 +106,7 @@ func New(ctx context.Context, o Options) *Keeper {
 	if o.Changed == nil {
 		o.Changed = func(App) {}
 	}
-	return &Keeper{Options: o, ctx: ctx, lines: map[question]*line{}, rooms: map[string]chan struct{}{}}
+	return &Keeper{Options: o, ctx: ctx, lines: map[question]*line{}, asked: map[App]map[question]bool{}, rooms: map[string]chan struct{}{}}
 }
 
 // Answers returns what is known of those gates that ask something outside, by their keys, and sees to it that more will be. Repository names the Repository that
@@ -131,10 +132,13 @@ func (k *Keeper) Answers(s gate.Subject, repository string, gates []v1alpha1.Gat
 		l.wanted[who] = now
 		out[q.key] = k.known(l, now)
 	}
-	for q, l := range k.lines {
-		if q.namespace == s.Namespace && !mine[q] {
+	for q := range k.asked[who] {
+		if l := k.lines[q]; l != nil && !mine[q] {
 			delete(l.wanted, who)
 		}
+	}
+	if k.asked[who] = mine; len(mine) == 0 {
+		delete(k.asked, who)
 	}
 	return out
 }
@@ -256,6 +260,9 @@ func (k *Keeper) goesOn(l *line) bool {
 	for who, last := range l.wanted {
 		if k.Now().Sub(last) > Idle {
 			delete(l.wanted, who)
+			if delete(k.asked[who], l.question); len(k.asked[who]) == 0 {
+				delete(k.asked, who)
+			}
 		}
 	}
 	if len(l.wanted) > 0 {
