@@ -94,13 +94,22 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held (a person has to approve som
 	)
 	add(root, groupUse, statusCommand(w), whyCommand(w), checkCommand(w), renderCommand(w), planCommand(w))
 	add(root, groupUse, treeCommand(w), traceCommand(w), eventsCommand(w), logsCommand(w), diffCommand(w))
+	add(root, groupUse, historyCommand(w), atCommand(w), doraCommand(w))
 	add(root, groupSteer, syncCommand(w), suspendCommand(w), resumeCommand(w), approveCommand(w))
 	add(root, groupRun, initCommand(w), bootstrapCommand(w), installCommand(w), uninstallCommand(w), controllerCommand(w), versionCommand(w))
 	add(root, groupRun, demoCommand(w))
 	for _, c := range root.Commands() {
-		c.Example = strings.ReplaceAll(c.Example, "  fairlead ", "  "+root.DisplayName()+" ")
+		christen(c, root.DisplayName())
 	}
 	return root
+}
+
+// christen lets the examples of a command, and of those below it, say what this program is called.
+func christen(c *cobra.Command, name string) {
+	c.Example = strings.ReplaceAll(c.Example, "  fairlead ", "  "+name+" ")
+	for _, sub := range c.Commands() {
+		christen(sub, name)
+	}
 }
 
 // Groups of commands, as --help lists them.

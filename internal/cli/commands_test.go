@@ -43,6 +43,7 @@ var meanings = map[string]string{
 	"all-namespaces": "bool A", "context": "string", "kubeconfig": "string", "namespace": "string n", "output": "FORM o",
 	"exit-code": "bool", "wait": "bool", "timeout": "duration", "watch": "bool w", "help": "bool h", "hold": "string", "yes": "bool y",
 	"image": "string", "replicas": "int", "export": "bool", "cluster-path": "string", "branch": "string", "secret": "string", "root": "string", "no-descriptions": "bool",
+	"server": "string", "fairlead-namespace": "string", "store": "string",
 }
 
 // homonyms are flags that mean one thing here and another there, each as people expect it there: check compares with a commit --since, logs begins --since, as
