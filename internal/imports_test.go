@@ -58,7 +58,7 @@ starter:      std fault
 release:      std
 history:      std fault release
 verify:       std @values release api/v1alpha1 apimachinery
-gate:         std release api/v1alpha1 apimachinery
+gate:         std app release api/v1alpha1 apimachinery
 
 # The shell: each talks to one thing outside.
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery

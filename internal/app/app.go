@@ -200,6 +200,8 @@ type Declaration struct {
 	// DependsOn are apps of the same environment that must be ready first.
 	DependsOn []string
 	Health    Health
+	// Gates are added to those of the Environment. They ask nothing that only the Environment may ask.
+	Gates []Gate
 	// Verify are trials that are added to those of the Environment. They reach nothing but what the environment's ServiceAccount may.
 	Verify []Trial
 }

@@ -38,6 +38,7 @@ func ParseDeclaration(file string, data []byte) (Declaration, error) {
 	err = strict.Reader{File: file}.Mapping(root, "an app's declaration", strict.Fields{
 		"dependsOn": func(r strict.Reader, n *yaml.Node) (err error) { d.DependsOn, err = dependsOn(r, n); return err },
 		"health":    func(r strict.Reader, n *yaml.Node) (err error) { d.Health, err = health(r, n); return err },
+		"gates":     func(r strict.Reader, n *yaml.Node) (err error) { d.Gates, err = gates(r, n); return err },
 		"verify":    func(r strict.Reader, n *yaml.Node) (err error) { d.Verify, err = trials(r, n); return err },
 	})
 	if err != nil {

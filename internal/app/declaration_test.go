@@ -37,6 +37,13 @@ func describe(data []byte) string {
 	for _, r := range d.Health.Rules {
 		fmt.Fprintf(&b, "rule %s %s: failed %q, healthy %q, progressing %q\n", r.APIVersion, r.Kind, r.Failed, r.Healthy, r.Progressing)
 	}
+	for _, g := range d.Gates {
+		text, err := json.Marshal(g)
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&b, "gate %s\n", text)
+	}
 	for _, t := range d.Verify {
 		text, err := json.Marshal(t) // all of it, in one line
 		if err != nil {

@@ -151,6 +151,20 @@ func (r Reader) Whole(n *yaml.Node, what string, least, most int) (int, error) {
 	return 0, r.Errorf(n, "%s is %s: write a whole number from %d to %d", what, shape(n), least, most)
 }
 
+// Bool returns the truth of a scalar. Null is false.
+func (r Reader) Bool(n *yaml.Node, what string) (bool, error) {
+	n = resolve(n)
+	if IsNull(n) {
+		return false, nil
+	}
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool" {
+		if b, err := strconv.ParseBool(n.Value); err == nil {
+			return b, nil
+		}
+	}
+	return false, r.Errorf(n, "%s is %s: write true or false", what, shape(n))
+}
+
 // Duration returns the duration of a scalar, which is more than 0. Null is 0.
 func (r Reader) Duration(n *yaml.Node, what string) (time.Duration, error) {
 	text, err := r.Text(n, what, `"5m"`)
