@@ -16,6 +16,9 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/history/store"
 )
 
+// historyVariable is the environment variable that holds the address of the history's store: it may have a password in it.
+const historyVariable = "FAIRLEAD_HISTORY"
+
 func controllerCommand(w IO) *cobra.Command {
 	var t target
 	var c controller.Config
@@ -45,6 +48,9 @@ says that this is kept elsewhere.`,
 			if c.REST, err = t.own(w); err != nil {
 				return err
 			}
+			if in := w.Getenv(historyVariable); in != "" && !cmd.Flags().Changed("history") {
+				c.History = in
+			}
 			if c.History != "" {
 				if err := store.Check(c.History); err != nil {
 					return usagef("--history: %w", err)
@@ -64,7 +70,7 @@ says that this is kept elsewhere.`,
 	f.StringVar(&c.DataDir, "data-dir", "/var/lib/fairlead", "directory of the Git mirrors, a cache that may be lost")
 	f.StringVarP(&c.Namespace, "namespace", "n", "fairlead-system", "Fairlead's own namespace, which holds its Leases and its ledger")
 	f.StringVar(&c.Listen, "listen", ":8080", "address of /healthz, /readyz, /metrics, /webhook, /api/v1/plan and /api/v1/history; empty for none")
-	f.StringVar(&c.History, "history", "sqlite:history.db", "store of what happened: sqlite:PATH, which may be within the data directory, or postgres://USER@HOST/DATABASE; empty for none")
+	f.StringVar(&c.History, "history", "sqlite:history.db", "store of what happened: sqlite:PATH, which may be within the data directory, or postgres://USER@HOST/DATABASE; empty for none; $FAIRLEAD_HISTORY is another default")
 	f.DurationVar(&c.Retention, "history-retention", 0, "how long what happened is kept at least; 0 is for ever")
 	f.IntVar(&c.Workers, "workers", 16, "how many apps are worked on at once")
 	f.DurationVar(&c.Lease, "lease-duration", 15*time.Second, "how long the Lease of a replica lasts: if it dies, the others have its apps that long after; 0 takes none, and no other replica may run")
