@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/history/keeper"
 	"github.com/fairlead-cd/fairlead/internal/release"
+	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
 
 var noon = time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
@@ -133,11 +135,7 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 	if err := k.Record(entered(1, release.Succeeded, 1), func() { close(done) }); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(time.Minute); !strings.HasPrefix(k.Trouble(), "1 records wait for the history store: open"); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("trouble: %q", k.Trouble())
-		}
-	}
+	eventually(t, func() bool { return strings.HasPrefix(k.Trouble(), "1 records wait for the history store: open") })
 	if _, err := k.Store(); fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("the store: %v", err)
 	}
@@ -196,4 +194,66 @@ func TestRetention(t *testing.T) {
 		cancel()
 		<-ended
 	})
+}
+
+// TestStoreOff: a database that goes away while things happen, and a process that dies meanwhile, cost no record, and none is there twice.
+func TestStoreOff(t *testing.T) {
+	server := testkit.StartPostgres(t)
+	address := server.Database(t)
+	const records = 30
+	mine := map[int]bool{} // what who records has not been told to be done, as it is kept with each app
+	var mu sync.Mutex
+	send := func(k *keeper.Keeper, from, to int) {
+		for n := from; n < to; n++ {
+			if err := k.Record(entered(n+1, release.Planned, n), func() {
+				mu.Lock()
+				defer mu.Unlock()
+				delete(mine, n)
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for n := range records {
+		mine[n] = true
+	}
+	left := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(mine)
+	}
+	first, _, stop := start(t, address)
+	send(first, 0, 10)
+	eventually(t, func() bool { return left() == records-10 })
+	server.Stop()
+	send(first, 10, 20)
+	eventually(t, func() bool { return first.Trouble() != "" })
+	stop() // it parts with what it could not store
+	second, figures, _ := start(t, address)
+	send(second, 5, records) // it is not sure what was stored
+	eventually(t, func() bool { return second.Trouble() != "" })
+	if n := left(); n != records-10 {
+		t.Errorf("%d records are not done while the database is away, want %d", n, records-10)
+	}
+	server.Start(t)
+	eventually(t, func() bool { return left() == 0 && second.Trouble() == "" })
+	s, err := second.Store()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.Verify(t.Context()); err != nil || v.Records != records {
+		t.Errorf("%+v, %v; want %d records", v, err, records)
+	}
+	if got := told(t, figures)["history_records_total"]; got != records-10 {
+		t.Errorf("the second process says that it stored %g, want %d", got, records-10)
+	}
+}
+
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not come about within two minutes")
+		}
+	}
 }
