@@ -35,7 +35,7 @@ contest:      std
 source:       std fault
 object:       std fault apimachinery go.yaml.in/yaml/v3
 strict:       std fault nearest go.yaml.in/yaml/v3
-app:          std fault object source strict nearest go.yaml.in/yaml/v3
+app:          std fault object source strict nearest release go.yaml.in/yaml/v3
 diff:         std object app
 fingerprint:  std object fault app diff
 health:       std object app fault github.com/google/cel-go
@@ -113,8 +113,8 @@ source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 `
 
 var groups = map[string][]string{
-	"@values": {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed"},
-	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin", "why", "block", "starter"},
+	"@values": {"fault", "nearest", "strict", "contest", "source", "object", "release", "app", "diff", "fingerprint", "health", "order", "observed"},
+	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "release", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin", "why", "block", "starter"},
 	"client-go": {
 		"k8s.io/client-go", "k8s.io/api", "k8s.io/apiextensions-apiserver", "sigs.k8s.io/controller-runtime",
 	},

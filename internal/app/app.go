@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
 // Name identifies an app within a Fairlead: the namespace of its Environment, the Environment, and the app in it.
@@ -233,6 +234,13 @@ type Record struct {
 	// Digest identifies the content of the bundle, and Serial counts the bundles of the app: the same content may be applied again later.
 	Digest string
 	Serial int
+	// Keep are the digests of the stored bundles that are to stay beside this one. It is given to be saved, and not read.
+	Keep []string
+	// Releases is how far the app's releases are, and Handled what was asked for last of those who may: see release.Asked.
+	Releases release.State
+	Handled  string
+	// Untold are the phases of releases of which nobody has confirmed yet that they are in the history.
+	Untold []release.Release
 	// Version is what the store needs to know which state it was read from. Empty: nothing is stored yet.
 	Version string
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
 // format is the version of the stored form. A reader refuses a newer one instead of guessing.
@@ -28,10 +29,18 @@ type storedClaims struct {
 	Digest   string      `json:"digest,omitempty"`
 	Serial   int         `json:"serial,omitempty"`
 	Claims   []app.Claim `json:"claims"`
+
+	Releases *release.State `json:"releases,omitempty"`
+	Handled  string         `json:"handled,omitempty"`
+
+	Untold []release.Release `json:"untold,omitempty"`
 }
 
 func encodeClaims(r app.Record) ([]byte, error) {
-	s := storedClaims{Format: format, App: r.App, Revision: r.Revision, Digest: r.Digest, Serial: r.Serial, Claims: []app.Claim{}}
+	s := storedClaims{Format: format, App: r.App, Revision: r.Revision, Digest: r.Digest, Serial: r.Serial, Claims: []app.Claim{}, Handled: r.Handled, Untold: r.Untold}
+	if !r.Releases.IsZero() {
+		s.Releases = &r.Releases
+	}
 	for _, k := range r.Claims.Keys() {
 		s.Claims = append(s.Claims, r.Claims[k])
 	}
@@ -46,7 +55,10 @@ func decodeClaims(data []byte) (app.Record, error) {
 	if s.Format != format {
 		return app.Record{}, fault.Newf(fault.Invalid, "decode: format %d is not known to this version of Fairlead (it knows %d)", s.Format, format)
 	}
-	r := app.Record{App: s.App, Revision: s.Revision, Digest: s.Digest, Serial: s.Serial, Claims: make(app.Claims, len(s.Claims))}
+	r := app.Record{App: s.App, Revision: s.Revision, Digest: s.Digest, Serial: s.Serial, Claims: make(app.Claims, len(s.Claims)), Handled: s.Handled, Untold: s.Untold}
+	if s.Releases != nil {
+		r.Releases = *s.Releases
+	}
 	for _, c := range s.Claims {
 		r.Claims[c.Key] = c
 	}

@@ -2,6 +2,8 @@ package ledger_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -12,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	typed "k8s.io/client-go/kubernetes/typed/core/v1"
 
@@ -19,6 +22,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/release"
 	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
 
@@ -82,6 +86,13 @@ func (b bench) open(t *testing.T) (*ledger.Ledger, typed.SecretInterface) {
 	return ledger.Open(secrets), secrets
 }
 
+// bundled is a record whose bundle is these objects.
+func bundled(r app.Record, objs []object.Object) app.Record {
+	sum := sha256.Sum256([]byte(strings.Join(hashes(objs), " ")))
+	r.Bundle, r.Digest = objs, hex.EncodeToString(sum[:8])
+	return r
+}
+
 func save(t *testing.T, l *ledger.Ledger, r *app.Record) {
 	t.Helper()
 	version, err := l.Save(t.Context(), *r)
@@ -98,11 +109,11 @@ func holds(t *testing.T, l *ledger.Ledger, r app.Record, objs []object.Object) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Bundle = nil
+	r.Bundle, r.Keep = nil, nil
 	if diff := cmp.Diff(r, got); diff != "" {
 		t.Errorf("record: -want +got\n%.2000s", diff)
 	}
-	b, err := l.Bundle(t.Context(), r.App)
+	b, err := l.Bundle(t.Context(), r.App, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +142,8 @@ func TestLedger(t *testing.T) {
 	t.Run("round trip", b.roundTrip)
 	t.Run("two writers", b.twoWriters)
 	t.Run("parts grow and shrink", b.parts)
+	t.Run("bundles are kept", b.kept)
+	t.Run("what an earlier Fairlead wrote", b.earlier)
 	t.Run("a crash before the head", b.crash)
 	t.Run("many claims", b.manyClaims)
 	t.Run("list", b.list)
@@ -144,7 +157,7 @@ func (b bench) absent(t *testing.T) {
 	if err != nil || !cmp.Equal(r, app.Record{App: name("web")}) {
 		t.Errorf("Load: %+v, %v", r, err)
 	}
-	if objs, err := l.Bundle(t.Context(), name("web")); err != nil || objs != nil {
+	if objs, err := l.Bundle(t.Context(), name("web"), ""); err != nil || objs != nil {
 		t.Errorf("Bundle: %v, %v", objs, err)
 	}
 	if err := l.Delete(t.Context(), r); err != nil {
@@ -154,7 +167,7 @@ func (b bench) absent(t *testing.T) {
 
 func (b bench) roundTrip(t *testing.T) {
 	l, secrets := b.open(t)
-	r := app.Record{App: name("web"), Claims: claims(3), Bundle: bundle(1, 100), Revision: "main@sha1:abc"}
+	r := bundled(app.Record{App: name("web"), Claims: claims(3), Revision: "main@sha1:abc"}, bundle(1, 100))
 	first := r.Bundle
 	save(t, l, &r)
 	holds(t, l, r, first)
@@ -163,12 +176,14 @@ func (b bench) roundTrip(t *testing.T) {
 	save(t, l, &r)
 	holds(t, l, r, first)
 
-	r.Bundle, r.Revision = bundle(2, 100), "main@sha1:def"
+	r = bundled(r, bundle(2, 100))
+	r.Revision = "main@sha1:def"
 	second := r.Bundle
 	save(t, l, &r)
 	holds(t, l, r, second)
 
-	r.Bundle, r.Claims = []object.Object{}, app.Claims{}
+	r = bundled(r, []object.Object{})
+	r.Claims = app.Claims{}
 	save(t, l, &r)
 	holds(t, l, r, nil)
 
@@ -186,7 +201,7 @@ func (b bench) roundTrip(t *testing.T) {
 func (b bench) twoWriters(t *testing.T) {
 	for _, size := range []int{100, 1200 << 10} {
 		l, _ := b.open(t)
-		one := app.Record{App: name("web"), Claims: claims(3), Bundle: bundle(1, size)}
+		one := bundled(app.Record{App: name("web"), Claims: claims(3)}, bundle(1, size))
 		two := one
 		save(t, l, &one)
 		if _, err := l.Save(t.Context(), two); fault.KindOf(err) != fault.Conflict {
@@ -196,7 +211,9 @@ func (b bench) twoWriters(t *testing.T) {
 		one.Claims, one.Bundle = claims(5), nil
 		save(t, l, &one)
 		for _, objs := range [][]object.Object{nil, bundle(2, size)} {
-			two.Bundle = objs
+			if two.Bundle = nil; objs != nil {
+				two = bundled(two, objs)
+			}
 			if version, err := l.Save(t.Context(), two); fault.KindOf(err) != fault.Conflict || version != two.Version {
 				t.Errorf("two writers change it: %v, version %s", err, version)
 			}
@@ -210,7 +227,7 @@ func (b bench) parts(t *testing.T) {
 	r := app.Record{App: name("web"), Claims: claims(3)}
 	for i, size := range []int{100, 1200 << 10, 3 << 20, 1200 << 10, 100, 700 << 10} {
 		objs := bundle(uint64(i), size)
-		r.Bundle = objs
+		r = bundled(r, objs)
 		save(t, l, &r)
 		holds(t, l, r, objs)
 		r.Bundle, r.Claims = nil, claims(i)
@@ -228,21 +245,94 @@ func (b bench) parts(t *testing.T) {
 	}
 }
 
+// A bundle that is to be kept is there, beside the one that was applied since, until nobody wants it; and what is there is not sent again.
+func (b bench) kept(t *testing.T) {
+	for _, size := range []int{100, 1200 << 10} {
+		l, secrets := b.open(t)
+		one := bundled(app.Record{App: name("web"), Claims: claims(3)}, bundle(1, size))
+		save(t, l, &one)
+		two := bundled(one, bundle(2, size))
+		two.Keep = []string{one.Digest}
+		save(t, l, &two)
+		three := bundled(two, bundle(3, 100))
+		three.Keep = []string{two.Digest, one.Digest}
+		save(t, l, &three)
+		for _, r := range []app.Record{one, two, three} {
+			if got, err := l.Bundle(t.Context(), r.App, r.Digest); err != nil || !slices.Equal(hashes(got), hashes(r.Bundle)) {
+				t.Errorf("bundle %s of %d bytes: %v", r.Digest, size, err)
+			}
+		}
+		back := three
+		back.Bundle, back.Digest, back.Keep = nil, one.Digest, nil
+		back.Releases, back.Handled = release.State{Released: release.Want{Digest: one.Digest}}, "asked"
+		save(t, l, &back)
+		holds(t, l, back, one.Bundle)
+		if _, err := l.Bundle(t.Context(), back.App, two.Digest); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("a bundle that nobody keeps: %v", err)
+		}
+		back.Digest = "nobody"
+		if _, err := l.Save(t.Context(), back); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("a bundle that was never stored: %v", err)
+		}
+		if err := l.Delete(t.Context(), back); err != nil {
+			t.Fatal(err)
+		}
+		if left := names(t, secrets); len(left) > 0 {
+			t.Errorf("left after Delete: %v", left)
+		}
+	}
+}
+
+// What was stored before bundles had names is read, kept, and written over.
+func (b bench) earlier(t *testing.T) {
+	for what, size := range map[string]int{"in the head": 100, "in parts": 1200 << 10} {
+		l, secrets := b.open(t)
+		one := bundled(app.Record{App: name("web"), Claims: claims(3)}, bundle(1, size))
+		save(t, l, &one)
+		b.edit(t, secrets, "ledger-prod-web", func(s *corev1.Secret) {
+			if data, ok := s.Data["bundle-"+one.Digest]; ok {
+				s.Data["bundle"] = data
+				delete(s.Data, "bundle-"+one.Digest)
+				s.Annotations["fairlead.dev/parts"] = "1"
+			} else {
+				stored := s.Annotations["fairlead.dev/bundles"]
+				_, rest, _ := strings.Cut(stored, `"bytes":"`)
+				s.Annotations["fairlead.dev/bundle"], rest, _ = strings.Cut(rest, `","parts":`)
+				s.Annotations["fairlead.dev/parts"] = strings.TrimRight(rest, "}]")
+			}
+			delete(s.Annotations, "fairlead.dev/bundles")
+		})
+		was, err := l.Load(t.Context(), one.App)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		holds(t, l, was, one.Bundle)
+		two := bundled(was, bundle(2, 100))
+		two.Keep = []string{one.Digest}
+		save(t, l, &two)
+		holds(t, l, two, bundle(2, 100))
+		if got, err := l.Bundle(t.Context(), one.App, one.Digest); err != nil || !slices.Equal(hashes(got), hashes(one.Bundle)) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // died is a client whose process dies before it writes a head.
 type died struct{ typed.SecretInterface }
 
-func (died) Update(_ context.Context, s *corev1.Secret, _ metav1.UpdateOptions) (*corev1.Secret, error) {
-	return nil, fmt.Errorf("died before writing %s", s.Name)
+func (died) Patch(_ context.Context, name string, _ types.PatchType, _ []byte, _ metav1.PatchOptions, _ ...string) (*corev1.Secret, error) {
+	return nil, fmt.Errorf("died before writing %s", name)
 }
 
 func (b bench) crash(t *testing.T) {
 	l, secrets := b.open(t)
 	for _, n := range []string{"small", "large"} {
 		size := map[string]int{"small": 100, "large": 1200 << 10}[n]
-		r := app.Record{App: name(n), Claims: claims(3), Bundle: bundle(1, size)}
+		r := bundled(app.Record{App: name(n), Claims: claims(3)}, bundle(1, size))
 		save(t, l, &r)
 		next := r
-		next.Bundle, next.Claims = bundle(2, 2<<20), claims(9)
+		next = bundled(next, bundle(2, 2<<20))
+		next.Claims = claims(9)
 		if _, err := ledger.Open(died{secrets}).Save(t.Context(), next); err == nil {
 			t.Fatal("the process did not die")
 		}
@@ -255,7 +345,7 @@ func (b bench) crash(t *testing.T) {
 
 func (b bench) manyClaims(t *testing.T) {
 	l, _ := b.open(t)
-	r := app.Record{App: name("web"), Claims: claims(10_000), Bundle: bundle(1, 300<<10)}
+	r := bundled(app.Record{App: name("web"), Claims: claims(10_000)}, bundle(1, 300<<10))
 	for k, c := range r.Claims { // as they are before the first apply
 		c.Want, c.Print = "", ""
 		r.Claims[k] = c
@@ -276,9 +366,9 @@ func (b bench) list(t *testing.T) {
 	l, secrets := b.open(t)
 	want := map[app.Name]app.Record{}
 	for i := range 130 { // more than a page
-		r := app.Record{App: name(fmt.Sprintf("app-%d", i)), Claims: claims(i % 4), Bundle: bundle(uint64(i), 10), Revision: fmt.Sprint(i)}
+		r := bundled(app.Record{App: name(fmt.Sprintf("app-%d", i)), Claims: claims(i % 4), Revision: fmt.Sprint(i)}, bundle(uint64(i), 10))
 		if i == 7 {
-			r.Bundle = bundle(7, 1200<<10)
+			r = bundled(r, bundle(7, 1200<<10))
 		}
 		save(t, l, &r)
 		r.Bundle = nil
@@ -300,18 +390,21 @@ func (b bench) list(t *testing.T) {
 // What cannot be read is said, and stops nothing else.
 func (b bench) damage(t *testing.T) {
 	l, secrets := b.open(t)
-	good := app.Record{App: name("good"), Claims: claims(2), Bundle: bundle(1, 10)}
+	good := bundled(app.Record{App: name("good"), Claims: claims(2)}, bundle(1, 10))
 	save(t, l, &good)
 	newer := ledger.Pack(t, map[string]any{"format": 99, "app": good.App, "claims": []any{}})
 	for what, edit := range map[string]func(*corev1.Secret){
-		"not packed":     func(s *corev1.Secret) { s.Data["claims"] = []byte("x") },
-		"cut short":      func(s *corev1.Secret) { s.Data["claims"] = s.Data["claims"][:20] },
-		"newer format":   func(s *corev1.Secret) { s.Data["claims"] = newer },
-		"no claims":      func(s *corev1.Secret) { delete(s.Data, "claims") },
-		"no parts":       func(s *corev1.Secret) { s.Annotations = nil },
-		"too many parts": func(s *corev1.Secret) { s.Annotations["fairlead.dev/parts"] = "100000" },
+		"not packed":   func(s *corev1.Secret) { s.Data["claims"] = []byte("x") },
+		"cut short":    func(s *corev1.Secret) { s.Data["claims"] = s.Data["claims"][:20] },
+		"newer format": func(s *corev1.Secret) { s.Data["claims"] = newer },
+		"no claims":    func(s *corev1.Secret) { delete(s.Data, "claims") },
+		"no parts":     func(s *corev1.Secret) { s.Annotations = nil },
+		"too many parts": func(s *corev1.Secret) {
+			s.Annotations["fairlead.dev/bundles"] = `[{"digest":"a","bytes":"b","parts":100000}]`
+		},
+		"no place": func(s *corev1.Secret) { s.Annotations["fairlead.dev/bundles"] = `[{"digest":"a"}]` },
 	} {
-		r := app.Record{App: name("bad"), Claims: claims(2), Bundle: bundle(1, 10)}
+		r := bundled(app.Record{App: name("bad"), Claims: claims(2)}, bundle(1, 10))
 		save(t, l, &r)
 		head := b.edit(t, secrets, "ledger-prod-bad", edit)
 		if _, err := l.Load(t.Context(), r.App); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), head) {
@@ -326,18 +419,24 @@ func (b bench) damage(t *testing.T) {
 		}
 	}
 	for what, size := range map[string]int{"bundle in the head": 10, "bundle in parts": 1200 << 10} {
-		r := app.Record{App: name("bad"), Claims: claims(2), Bundle: bundle(1, size)}
+		r := bundled(app.Record{App: name("bad"), Claims: claims(2)}, bundle(1, size))
 		save(t, l, &r)
 		prefix := "ledger-prod-bad"
 		if size > 1000 {
 			prefix = partOf(t, secrets)
 		}
-		b.edit(t, secrets, prefix, func(s *corev1.Secret) { s.Data["bundle"][15] ^= 1 })
+		b.edit(t, secrets, prefix, func(s *corev1.Secret) {
+			for key, data := range s.Data {
+				if strings.HasPrefix(key, "bundle") {
+					data[15] ^= 1
+				}
+			}
+		})
 		got, err := l.Load(t.Context(), r.App)
 		if err != nil || !maps.Equal(got.Claims, r.Claims) {
 			t.Errorf("%s: the claims are lost with the bundle: %v", what, err)
 		}
-		if _, err := l.Bundle(t.Context(), r.App); fault.KindOf(err) != fault.Invalid {
+		if _, err := l.Bundle(t.Context(), r.App, ""); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: Bundle: %v", what, err)
 		}
 		if err := l.Delete(t.Context(), got); err != nil {

@@ -7,8 +7,12 @@ import (
 
 // Want is what Git wants of an app: some objects, and the commit that they were read from first.
 type Want struct {
-	Digest   string // identifies the objects; empty: nothing is wanted
-	Revision string
+	Digest   string `json:"digest,omitempty"` // identifies the objects; empty: nothing is wanted
+	Revision string `json:"revision,omitempty"`
+	// Author wrote the commit, at the time Committed, and Images are what its objects run, one a line: for the history alone.
+	Author    string    `json:"author,omitempty"`
+	Committed time.Time `json:"committed,omitzero"`
+	Images    string    `json:"images,omitempty"`
 }
 
 // IsZero reports whether nothing is wanted.
@@ -46,26 +50,31 @@ func (p Phase) applies() bool {
 
 // Release is one app moving to one want.
 type Release struct {
-	Serial int // from 1 on
-	Want   Want
-	From   Want      // what was good when it began; zero if nothing was
-	Back   Want      // where it goes back to, or went
-	Phase  Phase     // empty: there was none yet
-	Since  time.Time // of the phase
-	Began  time.Time // when its want was first to be applied; later by as long as it was suspended; zero before that
-	Paused time.Time // since when a person wants nothing to be done; zero: it goes on
-	Why    string    // what it waits for, or why it ended so; empty if there is nothing to say
+	Serial int       `json:"serial"` // from 1 on
+	Want   Want      `json:"want"`
+	From   Want      `json:"from,omitzero"`   // what was good when it began; zero if nothing was
+	Back   Want      `json:"back,omitzero"`   // where it goes back to, or went
+	Phase  Phase     `json:"phase"`           // empty: there was none yet
+	Since  time.Time `json:"since"`           // of the phase
+	Began  time.Time `json:"began,omitzero"`  // when its want was first to be applied; later by as long as it was suspended; zero before that
+	Paused time.Time `json:"paused,omitzero"` // since when a person wants nothing to be done; zero: it goes on
+	Why    string    `json:"why,omitempty"`   // what it waits for, or why it ended so; empty if there is nothing to say
 }
 
 // State is what is recorded of an app's releases. The zero State is an app that was never released.
 type State struct {
-	Current Release
+	Current Release `json:"current"`
 	// Released is what the cluster is to be, also if somebody edits it by hand.
-	Released Want
+	Released Want `json:"released,omitzero"`
 	// Good is what was released last and got well.
-	Good Want
+	Good Want `json:"good,omitzero"`
 	// Barred are the wants that were rolled back, the last of them last, none twice.
-	Barred []Want
+	Barred []Want `json:"barred,omitempty"`
+}
+
+// IsZero reports whether nothing is known of any release.
+func (s State) IsZero() bool {
+	return s.Current.Serial == 0 && s.Released.IsZero() && s.Good.IsZero() && len(s.Barred) == 0
 }
 
 // mostBarred bounds what is remembered: who goes through more wants than that to an old bad one has changed his mind.
