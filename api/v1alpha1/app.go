@@ -75,6 +75,10 @@ const (
 	PhaseWaiting Phase = "Waiting"
 	// PhaseApplying has steps left that are on their way.
 	PhaseApplying Phase = "Applying"
+	// PhaseVerifying is applied and healthy, and being tried.
+	PhaseVerifying Phase = "Verifying"
+	// PhaseRolledBack is kept at what was good before: what Git wants did not get well, or a person said so.
+	PhaseRolledBack Phase = "RolledBack"
 	// PhaseSynced means that a clean render of the wanted revision equals what is applied.
 	PhaseSynced Phase = "Synced"
 	// PhaseDrifted means that live differs from Git and drift is only reported.
@@ -136,6 +140,16 @@ type AppStatus struct {
 	// Drift says what was changed by hand.
 	Drift DriftStatus `json:"drift,omitempty"`
 
+	// Release is the newest release, and Releases those before it, newest first. An app of an environment without spec.release has none, unless it was rolled back.
+	Release *ReleaseStatus `json:"release,omitempty"`
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Releases []ReleaseStatus `json:"releases,omitempty"`
+	// Pinned is the commit that the app is kept at, though Git wants another one: that was rolled back.
+	Pinned string `json:"pinned,omitempty"`
+	// Rollback is the request by the annotation fairlead.dev/rollback that was acted upon last.
+	Rollback *RollbackStatus `json:"rollback,omitempty"`
+
 	// Told is what the forge was told last, if the Repository asks for commit statuses.
 	Told *CommitTold `json:"told,omitempty"`
 
@@ -168,6 +182,8 @@ type Revision struct {
 	Short    string `json:"short,omitempty"`
 	Author   string `json:"author,omitempty"`
 	Subject  string `json:"subject,omitempty"`
+	// Committed is when the commit was made, as it says itself.
+	Committed metav1.Time `json:"committed,omitempty"`
 	// At is when the commit was seen, or applied.
 	At metav1.Time `json:"at,omitempty"`
 }

@@ -51,6 +51,9 @@ type EnvironmentSpec struct {
 	// +kubebuilder:default={}
 	Sync Sync `json:"sync,omitempty"`
 
+	// Release is how a new want is released. Without it whatever is accepted is applied, and that is that.
+	Release *Release `json:"release,omitempty"`
+
 	// Health adds to the built-in health rules.
 	Health *Health `json:"health,omitempty"`
 

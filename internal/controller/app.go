@@ -20,7 +20,9 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/release"
 	"github.com/fairlead-cd/fairlead/internal/report"
 )
 
@@ -133,7 +135,7 @@ func (c *controller) appObject(ctx context.Context, m *member) (*v1alpha1.App, e
 }
 
 // subject describes an app to the engine.
-func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1.App) engine.Subject {
+func (c *controller) subject(ctx context.Context, m *member, env *v1alpha1.Environment, obj *v1alpha1.App) engine.Subject {
 	d := env.Spec.Destination
 	m.mu.Lock()
 	defer m.unlock()
@@ -145,9 +147,10 @@ func (c *controller) subject(m *member, env *v1alpha1.Environment, obj *v1alpha1
 		Policy:          policyOf(env),
 		Rules:           m.rulesIn(),
 		Lens:            m.lens().Version,
-		Rendered:        m.rendered, Objects: m.wants(), Digest: m.digest, Files: m.origins, Revision: m.wanted.Revision, Doubtful: !m.takenAt.IsZero(), Agreed: m.status.Inputs == m.inputs.Digest(),
+		Rendered:        m.rendered, Objects: m.wants(), Digest: m.digest, Files: m.origins, Revision: m.wanted.Revision, Author: m.wanted.Author, Committed: m.wanted.Committed.Time, Doubtful: !m.takenAt.IsZero(), Agreed: m.status.Inputs == m.inputs.Digest(),
 		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.written.Bundle,
 	}
+	s.Releasing = c.releasing(ctx, m, env, obj)
 	if env.Spec.Deletion == v1alpha1.DeletionPrune && !m.removed {
 		s.Begin = c.stays(fleet.Of(m.name))
 	}
@@ -175,7 +178,7 @@ func policyOf(env *v1alpha1.Environment) app.Policy {
 
 // pass runs the engine and writes what it found.
 func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environment, obj *v1alpha1.App) (reconcile.Result, error) {
-	s := c.subject(m, env, obj)
+	s := c.subject(ctx, m, env, obj)
 	f := report.Finding{LastHandledSync: obj.Annotations[AnnotationSync], Suspended: suspension(env, obj)}
 	m.mu.Lock()
 	f.Broken, f.Removed = m.broken, m.removed
@@ -197,7 +200,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		f.Broken = out.Unplaced
 		c.fleet.Broken(m.name, s.Round, out.Unplaced.Error(), m.mentions())
 	}
-	if f.Waits == "" && strings.HasPrefix(out.Plan.Blocked, "waits") {
+	if f.Waits == "" && strings.HasPrefix(out.Plan.Blocked, "waits") && out.Releases.Current.Phase != release.Gated {
 		f.Waits = out.Plan.Blocked
 	}
 	if m.noteOlder(s, out) {
@@ -212,6 +215,8 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	}
 	f.Looked, f.Plan, f.Health, f.Claimed, f.Undone, f.Err = true, out.Plan, out.Health, out.Claimed, out.Undone, err
 	f.Blind, f.Bundle = out.Blind, out.Bundle
+	f.Handled, f.Answer = out.Handled, out.Answer
+	f.Releases, f.Records, f.Back, f.Ruled, f.App = out.Releases, out.Records, out.Back, s.Releasing.Ruled, m.name.Environment+"/"+m.name.App
 	if out.Health == nil {
 		f.Looked = false
 	}
@@ -221,7 +226,11 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		}
 	}
 	c.metrics.pass(out, err)
+	if out.Releases.Current.Phase != "" {
+		c.prove(m, env, s, out.Releases)
+	}
 	if f.Removed && f.Looked && err == nil && out.Claimed == 0 {
+		c.recordPass(ctx, m, out, m.stands(), m.stands())
 		return reconcile.Result{}, c.removeApp(ctx, m, obj, out)
 	}
 	if out.Starting && err == nil && len(out.Results) == 0 {
@@ -233,7 +242,12 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	}
 	f.Was = m.stands()
 	c.conclude(ctx, m, obj, f)
-	c.tell(obj, out, m.stands().Drift.Total > f.Was.Drift.Total)
+	is := m.stands()
+	c.tell(obj, out, is.Drift.Total > f.Was.Drift.Total)
+	c.recordPass(ctx, m, out, f.Was, is)
+	if r := s.Releasing; r.Asked != nil && out.Handled == r.Request && (f.Was.Rollback == nil || f.Was.Rollback.Request != r.Request) {
+		c.recordAsked(ctx, m, r.Asked, r.Request, out.Answer)
+	}
 	for _, o := range slices.Compact(out.Takers) {
 		c.appQueue.add(o.Namespace, o.Name)
 	}
@@ -361,6 +375,7 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 	if err := absent.Ignore(c.client.Delete(ctx, obj)); err != nil {
 		return fmt.Errorf("delete App %s: %w", m.name, err)
 	}
+	c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Prune, Phase: history.Gone, Why: "its directory is gone from Git, and so are its objects"}, string(obj.UID))
 	c.forget(m)
 	c.log.Info("app removed", "app", m.name.String())
 	return nil
@@ -373,6 +388,7 @@ func (c *controller) forget(m *member) {
 	st := c.envs[fleet.Of(m.name)]
 	c.mu.Unlock()
 	c.fleet.Gone(m.name)
+	c.verifier.Forget(m.name)
 	if back := m.retire(); back && st != nil { // it came back just now: let its environment find it anew
 		c.mu.Lock()
 		st.again = true

@@ -56,6 +56,8 @@ type controller struct {
 	history history.Recorder
 
 	policies  Policies
+	verifier  Verifier
+	keeper    Keeper
 	namespace string // Fairlead's own
 
 	share   Share

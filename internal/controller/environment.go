@@ -146,7 +146,9 @@ func (c *controller) environment(e fleet.Environment, env *v1alpha1.Environment)
 	}
 	if st.spec == nil || st.spec.Generation != env.Generation {
 		st.rules = HealthOf(env.Spec.Health)
-		_, st.ruleErr = health.Compile(st.rules)
+		if _, st.ruleErr = health.Compile(st.rules); st.ruleErr == nil {
+			st.ruleErr = checkRelease(env.Spec.Release)
+		}
 	}
 	st.spec = env.DeepCopy()
 	return st

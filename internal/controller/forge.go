@@ -89,19 +89,29 @@ func (c *controller) reconcileForge(ctx context.Context, req reconcile.Request) 
 	return reconcile.Result{}, nil
 }
 
-// tellForge has the forge say it, unless it does already. It returns what the forge says then, which may be more: that the commit succeeded before.
-func (c *controller) tellForge(ctx context.Context, repo *v1alpha1.Repository, m *member, v v1alpha1.CommitTold) (v1alpha1.CommitTold, error) {
+// forgeOf is the forge of a Repository that says how it is told.
+func (c *controller) forgeOf(ctx context.Context, repo *v1alpha1.Repository) (*forge.Client, error) {
 	spec := repo.Spec.CommitStatus
 	secret, err := c.secretAt(ctx, repo, "spec.commitStatus.secretRef", spec.SecretRef.Name)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	f, err := forge.Open(forge.Options{
 		Kind: forge.Kind(spec.Forge), Repository: repo.Spec.URL, Path: spec.Repository, API: spec.API,
 		Token: strings.TrimSpace(string(secret.Data["token"])), CA: secret.Data["ca.crt"],
 	})
 	if err != nil {
-		return v, fault.Newf(fault.Invalid, "spec.commitStatus of Repository %s: %w", repo.Name, err)
+		return nil, fault.Newf(fault.Invalid, "spec.commitStatus of Repository %s: %w", repo.Name, err)
+	}
+	return f, nil
+}
+
+// tellForge has the forge say it, unless it does already. It returns what the forge says then, which may be more: that the commit succeeded before.
+func (c *controller) tellForge(ctx context.Context, repo *v1alpha1.Repository, m *member, v v1alpha1.CommitTold) (v1alpha1.CommitTold, error) {
+	spec := repo.Spec.CommitStatus
+	f, err := c.forgeOf(ctx, repo)
+	if err != nil {
+		return v, err
 	}
 	say := forge.Status{
 		Context: spec.Prefix + "/" + m.name.Environment + "/" + m.name.App, State: forge.State(v.State), Description: v.Description,

@@ -34,7 +34,7 @@ type head struct {
 func (h head) revision() v1alpha1.Revision {
 	return v1alpha1.Revision{
 		Revision: h.Revision(), Short: h.Commit.Short(), Author: author(h.snapshot.Author), Subject: clipText(h.snapshot.Subject, 120),
-		At: metav1.NewTime(h.moved.Truncate(time.Second)),
+		At: metav1.NewTime(h.moved.Truncate(time.Second)), Committed: metav1.NewTime(h.snapshot.Author.When.UTC().Truncate(time.Second)),
 	}
 }
 

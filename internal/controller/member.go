@@ -221,7 +221,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	round := c.fleet.Round(m.name) // before the place is read: see there
 	m.mu.Lock()
 	// A render that ran between the finding of the app and the word of it to the fleet answers an earlier round: nobody would ever answer this one.
-	p, pending := m.place, m.pending || !m.removed && m.round != round
+	p, env, pending := m.place, m.env, m.pending || !m.removed && m.round != round
 	m.unlock()
 	if !pending {
 		return nil
@@ -240,7 +240,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	}
 	var rules health.Rules
 	if err == nil {
-		if rules, err = health.Compile(envRules, res.Declaration.Health); err != nil { // those of the Environment were compiled before
+		if rules, err = rulesFor(envRules, env, res.Declaration); err != nil {
 			err = fmt.Errorf("%s: %w", path.Join(m.place.dir, app.DeclarationFile), err)
 		}
 	}

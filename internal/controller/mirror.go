@@ -130,13 +130,18 @@ func (c *controller) secretOf(ctx context.Context, repo *v1alpha1.Repository) (*
 
 // secretAt reads a Secret beside a Repository, which a field of it names.
 func (c *controller) secretAt(ctx context.Context, repo *v1alpha1.Repository, field, name string) (*corev1.Secret, error) {
+	return c.secretIn(ctx, repo.Namespace, field, name)
+}
+
+// secretIn reads a Secret that a field of an object in its namespace names.
+func (c *controller) secretIn(ctx context.Context, namespace, field, name string) (*corev1.Secret, error) {
 	var s corev1.Secret
-	err := c.reader.Get(ctx, types.NamespacedName{Namespace: repo.Namespace, Name: name}, &s)
+	err := c.reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &s)
 	if absent.Object(err) {
-		return nil, fault.Newf(fault.Invalid, "Secret %s/%s of %s does not exist: create it, or remove %s", repo.Namespace, name, field, field)
+		return nil, fault.Newf(fault.Invalid, "Secret %s/%s of %s does not exist: create it, or remove %s", namespace, name, field, field)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Transient, fmt.Errorf("read Secret %s/%s: %w", repo.Namespace, name, err))
+		return nil, fault.New(fault.Transient, fmt.Errorf("read Secret %s/%s: %w", namespace, name, err))
 	}
 	return &s, nil
 }

@@ -124,7 +124,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 	c := &controller{
 		client: p.Client, reader: p.Reader, events: p.Events, cluster: p.Cluster, ledger: ledger.Open(p.Secrets),
 		metrics: m, log: p.Log, now: p.Now, random: p.Random, disk: p.Mirrors,
-		policies: p.Policies, namespace: p.Namespace,
+		policies: p.Policies, namespace: p.Namespace, verifier: none{}, keeper: silent{},
 		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{}, rolls: map[fleet.Environment]*roll{},
@@ -191,7 +191,11 @@ func (c *controller) loops() []Loop {
 			Reconcile: c.reconcileRepository, Start: start(c.repoQueue),
 		},
 		{Name: "environment", Workers: 4, Watches: []Watched{{&v1alpha1.Environment{}, itself}}, Reconcile: c.reconcileEnvironment, Start: start(c.envQueue)},
-		{Name: "app", Workers: 1, Watches: []Watched{{&v1alpha1.App{}, itself}}, Reconcile: c.reconcileApp, Start: start(c.appQueue)},
+		{
+			Name: "app", Workers: 1,
+			Watches:   []Watched{{&v1alpha1.App{}, itself}, {&v1alpha1.Approval{}, c.waitingIn}, {&v1alpha1.Override{}, c.waitingIn}},
+			Reconcile: c.reconcileApp, Start: start(c.appQueue),
+		},
 		{Name: "status", Workers: 8, Reconcile: c.reconcileStatus, Start: start(c.statusQueue)},
 		{Name: "forge", Workers: tellers, Reconcile: c.reconcileForge, Start: start(c.forgeQueue)},
 	}

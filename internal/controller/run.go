@@ -122,6 +122,8 @@ func Run(ctx context.Context, cfg Config) error {
 		parts.History = kept
 	}
 	c := build(ctx, parts, m)
+	c.keeper = c.outside(ctx)
+	c.verifier = c.trier(ctx, cluster.Counted(cluster.Guarded(cfg.REST, self.mayWrite), m.apiRequest))
 	m.share(ctrlmetrics.Registry, self.size, c.owned)
 	m.standing(ctrlmetrics.Registry, c.unwritten)
 	if err := c.register(ctx, mgr, cfg); err != nil {

@@ -342,6 +342,7 @@ func (c *controller) give(m *member) {
 	c.waiters.set(m.name.Owner(), false)
 	if !given {
 		c.engine.Give(m.name)
+		c.verifier.Leave(m.name)
 		c.metrics.forget(m.name)
 	}
 }
@@ -363,7 +364,7 @@ func (c *controller) attend(ctx context.Context, m *member, env *v1alpha1.Enviro
 		c.fleet.Broken(m.name, c.fleet.Round(m.name), ruleErr.Error(), m.mentions())
 	} else if err := c.render(ctx, m, rules); err != nil {
 		return reconcile.Result{}, err
-	} else if err := c.place(ctx, c.subject(m, env, obj), m); err != nil {
+	} else if err := c.place(ctx, c.subject(ctx, m, env, obj), m); err != nil {
 		return reconcile.Result{}, err
 	}
 	if m.isRemoved() && !exists && len(c.engine.Claims(m.name)) == 0 {

@@ -191,7 +191,7 @@ func (s *supposition) read(m *member, envRules app.Health) error {
 	}
 	var rules health.Rules
 	if err == nil {
-		if rules, err = health.Compile(envRules, res.Declaration.Health); err != nil {
+		if rules, err = rulesFor(envRules, m.env, res.Declaration); err != nil {
 			err = fmt.Errorf("%s: %w", path.Join(p.dir, app.DeclarationFile), err)
 		}
 	}
@@ -279,7 +279,7 @@ func (s *supposition) subject(ctx context.Context, m *member) (engine.Subject, *
 	if err != nil && !apierrors.IsNotFound(err) {
 		return engine.Subject{}, nil, err
 	}
-	return s.c.subject(m, env, obj), obj, nil
+	return s.c.subject(ctx, m, env, obj), obj, nil
 }
 
 // tell foresees what would be done to one app, and whether it would be ready then: those that depend on it wait for that.

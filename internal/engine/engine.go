@@ -16,6 +16,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/observed"
 	"github.com/fairlead-cd/fairlead/internal/order"
 	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
 // Session acts on a cluster as one ServiceAccount.
@@ -55,9 +56,9 @@ type Live interface {
 
 // Ledger stores records. Save fails with kind fault.Conflict if the stored record is not the one that was read.
 type Ledger interface {
-	// Load reads a record without its bundle, Bundle what was applied last.
+	// Load reads a record without its bundle, Bundle what was applied last, or what is kept under a digest.
 	Load(context.Context, app.Name) (app.Record, error)
-	Bundle(context.Context, app.Name) ([]object.Object, error)
+	Bundle(ctx context.Context, n app.Name, digest string) ([]object.Object, error)
 	Save(context.Context, app.Record) (version string, err error)
 	Delete(context.Context, app.Record) error
 }
@@ -122,6 +123,9 @@ type Subject struct {
 	// Digest is equal for equal Objects, and Files, if the objects are to name the files that they are from, for equal files: that saves comparing them.
 	Digest, Files string
 	Revision      string
+	// Author wrote the commit, and at which time.
+	Author    string
+	Committed time.Time
 	// Blocked is why Objects may not be applied now. Repairs go on.
 	Blocked string
 	// Approved is the hold that a person approved, if any.
@@ -130,6 +134,8 @@ type Subject struct {
 	Held string
 	// Bundle is the Outcome.Bundle that was written down last: all of that bundle was applied.
 	Bundle string
+	// Releasing is how the app gets from one want to the next.
+	Releasing Releasing
 	// Begin is asked whether anything may be made, once the first claims of an app are stored that is shared with other processes. Nil: it may.
 	Begin func(context.Context) error
 }
@@ -164,6 +170,16 @@ type Outcome struct {
 	Takers    []app.Owner
 	unwatched bool // some kind is not watched, though it may still be served
 
+	// Releases is how far the app's releases are, and Records what happened to them in this pass.
+	Releases release.State
+	Records  []release.Release
+	// Untold are those of them, and of passes before, that are to be handed over to the history: see [Engine.Confirmed].
+	Untold []release.Release
+	// Back says that the cluster is kept at what was released before: the plan is about that.
+	Back bool
+	// Handled is the request that was carried out last, and Answer why nothing was done for it; empty if it was.
+	Handled, Answer string
+
 	// Undone and Left are the hand edits that were repaired, and those that were left in place.
 	Undone, Left []plan.Step
 }
@@ -181,7 +197,19 @@ type memory struct {
 
 	written time.Time // when this process wrote the record last
 
-	placed   placed
+	placed placed
+	git    string // identifies what Git wants, placed
+	images string // what that runs
+	kept   placed // what is released, if that is something else
+
+	releases release.State // how far the app's releases are, as far as this process knows: the record may be behind
+	recalled bool          // what was written down of them beside the record is taken over
+	untold   []untold      // what happened to them, until it is in the history
+	handled  string        // what was asked for last
+	answer   string        // why that could not be done
+	done     string        // the bundle that was found to be all applied
+	look     time.Time     // when the release is to be looked at again
+
 	asked    map[object.Key]answer
 	misfits  map[object.Key]misfit
 	fights   map[object.Key]contest.Record
@@ -235,6 +263,7 @@ func (e *Engine) Preload(r app.Record) {
 	m := e.remember(r.App)
 	r.Bundle = nil
 	e.setRecord(m, r)
+	e.begins(m, r)
 	m.loaded, m.stored = true, r.Claims
 }
 

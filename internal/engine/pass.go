@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
 // rounds bounds how many batches one pass takes on when nothing has to be waited for.
@@ -40,6 +41,7 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 		}
 	}
 	e.conclude(m, s)
+	m.recall(s.Releasing.Told)
 	var out Outcome
 	if err := e.stage("place", func() error { return e.place(ctx, m, s) }); err != nil {
 		if fault.KindOf(err) != fault.Invalid {
@@ -48,6 +50,12 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 		out.Unplaced = err
 		s.Rendered, s.Blocked = false, err.Error()
 		m.placed = placed{}
+	}
+	if git := m.placed.bundle; git != m.git {
+		m.git, m.images = git, imagesOf(m.placed.objects)
+	}
+	if s.Rendered {
+		e.tell(m, s, m.claimed(s)...)
 	}
 	agreed := m.placed.bundle == m.record.Digest || s.Agreed && s.Bundle == m.record.BundleID() // what changes nothing is not recorded
 	if out.Older = s.Doubtful && s.Rendered && !agreed; out.Older {
@@ -61,16 +69,18 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	if wait != "" && s.Blocked == "" {
 		s.Blocked = wait
 	}
-	for range rounds {
-		more, err := e.round(ctx, session, m, s, &out)
-		if err != nil || !more {
-			m.deadline = s.Rules.Deadline()
-			e.finish(m, &out, wait != "")
-			return out, err
-		}
+	done, err := e.turns(ctx, session, m, s, &out)
+	out.Releases, out.Handled, out.Answer = m.releases, m.handled, m.answer
+	if err == nil {
+		out.Untold = e.hand(m)
 	}
-	out.Again = time.Millisecond
-	return out, nil
+	if !done {
+		out.Again = time.Millisecond
+		return out, nil
+	}
+	m.deadline = s.Rules.Deadline()
+	e.finish(m, &out, wait != "")
+	return out, err
 }
 
 // conclude takes what the record says was begun for done, if the App says that all of that bundle was applied: that is recorded there alone.
@@ -81,8 +91,8 @@ func (e *Engine) conclude(m *memory, s Subject) {
 	}
 }
 
-// round observes, plans and executes once. It reports whether another round may get further without waiting for anything.
-func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subject, out *Outcome) (bool, error) {
+// round observes, plans and executes once. It reports whether another round may get further without waiting for anything. Git is what Git wants.
+func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subject, git release.Want, out *Outcome) (bool, error) {
 	var l *look
 	looked := e.stage("observe", func() (err error) { l, err = e.observe(ctx, session, m, s); return err })
 	in := plan.Input{
@@ -94,11 +104,21 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	}
 	out.Takers = slices.SortedFunc(maps.Values(in.Census.Elsewhere), func(a, b app.Owner) int { return strings.Compare(a.String(), b.String()) })
 	p := plan.Compute(in)
+	known := m.record.Version
+	records := e.decide(m, s, p, l, git)
+	aside := s.Rendered && m.placed.bundle != m.releases.Released.Digest // this is not what is released: not yet, or no more
+	if aside && p.Blocked == "" {
+		in.Blocked = cmp.Or(m.releases.Current.Why, "it is not released")
+		p = plan.Compute(in)
+	}
 	out.Plan, out.Left = p, p.Reported
 	out.Health = l.health()
 	out.Starting, out.Blind, out.unwatched = l.starting, l.blind(), l.ended
 	steps := p.Next()
-	known := m.record.Version
+	if aside && (m.goesBack(s) || m.unfinished(s)) { // what is released is looked after by itself
+		steps = nil
+	}
+	e.happened(m, records)
 	err := e.record(ctx, m, s, p, steps)
 	if err == nil && m.record.Version == known && len(steps) > 0 && e.isShared() {
 		err = e.confirm(ctx, m)
@@ -112,6 +132,10 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	out.Claimed = len(m.record.Claims) // a plan drops claims too: those that were handed over
 	if err != nil {
 		return false, errors.Join(looked, err)
+	}
+	out.Records = append(out.Records, records...)
+	if p.Applied() && len(p.Deletes) == 0 && !aside {
+		m.done = m.placed.bundle
 	}
 	if len(steps) == 0 {
 		if p.Applied() && err == nil {
@@ -135,7 +159,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	if more := progressed(results); more && m.stored.Tells(claims) {
 		e.known(m, claims) // the next round sees whether there is more to record than that
 	} else {
-		err = e.save(ctx, m, app.Record{Claims: claims})
+		err = e.save(ctx, m, app.Record{Claims: claims}, false)
 	}
 	out.Claimed = len(m.record.Claims)
 	if err = errors.Join(looked, err); err != nil {
@@ -148,18 +172,20 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 // first step, that is not recorded here: the caller writes down which bundle it was.
 func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, steps []plan.Step) error {
 	next := app.Record{Claims: p.Begin(steps)}
+	released := s.Rendered && p.Blocked == "" && m.record.Digest != m.placed.bundle
 	switch {
-	case len(steps) > 0 && s.Rendered && p.Blocked == "" && m.record.Digest != m.placed.bundle: // also if all there is to do is to delete
+	case released && (len(steps) > 0 || m.mustStore(s)): // also if all there is to do is to delete
 		next.Revision, next.Digest, next.Serial = s.Revision, m.placed.bundle, m.record.Serial+1
 		next.Bundle = make([]object.Object, 0, len(m.placed.objects))
 		for _, b := range m.placed.batches {
 			next.Bundle = append(next.Bundle, b.Objects()...)
 		}
+	case m.mustStore(s):
 	case p.Applied() && m.stored.Tells(next.Claims):
 		e.known(m, next.Claims)
 		return nil
 	}
-	return e.save(ctx, m, next)
+	return e.save(ctx, m, next, m.mustStore(s))
 }
 
 // confirm makes sure that the record is still the one that is known, before something is done for which nothing had to be recorded: another process may have
@@ -173,17 +199,18 @@ func (e *Engine) confirm(ctx context.Context, m *memory) error {
 	return err
 }
 
-// save stores claims, and a bundle if one is given, unless they are stored already. Without a bundle the stored one is kept.
-func (e *Engine) save(ctx context.Context, m *memory, next app.Record) error {
+// save stores claims, and a bundle if one is given, unless they are stored already and nothing else must be. Without a bundle the stored one is kept.
+func (e *Engine) save(ctx context.Context, m *memory, next app.Record, must bool) error {
 	stored := m.record.Version != "" || len(next.Claims) == 0
 	if next.Bundle == nil {
-		if stored && maps.Equal(next.Claims, m.stored) {
+		if stored && !must && maps.Equal(next.Claims, m.stored) {
 			e.known(m, next.Claims)
 			return nil
 		}
 		next.Revision, next.Digest, next.Serial = m.record.Revision, m.record.Digest, m.record.Serial
 	}
 	next.App, next.Version = m.record.App, m.record.Version
+	next.Releases, next.Handled, next.Untold, next.Keep = m.releases, m.handled, e.toTell(m), m.keep()
 	return e.stage("record", func() error {
 		version, err := e.Ledger.Save(ctx, next)
 		m.written = e.Now()
@@ -215,13 +242,14 @@ func (e *Engine) load(ctx context.Context, m *memory, n app.Name) error {
 	r.App, r.Bundle, m.stored = n, nil, r.Claims
 	r.Claims = r.Claims.And(m.record.Claims) // what somebody took away, be it the whole record, may cover what was made here meanwhile
 	e.setRecord(m, r)
+	e.begins(m, r)
 	m.loaded = true
 	clear(m.asked)
 	return nil
 }
 
 func (e *Engine) loadBundle(ctx context.Context, m *memory) (map[object.Key]object.Object, error) {
-	objs, err := e.Ledger.Bundle(ctx, m.record.App)
+	objs, err := e.Ledger.Bundle(ctx, m.record.App, "")
 	if err != nil {
 		return nil, err
 	}
@@ -293,6 +321,9 @@ func (e *Engine) finish(m *memory, out *Outcome, waits bool) {
 		if d = max(d, 100*time.Millisecond); out.Again == 0 || d < out.Again {
 			out.Again = d
 		}
+	}
+	if !m.look.IsZero() {
+		sooner(m.look.Sub(now))
 	}
 	if waits || out.unwatched { // the next look begins another watch, or finds that there is nothing to watch
 		sooner(2 * time.Second)

@@ -25,7 +25,6 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	}
 	digest := s.Digest + s.Namespace + s.Files
 	if m.placed.digest == digest && len(m.placed.unknown) == 0 && !m.placed.away {
-		e.Neighbours.Wants(s.Name, s.Round, m.placed.keys)
 		return nil
 	}
 	p := placed{
@@ -64,7 +63,6 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		clear(m.misfits)
 	}
 	m.placed = p
-	e.Neighbours.Wants(s.Name, s.Round, p.keys)
 	return nil
 }
 

@@ -59,6 +59,7 @@ func (e *Engine) Preview(ctx context.Context, s Subject, w World) (Preview, erro
 		out.Unplaced = err
 		s.Rendered, s.Blocked, m.placed = false, err.Error(), placed{}
 	}
+	x.tell(m, s)
 	if err := x.foreseeNamespace(ctx, session, m, &s, &out); err != nil {
 		return Preview{}, err
 	}
@@ -113,6 +114,7 @@ func (e *Engine) Wants(ctx context.Context, s Subject, w World) error {
 	if err := x.place(ctx, m, s); err != nil {
 		return err
 	}
+	x.tell(m, s)
 	for kind := range m.placed.crds {
 		w.Kinds[kind] = true
 	}

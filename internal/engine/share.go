@@ -101,6 +101,9 @@ func (e *Engine) Place(ctx context.Context, s Subject) error {
 	if err != nil && fault.KindOf(err) == fault.Invalid {
 		m.placed = placed{}
 	}
+	if err == nil {
+		e.tell(m, s)
+	}
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
 // Bounds of a status, so that it stays below 64 KiB.
@@ -62,6 +63,17 @@ type Finding struct {
 	// Bundle identifies the bundle of which everything was found applied; empty: nothing is known of that.
 	Bundle string
 
+	// Releases is how far the app's releases are, Records what happened to them since, and Ruled says that a person wrote rules for them.
+	Releases release.State
+	Records  []release.Release
+	Ruled    bool
+	// Handled is the request of a person's that was acted upon last, and Answer why nothing was done; empty if it was.
+	Handled, Answer string
+	// Back says that Plan and Health are about what was released before, not about what Git wants.
+	Back bool
+	// App is the name by which people ask for the app.
+	App string
+
 	LastHandledSync string
 }
 
@@ -90,17 +102,26 @@ func App(f Finding) v1alpha1.AppStatus {
 	} else {
 		f.objects(&st)
 	}
+	f.releases(&st)
 	st.Phase, st.Reason = f.phase(&st)
 	st.Reason = clip(st.Reason, maxReason)
 	f.drift(&st)
 	if f.Looked && f.Broken == nil && f.Err == nil && f.Suspended == "" && len(f.Errors) == 0 && !f.Removed && f.Plan.Applied() &&
-		st.Applied.Revision != st.Wanted.Revision {
-		st.Applied = st.Wanted
+		st.Applied.Revision != f.target(st).Revision {
+		st.Applied = f.target(st)
 		st.Applied.At = metav1.NewTime(f.Now.Truncate(time.Second))
 	}
 	st.Bundle = cmp.Or(f.Bundle, f.Was.Bundle)
 	conditions(&st, f)
 	return st
+}
+
+// target is the commit that the cluster is to be at.
+func (f Finding) target(st v1alpha1.AppStatus) v1alpha1.Revision {
+	if to := f.Releases.Released.Revision; f.Back && to != "" {
+		return v1alpha1.Revision{Revision: clip(to, maxName), Short: shortOf(to)}
+	}
+	return st.Wanted
 }
 
 // objects fills in what is to be said of single objects.
@@ -162,6 +183,7 @@ func (f Finding) refusals() []plan.Note {
 // phase finds the first reason why the app is not further.
 func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 	refusals := f.refusals()
+	phase, why := f.released()
 	switch {
 	case f.Suspended != "":
 		return v1alpha1.PhaseSuspended, f.Suspended
@@ -183,6 +205,8 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 		return v1alpha1.PhaseFailed, f.Err.Error()
 	case f.Err != nil:
 		return v1alpha1.PhaseWaiting, f.Err.Error()
+	case phase == v1alpha1.PhaseHeld, phase == v1alpha1.PhaseRolledBack:
+		return phase, why
 	case f.Plan.Blocked != "":
 		return v1alpha1.PhaseFailed, f.Plan.Blocked
 	case len(f.Plan.Waiting) > 0 && !f.Removed:
@@ -199,6 +223,8 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 		return v1alpha1.PhaseFailed, "drift would not be seen: " + f.Blind.Error()
 	case len(f.Plan.Deletes) > 0:
 		return v1alpha1.PhaseApplying, "objects that Git no longer has are being deleted"
+	case phase != "":
+		return phase, why
 	}
 	if len(st.Unhealthy) > 0 {
 		u := st.Unhealthy[0]

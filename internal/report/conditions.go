@@ -14,7 +14,7 @@ import (
 func conditions(st *v1alpha1.AppStatus, f Finding) {
 	healthy := !health.Status(st.Health).Worse(health.Suspended)
 	ready := st.Phase == v1alpha1.PhaseSynced && healthy && st.Health != ""
-	stalled := st.Phase == v1alpha1.PhaseFailed || st.Phase == v1alpha1.PhaseHeld ||
+	stalled := st.Phase == v1alpha1.PhaseFailed || st.Phase == v1alpha1.PhaseHeld || st.Phase == v1alpha1.PhaseRolledBack ||
 		st.Phase == v1alpha1.PhaseSynced && health.Status(st.Health).Worse(health.Missing)
 	reason := string(st.Phase)
 	if st.Phase == v1alpha1.PhaseSynced && !healthy {

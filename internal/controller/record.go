@@ -1,0 +1,161 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/gate"
+	"github.com/fairlead-cd/fairlead/internal/history"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/release"
+)
+
+// What happened to an app goes into the history. What its releases went through lies in its record until the history has it; what else is told is told of a status
+// that was compared with the one before it, and is lost with a process that dies in between.
+
+// placeOf is where an app is, as the history names it.
+func placeOf(m *member) history.Place {
+	return history.Place{Namespace: m.name.Namespace, Environment: m.name.Environment, App: m.name.App}
+}
+
+// versionOf is a want, as the history tells of it.
+func versionOf(w release.Want) history.Version {
+	v := history.Version{Commit: commitOf(w.Revision), Author: w.Author, Committed: w.Committed, Digest: w.Digest}
+	if w.Images != "" {
+		v.Images = strings.Split(w.Images, "\n")
+		v.Images = v.Images[:min(len(v.Images), history.MostImages)]
+	}
+	return v
+}
+
+// recordPass tells the history what happened in a pass, and how the app stands since.
+func (c *controller) recordPass(ctx context.Context, m *member, out engine.Outcome, was, is v1alpha1.AppStatus) {
+	for _, r := range out.Untold {
+		rec := history.OfRelease(placeOf(m), r, versionOf)
+		if r.Phase == release.Applying {
+			rec.Plan = planText(out)
+		}
+		err := c.history.Record(rec, func() { c.engine.Confirmed(m.name, r, true) })
+		if err != nil {
+			c.engine.Confirmed(m.name, r, false)
+			c.log.WarnContext(ctx, "not in the history yet", "app", m.name.String(), "what", rec.Key, "error", err)
+		}
+	}
+	for _, s := range out.Undone {
+		at := cmp.Or(s.Edit.At.UTC(), c.now().UTC().Truncate(time.Second))
+		c.recordOf(ctx, m, history.Record{Time: at, Kind: history.Drift, Phase: history.Found, Who: s.Edit.Manager, Why: edited(s)}, s.Key.String())
+		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Drift, Phase: history.Gone, Why: "undone: " + s.Key.String()}, s.Key.String())
+	}
+	if n := is.Drift.Objects; n > 0 && was.Drift.Objects == 0 && len(out.Left) > 0 {
+		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Drift, Phase: history.Found, Who: out.Left[0].Edit.Manager, Why: edited(out.Left[0])}, "left")
+	} else if n == 0 && was.Drift.Objects > 0 {
+		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Drift, Phase: history.Gone}, "left")
+	}
+	c.recordStanding(ctx, m, was, is)
+	var deleted []string
+	for _, r := range out.Results {
+		if r.Err == nil && r.Step.Do == plan.Delete {
+			deleted = append(deleted, r.Step.Key.String())
+		}
+	}
+	if len(deleted) > 0 {
+		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Prune, Why: "deleted " + strings.Join(deleted, ", ")}, is.Wanted.Revision)
+	}
+}
+
+// recordStanding tells of suspensions, holds and requests.
+func (c *controller) recordStanding(ctx context.Context, m *member, was, is v1alpha1.AppStatus) {
+	suspended := is.Phase == v1alpha1.PhaseSuspended
+	switch before := was.Phase == v1alpha1.PhaseSuspended; {
+	case suspended && !before:
+		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Suspension, Why: is.Reason}, "")
+	case before && !suspended:
+		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Resumption}, "")
+	}
+	if is.HoldID != was.HoldID && was.HoldID != "" {
+		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Hold, Phase: history.Gone, Why: "hold " + was.HoldID}, was.HoldID)
+	}
+	if is.HoldID != was.HoldID && is.HoldID != "" {
+		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Hold, Phase: history.Held, Why: "hold " + is.HoldID + ": " + is.Reason}, is.HoldID)
+	}
+}
+
+// recordAsked tells of what a person asked for.
+func (c *controller) recordAsked(ctx context.Context, m *member, asked *release.Asked, request, answer string) {
+	what := "goes back"
+	if asked.Lift {
+		what = "tries again what was rolled back"
+	} else if asked.To.Revision != "" {
+		what += " to " + asked.To.Revision
+	}
+	if asked.Because != "" {
+		what += ": " + asked.Because
+	}
+	if answer != "" {
+		what += "; nothing was done: " + answer
+	}
+	c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Rollback, Who: asked.By, Why: what}, request)
+}
+
+// recordWords tells of what people said about the releases of an app.
+func (c *controller) recordWords(ctx context.Context, m *member, f gate.Facts, s gate.Subject) {
+	for _, a := range f.Approvals {
+		if a.Spec.Environment != s.Environment || a.Spec.App != "" && a.Spec.App != s.App || a.Spec.Commit != s.Commit {
+			continue
+		}
+		c.recordOf(ctx, m, history.Record{
+			Time: a.CreationTimestamp.UTC(), Kind: history.Approval, Phase: history.Given, Who: a.Spec.By.User, Why: a.Spec.Reason, Until: a.Spec.Expires.UTC(),
+			Want: history.Version{Commit: a.Spec.Commit},
+		}, string(a.UID))
+	}
+	for _, o := range f.Overrides {
+		if o.Spec.Environment != s.Environment || o.Spec.App != "" && o.Spec.App != s.App {
+			continue
+		}
+		c.recordOf(ctx, m, history.Record{
+			Time: o.CreationTimestamp.UTC(), Kind: history.Override, Phase: history.Given, Who: o.Spec.By.User, Why: o.Spec.Reason, Until: o.Spec.Expires.UTC(),
+		}, string(o.UID))
+	}
+}
+
+// recordOf tells of something that happened to an app. Of two that are of the same kind and time, and about the same, one is kept.
+func (c *controller) recordOf(ctx context.Context, m *member, r history.Record, about string) {
+	p := placeOf(m)
+	r.Namespace, r.Environment, r.App = p.Namespace, p.Environment, p.App
+	key := fmt.Sprintf("%s %s %s %s %s", strings.ToLower(string(r.Kind)), p, r.Phase, r.Time.UTC().Format(time.RFC3339Nano), about)
+	r.Key, r.Why = key[:min(len(key), history.MostKey)], clipText(r.Why, history.MostText)
+	if err := c.history.Record(r, nil); err != nil {
+		c.log.WarnContext(ctx, "not in the history", "app", m.name.String(), "what", r.Key, "error", err)
+	}
+}
+
+// planText is what was done in a pass, and what is still to be done, one line for each step. It names fields, and no value.
+func planText(out engine.Outcome) string {
+	var steps []plan.Step
+	for _, r := range out.Results {
+		steps = append(steps, r.Step)
+	}
+	for _, b := range slices.Concat(out.Plan.Batches, out.Plan.Deletes) {
+		steps = append(steps, b.Steps...)
+	}
+	var lines []string
+	for _, s := range steps {
+		line := string(s.Do) + " " + s.Key.String()
+		var fields []string
+		for _, ch := range s.Changes {
+			fields = append(fields, ch.Path)
+		}
+		if len(fields) > 0 {
+			line += ": " + strings.Join(fields, ", ")
+		}
+		lines = append(lines, line)
+	}
+	text := strings.Join(lines, "\n")
+	return text[:min(len(text), history.MostPlan)]
+}

@@ -1,0 +1,150 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/cluster"
+	"github.com/fairlead-cd/fairlead/internal/engine"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/gatekeeper"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/release"
+	"github.com/fairlead-cd/fairlead/internal/verifier"
+	"github.com/fairlead-cd/fairlead/internal/verify"
+)
+
+// AnnotationRollback asks, on an App, for an earlier want, or for what was rolled back to be tried again: a [Rollback].
+const AnnotationRollback = "fairlead.dev/rollback"
+
+// Rollback is what a person asks for of an app's releases. It is carried out once.
+type Rollback struct {
+	// Request is another one each time.
+	Request string `json:"request"`
+	// To is the commit to go back to, or the first digits of its id; empty: what was good before.
+	To string `json:"to,omitempty"`
+	// Lift asks to try again what was rolled back.
+	Lift    bool   `json:"lift,omitempty"`
+	By      string `json:"by,omitempty"`
+	Because string `json:"because,omitempty"`
+}
+
+// releasing is how an app gets from one want to the next. The lock of the member is held.
+func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Environment, obj *v1alpha1.App) engine.Releasing {
+	r := engine.Releasing{Told: told(m.status.Release)}
+	var asked Rollback
+	if text := obj.Annotations[AnnotationRollback]; text != "" && json.Unmarshal([]byte(text), &asked) == nil && asked.Request != "" {
+		r.Request = asked.Request
+		r.Asked = &release.Asked{By: asked.By, Because: asked.Because, Back: !asked.Lift, Lift: asked.Lift, To: release.Want{Revision: asked.To}}
+	}
+	rules := env.Spec.Release
+	if rules == nil || m.removed { // what is removed is held by other rules, and there is nothing to verify
+		return r
+	}
+	r.Ruled = true
+	r.Policy = release.Policy{
+		Deadline: rules.Deadline.Duration, Verify: len(m.trials(env)) > 0, Halt: rules.OnFailure == v1alpha1.OnFailureHalt, WatchFor: rules.WatchFor.Duration,
+	}
+	r.Gates = c.gates(ctx, m, env)
+	r.Verdict = func(of release.Release) (release.Verdict, string) { return c.verifier.Verdict(m.name, of.Serial) }
+	return r
+}
+
+// checkRelease says what is wrong with the rules for releases of an environment; nil if nothing is.
+func checkRelease(r *v1alpha1.Release) error {
+	if r == nil {
+		return nil
+	}
+	if err := verify.Check(verify.Declared(r.Verify), r.Deadline.Duration); err != nil {
+		return fault.Newf(fault.KindOf(err), "spec.release.verify: %w", err)
+	}
+	return nil
+}
+
+// rulesFor are the rules of an app, by what its environment and its own declaration say; or what is wrong with the latter.
+func rulesFor(envRules app.Health, env *v1alpha1.Environment, d app.Declaration) (health.Rules, error) {
+	rules, err := health.Compile(envRules, d.Health) // those of the Environment were compiled before
+	if err != nil || len(d.Verify) == 0 {
+		return rules, err
+	}
+	deadline := time.Duration(0)
+	if env != nil && env.Spec.Release != nil {
+		deadline = env.Spec.Release.Deadline.Duration
+	}
+	return rules, verify.Check(d.Verify, deadline)
+}
+
+// trials are what a release of the app has to prove: those of the environment, then the app's own. The lock is held.
+func (m *member) trials(env *v1alpha1.Environment) []app.Trial {
+	if env.Spec.Release == nil {
+		return nil
+	}
+	return slices.Concat(verify.Declared(env.Spec.Release.Verify), m.decl.Verify)
+}
+
+// prove lets the newest release of an app be tried if it has come to that, and not any longer; and so with what its gates ask.
+func (c *controller) prove(m *member, env *v1alpha1.Environment, s engine.Subject, now release.State) {
+	if now.Current.Phase != release.Gated {
+		c.keeper.Forget(gatekeeper.App{Namespace: m.name.Namespace, Environment: m.name.Environment, App: m.name.App})
+	}
+	if now.Current.Phase != release.Verifying {
+		c.verifier.Forget(m.name)
+		return
+	}
+	if s.Policy.Suspended {
+		c.verifier.Leave(m.name)
+		return
+	}
+	m.mu.Lock()
+	trials := m.trials(env)
+	m.unlock()
+	c.verifier.Begin(verifier.Task{
+		App: m.name, Serial: now.Current.Serial, Revision: now.Current.Want.Revision, Identity: s.Identity, Namespace: s.Namespace,
+		Objects: s.Objects(), Trials: trials, Before: now.Current.Began,
+	})
+}
+
+// Verifier tries releases. See package verifier.
+type Verifier interface {
+	Begin(verifier.Task)
+	Forget(app.Name)
+	Leave(app.Name)
+	Verdict(n app.Name, serial int) (release.Verdict, string)
+}
+
+// none tries nothing: what has to be verified waits until it is.
+type none struct{}
+
+func (none) Begin(verifier.Task) {}
+func (none) Forget(app.Name)     {}
+func (none) Leave(app.Name)      {}
+func (none) Verdict(app.Name, int) (release.Verdict, string) {
+	return release.Pending, "nothing verifies releases here"
+}
+
+// trier is what tries the releases of a controller's apps.
+func (c *controller) trier(ctx context.Context, config *rest.Config) Verifier {
+	return verifier.New(ctx, verifier.Options{
+		As:      func(id app.Identity) *rest.Config { return cluster.Acting(config, id.User()) },
+		Kinds:   c.cluster.Kinds,
+		Secret:  c.secretData,
+		Changed: func(n app.Name) { c.appQueue.add(n.Namespace, n.Object()) },
+		Now:     c.now, Log: c.log,
+	})
+}
+
+// told is the newest release as an App tells of it.
+func told(r *v1alpha1.ReleaseStatus) release.Release {
+	if r == nil {
+		return release.Release{}
+	}
+	return release.Release{
+		Serial: int(r.Serial), Want: release.Want{Revision: r.Revision}, Phase: release.Phase(r.Phase), Since: r.Since.Time, Began: r.Began.Time, Why: r.Why,
+	}
+}

@@ -1,0 +1,421 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/release"
+)
+
+// What Git wants of an app is one thing, what was released of that another: a gate may be closed, or what Git wants was rolled back. A pass looks at what Git
+// wants as long as that may be released, and keeps the cluster at what is released; most of the time the two are the same.
+
+// Releasing is how an app gets from one want to the next. The zero Releasing releases whatever is accepted.
+type Releasing struct {
+	Policy release.Policy
+	// Ruled says that a person wrote rules for releases: then no phase is forgotten when the process dies.
+	Ruled bool
+	// Gates are the conditions before a want is applied, as they are now. Nil: there are none.
+	Gates func(release.Want) []release.Gate
+	// Verdict is that of the verification of a release. Nil: there is none yet.
+	Verdict func(release.Release) (release.Verdict, string)
+	// Asked is what a person asks for, and Request identifies that: it is carried out once.
+	Asked   *release.Asked
+	Request string
+	// Told is the newest release as was written down last: its Want has no digest.
+	Told release.Release
+}
+
+func (r Releasing) gates(w release.Want) []release.Gate {
+	if r.Gates == nil {
+		return nil
+	}
+	return r.Gates(w)
+}
+
+func (r Releasing) verdict(of release.Release) (release.Verdict, string) {
+	if r.Verdict == nil {
+		return release.Pending, ""
+	}
+	return r.Verdict(of)
+}
+
+// began is what is known of the releases of an app whose record tells of none: what was applied last was good, as far as anybody knows.
+func began(r app.Record) release.State {
+	if !r.Releases.IsZero() || r.Digest == "" {
+		return r.Releases
+	}
+	applied := release.Want{Digest: r.Digest, Revision: r.Revision}
+	return release.State{Released: applied, Good: applied}
+}
+
+// begins takes over how far the releases are by the record.
+func (e *Engine) begins(m *memory, r app.Record) {
+	m.releases, m.handled, m.recalled = began(r), r.Handled, false
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m.untold = nil
+	for _, r := range r.Untold {
+		m.untold = append(m.untold, untold{Release: r})
+	}
+}
+
+// recall takes over how the newest release ended, if that was written down and the record does not tell: where nobody wrote rules, the record of an app is not
+// written for that alone.
+func (m *memory) recall(told release.Release) {
+	cur := &m.releases.Current
+	switch {
+	case m.recalled:
+		return
+	case cur.Phase == "" && told.Phase == release.Succeeded && told.Want.Revision == m.releases.Released.Revision:
+		*cur = told
+		cur.Want = m.releases.Released
+	case cur.Serial != told.Serial || cur.Want.Revision != told.Want.Revision || cur.Phase.Ended():
+	case cur.Phase != release.RollingBack && (told.Phase == release.Succeeded || told.Phase == release.Failed):
+		m.releases.Released = cur.Want
+		fallthrough
+	case cur.Phase == release.RollingBack && told.Phase == release.RolledBack:
+		cur.Phase, cur.Since, cur.Began, cur.Why = told.Phase, told.Since, told.Began, told.Why
+	}
+	if m.recalled = true; cur.Phase == release.Succeeded {
+		m.releases.Good = cur.Want
+	}
+}
+
+// wanted is what Git wants; zero if that is not known.
+func (m *memory) wanted(s Subject) release.Want {
+	if !s.Rendered {
+		return release.Want{}
+	}
+	return release.Want{Digest: m.git, Revision: s.Revision, Author: s.Author, Committed: s.Committed, Images: m.images}
+}
+
+// goesBack reports whether the cluster is to be what was released before, and not what Git wants.
+func (m *memory) goesBack(s Subject) bool {
+	st, want := m.releases, m.wanted(s)
+	switch {
+	case st.Released.IsZero():
+		return false
+	case want.IsZero(): // then nothing but repairs is done, unless there is more to do to what is released
+		return st.Current.Phase == release.RollingBack || s.Releasing.Ruled && !st.Current.Phase.Ended()
+	}
+	return st.IsPinned(want)
+}
+
+// isAhead reports whether Git wants something else than what is released, and that may be released some time.
+func (m *memory) isAhead(s Subject) bool {
+	want := m.wanted(s)
+	return !want.IsZero() && want.Digest != m.releases.Released.Digest && !m.releases.IsPinned(want)
+}
+
+// unfinished reports whether what is released has to be looked after by itself, since Git is ahead of it.
+func (m *memory) unfinished(s Subject) bool {
+	st := m.releases
+	if !m.isAhead(s) || st.Released.IsZero() || m.record.Digest == "" {
+		return false
+	}
+	return st.Current.Phase == release.Gated || s.Releasing.Ruled && m.done != st.Released.Digest
+}
+
+// back puts what is released in the place of what Git wants, until the function that it returns is called.
+func (e *Engine) back(ctx context.Context, m *memory, s Subject) (Subject, func(), error) {
+	to := m.releases.Released
+	git := m.placed
+	m.placed, m.kept = m.kept, placed{}
+	undo := func() { m.kept, m.placed = m.placed, git }
+	var objs []object.Object
+	if m.placed.bundle != to.Digest || len(m.placed.unknown) > 0 || m.placed.digest == "" {
+		var err error
+		if objs, err = e.Ledger.Bundle(ctx, s.Name, to.Digest); err != nil {
+			undo()
+			return s, nil, fmt.Errorf("go back to %s: %w", to.Revision, err)
+		}
+		m.placed = placed{}
+	}
+	s.Rendered, s.Revision, s.Blocked, s.Doubtful = true, to.Revision, "", false
+	s.Digest, s.Files, s.Objects = "kept "+to.Digest, "", func() []object.Object { return objs }
+	if err := e.place(ctx, m, s); err != nil {
+		undo()
+		return s, nil, err
+	}
+	m.placed.bundle = to.Digest
+	return s, undo, nil
+}
+
+// tell says what an app wants: what Git wants of it, and what it is kept at.
+func (e *Engine) tell(m *memory, s Subject, also ...object.Key) {
+	keys := m.placed.keys
+	for _, k := range also {
+		if _, wanted := m.placed.objects[k]; !wanted {
+			keys = append(keys[:len(keys):len(keys)], k)
+		}
+	}
+	if s.Rendered {
+		e.Neighbours.Wants(s.Name, s.Round, keys)
+	}
+}
+
+// claimed are the keys that an app wants besides those that Git does: as long as something else is released, all that it claims.
+func (m *memory) claimed(s Subject) []object.Key {
+	want := m.wanted(s)
+	if want.IsZero() || want.Digest == m.releases.Released.Digest || !s.Releasing.Ruled && !m.releases.IsPinned(want) {
+		return nil
+	}
+	return m.record.Claims.Keys()
+}
+
+// turns runs rounds until there is nothing more to do without waiting: for what Git wants, if that may be released, and for what is released, if that is
+// something else.
+func (e *Engine) turns(ctx context.Context, session Session, m *memory, s Subject, out *Outcome) (done bool, err error) {
+	more := true
+	for n := 0; n < rounds && more && !m.goesBack(s); n++ {
+		if more, err = e.round(ctx, session, m, s, m.wanted(s), out); err != nil {
+			return true, err
+		}
+	}
+	if !m.goesBack(s) && (more || !m.unfinished(s)) {
+		return !more, nil
+	}
+	git, ahead := m.wanted(s), out.Plan
+	kept, undo, err := e.back(ctx, m, s)
+	if err != nil {
+		return true, err
+	}
+	defer undo()
+	out.Back = true
+	more = true
+	for n := 0; n < rounds && more && m.placed.bundle == m.releases.Released.Digest; n++ {
+		if more, err = e.round(ctx, session, m, kept, git, out); err != nil {
+			return true, err
+		}
+	}
+	if m.isAhead(s) { // what keeps Git's want from being released is for people to know
+		out.Plan.Refused, out.Plan.Waiting, out.Plan.Blocked = ahead.Refused, ahead.Waiting, ahead.Blocked
+	}
+	return !more, nil
+}
+
+// decide says what follows for the release from what was seen of what m.placed holds. What it returns is not recorded yet.
+func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.Want) []release.Release {
+	of := release.Want{Digest: m.placed.bundle, Revision: s.Revision}
+	if !s.Rendered {
+		of = release.Want{}
+	}
+	seen := release.Seen{
+		Want: git, Ready: p.Blocked == "" && !p.Suspended, NotReady: p.Blocked, Of: of, Applied: p.Applied() && len(p.Deletes) == 0,
+		Suspended: s.Policy.Suspended, Serial: m.releases.Current.Serial,
+	}
+	seen.Health, seen.Sick = healthOf(l.health())
+	if p.Suspended {
+		seen.NotReady = "it is suspended"
+	}
+	if git.Digest != m.releases.Released.Digest {
+		seen.Gates = s.Releasing.gates(git)
+	}
+	if m.releases.Current.Phase == release.Verifying {
+		seen.Verdict, seen.Refuted = s.Releasing.verdict(m.releases.Current)
+	}
+	if r := s.Releasing; r.Request != "" && r.Request != m.handled {
+		seen.Asked, m.answer = m.resolve(r.Asked), ""
+		if r.Asked != nil && seen.Asked == nil {
+			m.answer = fmt.Sprintf("commit %s is none that is kept: %s", r.Asked.To.Revision, strings.Join(m.keptRevisions(), ", "))
+		}
+		m.handled = r.Request
+	}
+	if ahead := !git.IsZero() && of.Digest != git.Digest && !m.releases.IsPinned(git); ahead { // whether Git's want could be applied is not what was looked at
+		seen.Ready, seen.NotReady = false, m.releases.Current.Why
+	}
+	d := release.Next(m.releases, seen, s.Releasing.Policy, e.Now())
+	m.releases = d.State
+	m.look = d.Again
+	return lasting(d.Records)
+}
+
+// lasting leaves out the phases that a release only went through on its way to the next.
+func lasting(records []release.Release) []release.Release {
+	var out []release.Release
+	for i, r := range records {
+		if i+1 < len(records) && records[i+1].Serial == r.Serial && !r.Phase.Ended() {
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// untold is what happened to a release. Given says that it was handed over to the history, which has not confirmed it yet.
+type untold struct {
+	release.Release
+	given bool
+}
+
+// mostUntold bounds what is kept of an app for a history that cannot be reached.
+const mostUntold = 200
+
+// happened notes what happened to releases, until it is in the history.
+func (e *Engine) happened(m *memory, records []release.Release) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range records {
+		m.untold = append(m.untold, untold{Release: r})
+	}
+	m.untold = m.untold[max(0, len(m.untold)-mostUntold):]
+}
+
+// hand returns what is to be handed over to the history.
+func (e *Engine) hand(m *memory) []release.Release {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []release.Release
+	for i := range m.untold {
+		if !m.untold[i].given {
+			m.untold[i].given = true
+			out = append(out, m.untold[i].Release)
+		}
+	}
+	return out
+}
+
+// toTell are the phases that the record keeps for the history.
+func (e *Engine) toTell(m *memory) []release.Release {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []release.Release
+	for _, u := range m.untold {
+		out = append(out, u.Release)
+	}
+	return out
+}
+
+// Confirmed says that what happened to a release is in the history, or, if it is not taken, that it has to be handed over again. The record forgets it when it is
+// written next.
+func (e *Engine) Confirmed(n app.Name, r release.Release, taken bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.memory[n]
+	if m == nil {
+		return
+	}
+	is := func(u untold) bool { return u.Serial == r.Serial && u.Phase == r.Phase && u.Since.Equal(r.Since) }
+	if taken {
+		m.untold = slices.DeleteFunc(slices.Clone(m.untold), is)
+		return
+	}
+	for i := range m.untold {
+		if is(m.untold[i]) {
+			m.untold[i].given = false
+		}
+	}
+}
+
+// imagesOf are the images that objects run, sorted, one a line.
+func imagesOf(objs map[object.Key]object.Object) string {
+	images := map[string]bool{}
+	for _, o := range objs {
+		for _, spec := range [][]string{{"spec"}, {"spec", "template", "spec"}, {"spec", "jobTemplate", "spec", "template", "spec"}} {
+			for _, list := range []string{"initContainers", "containers"} {
+				containers, _ := o.At(append(slices.Clone(spec), list)...).([]any)
+				for _, c := range containers {
+					if fields, ok := c.(map[string]any); ok {
+						if image, ok := fields["image"].(string); ok && image != "" {
+							images[image] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(images)), "\n")
+}
+
+// resolve finds the bundle of a commit that a person asks to go back to; nil if it is not kept.
+func (m *memory) resolve(a *release.Asked) *release.Asked {
+	if a == nil || a.To.Revision == "" {
+		return a
+	}
+	for _, w := range m.keptWants() {
+		_, id, _ := strings.Cut(w.Revision, "@sha1:")
+		if _, other, ok := strings.Cut(w.Revision, "@sha256:"); ok {
+			id = other
+		}
+		if w.Revision == a.To.Revision || id != "" && strings.HasPrefix(id, a.To.Revision) {
+			out := *a
+			out.To = w
+			return &out
+		}
+	}
+	return nil
+}
+
+// keptWants are those whose bundles are kept, the newest first.
+func (m *memory) keptWants() []release.Want {
+	st := m.releases
+	var out []release.Want
+	for _, w := range []release.Want{st.Good, st.Current.From, st.Current.Back, st.Released} {
+		if !w.IsZero() && !slices.ContainsFunc(out, func(o release.Want) bool { return o.Digest == w.Digest }) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func (m *memory) keptRevisions() []string {
+	var out []string
+	for _, w := range m.keptWants() {
+		out = append(out, w.Revision)
+	}
+	return out
+}
+
+// keep are the digests of the bundles that stay stored.
+func (m *memory) keep() []string {
+	var out []string
+	for _, w := range m.keptWants() {
+		out = append(out, w.Digest)
+	}
+	return out
+}
+
+// mustStore reports whether the record has to say how far the releases are before anything follows from that. Where nobody wrote rules for them, the rest is
+// seen again by who comes after.
+func (m *memory) mustStore(s Subject) bool {
+	was, is := began(m.record), m.releases
+	switch {
+	case m.handled != m.record.Handled, !slices.EqualFunc(was.Barred, is.Barred, func(a, b release.Want) bool { return a.Digest == b.Digest }):
+		return true
+	case was.Current.Phase == is.Current.Phase && was.Current.Serial == is.Current.Serial && was.Current.Began.Equal(is.Current.Began) &&
+		was.Current.Paused.Equal(is.Current.Paused) && was.Released.Digest == is.Released.Digest && was.Good.Digest == is.Good.Digest:
+		return false
+	}
+	return s.Releasing.Ruled || is.Current.Phase == release.RollingBack || was.Current.Phase == release.RollingBack
+}
+
+// healthOf is how the objects of an app are as a whole, and what is not healthy. That a Job failed is final; what else is degraded may get well within the
+// time that a release has.
+func healthOf(all map[object.Key]health.Verdict) (release.Health, string) {
+	out, sick := release.Healthy, ""
+	worse := func(h release.Health, k object.Key, v health.Verdict) {
+		if out == release.Doomed || h == out && sick != "" {
+			return
+		}
+		out, sick = h, fmt.Sprintf("%s is %s: %s", k, v.Status, cmp.Or(v.Message, "no reason is known"))
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(all), object.Key.Compare) {
+		switch v := all[k]; {
+		case v.Status == health.Healthy, v.Status == health.Suspended:
+		case v.Status == health.Degraded && k.Kind == "Job":
+			worse(release.Doomed, k, v)
+		default:
+			worse(release.Moving, k, v)
+		}
+	}
+	return out, sick
+}

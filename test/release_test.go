@@ -1,0 +1,287 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/gitserver"
+	"github.com/fairlead-cd/fairlead/internal/source"
+	"github.com/fairlead-cd/fairlead/internal/testkit"
+)
+
+// careful is how an environment releases whose ConfigMaps are healthy as long as they do not say otherwise.
+func careful(release map[string]any) map[string]any {
+	return map[string]any{
+		"release": release,
+		"health": map[string]any{"rules": []any{map[string]any{
+			"apiVersion": "v1", "kind": "ConfigMap", "progressing": "true",
+			"healthy": "!has(object.data.sick) && !(has(object.metadata.annotations) && 'sick-of' in object.metadata.annotations && object.metadata.annotations['sick-of'] == object.metadata.labels['of'])",
+		}}},
+	}
+}
+
+func sick(name, value string) gitserver.Change {
+	return gitserver.Write("apps/web/"+name+".yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: "+name+"\ndata: {of: git, sick: '"+value+"'}\n")
+}
+
+// TestRollback has releases that fail, or that a person takes back: what was good is there again, and stays until something newer comes.
+func TestRollback(t *testing.T) {
+	w := newWorld(t)
+	run := func(name string, f func(*testing.T, place)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, w.place(t, "rollback-"+name))
+		})
+	}
+	short := map[string]any{"deadline": "2s"}
+
+	run("deadline", func(t *testing.T, p place) {
+		p.begin(careful(short), []string{"web"}, write("apps/web", "a", "b"))
+		was := p.uids("configmap/a", "configmap/b")
+		bad := p.push(sick("a", "very"), write("apps/web", "new"))
+		st := p.phase("prod-web", v1alpha1.PhaseRolledBack, "not healthy within 2s", "ConfigMap "+p.Namespace+"/a is Progressing")
+		p.at("configmap/a", ".data.sick", "")
+		p.gone("configmap/new")
+		p.kept(was)
+		if !strings.Contains(st.Wanted.Revision, string(bad)) || strings.Contains(st.Applied.Revision, string(bad)) || st.Pinned == "" {
+			t.Errorf("it wants %s, has %s applied, and is pinned at %q", st.Wanted.Revision, st.Applied.Revision, st.Pinned)
+		}
+		p.status("prod-web", phaseOf("RolledBack"))
+
+		// It is kept at what was good.
+		p.patch("configmap/b", "{data: {of: somebody}}")
+		p.at("configmap/b", ".data.of", "git")
+		// Something newer goes on, and what was rolled back is not tried again for a commit that changes nothing of it.
+		p.push(gitserver.Write("README.md", "something else"))
+		p.phase("prod-web", v1alpha1.PhaseRolledBack)
+		p.push(write("apps/web", "a"))
+		p.has("configmap/new")
+		p.synced("prod-web")
+		if st := p.status("prod-web", phaseOf("Succeeded")); st.Pinned != "" || len(st.Releases) != 2 || st.Releases[0].Phase != "RolledBack" || st.Releases[1].Phase != "Succeeded" {
+			t.Errorf("pinned at %q after %+v", st.Pinned, st.Releases)
+		}
+	})
+
+	run("fixed", func(t *testing.T, p place) {
+		p.begin(careful(map[string]any{"deadline": "1h"}), []string{"web"}, write("apps/web", "a"))
+		p.push(sick("a", "very"))
+		p.status("prod-web", phaseOf("Progressing"))
+		p.push(write("apps/web", "a", "b"))
+		p.synced("prod-web")
+		if st := p.status("prod-web", phaseOf("Succeeded")); len(st.Releases) != 2 || st.Releases[0].Phase != "Superseded" {
+			t.Errorf("before it there were %+v", st.Releases)
+		}
+	})
+
+	run("reverted", func(t *testing.T, p place) {
+		p.begin(careful(short), []string{"web"}, write("apps/web", "a"))
+		p.push(sick("a", "very"))
+		p.phase("prod-web", v1alpha1.PhaseRolledBack)
+		p.push(write("apps/web", "a"))
+		p.synced("prod-web")
+		if st := p.status("prod-web", phaseOf("Succeeded")); st.Pinned != "" {
+			t.Errorf("pinned at %q", st.Pinned)
+		}
+	})
+
+	run("halted", func(_ *testing.T, p place) {
+		p.begin(careful(map[string]any{"deadline": "2s", "onFailure": "Halt"}), []string{"web"}, write("apps/web", "a"))
+		p.push(sick("a", "very"))
+		p.phase("prod-web", v1alpha1.PhaseFailed, "not healthy within 2s")
+		p.at("configmap/a", ".data.sick", "very")
+	})
+
+	run("first", func(_ *testing.T, p place) {
+		p.Git.Commit(p.t, "main", "first", sick("a", "very"))
+		p.Environment(p.t, "prod", "apps/*", careful(short))
+		p.phase("prod-web", v1alpha1.PhaseFailed, "there is nothing good to go back to")
+	})
+
+	run("watched", func(_ *testing.T, p place) {
+		labelled := func(of string) gitserver.Change {
+			return gitserver.Write("apps/web/a.yaml", config("a", "  labels: {of: "+of+"}\n"))
+		}
+		p.begin(careful(map[string]any{"deadline": "2s", "watchFor": "1h"}), []string{"web"}, labelled("first"))
+		p.status("prod-web", phaseOf("Succeeded"))
+		p.push(labelled("second"))
+		p.at("configmap/a", ".metadata.labels.of", "second")
+		p.status("prod-web", phaseOf("Succeeded"))
+		if err := p.objs.Patch(p.t.Context(), "operator", p.Namespace, "configmap/a", `{metadata: {annotations: {sick-of: second}}}`, ""); err != nil {
+			p.t.Fatal(err)
+		}
+		p.phase("prod-web", v1alpha1.PhaseRolledBack, "after it succeeded")
+		p.at("configmap/a", ".metadata.labels.of", "first")
+	})
+
+	trial := map[string]any{
+		"name": "says-yes", "interval": "1s", "forgiven": int64(1),
+		"cel": map[string]any{"of": map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "name": "a"}, "expressions": []any{"object.metadata.labels.says == 'well'"}},
+	}
+	says := func(word string) gitserver.Change {
+		return gitserver.Write("apps/web/a.yaml", config("a", "  labels: {says: "+word+"}\n"))
+	}
+	run("refuted", func(_ *testing.T, p place) {
+		p.begin(map[string]any{"release": map[string]any{"verify": []any{trial}}}, []string{"web"}, says("well"))
+		p.status("prod-web", phaseOf("Succeeded"))
+		p.push(says("ill"))
+		p.phase("prod-web", v1alpha1.PhaseRolledBack, "says-yes", "ConfigMap")
+		p.at("configmap/a", ".metadata.labels.says", "well")
+		p.push(says("well"))
+		p.synced("prod-web")
+	})
+
+	run("overtaken", func(_ *testing.T, p place) {
+		trial := maps.Clone(trial)
+		trial["forgiven"] = int64(1000)
+		p.begin(map[string]any{"release": map[string]any{"verify": []any{trial}}}, []string{"web"}, says("well"))
+		p.status("prod-web", phaseOf("Succeeded"))
+		p.push(says("ill"))
+		p.phase("prod-web", v1alpha1.PhaseVerifying, "says-yes")
+		p.push(says("well"), write("apps/web", "b"))
+		p.synced("prod-web")
+		p.status("prod-web", phaseOf("Succeeded"))
+	})
+
+	// By hand, in an environment without any rules.
+	run("asked", func(t *testing.T, p place) {
+		p.begin(nil, []string{"web", "api"}, write("apps/web", "a"), write("apps/api", "c"))
+		first := p.push(gitserver.Write("apps/web/a.yaml", config("a", "  labels: {of: first}\n")))
+		p.at("configmap/a", ".metadata.labels.of", "first")
+		p.synced("prod-web")
+		p.push(gitserver.Write("apps/web/a.yaml", config("a", "  labels: {of: second}\n")))
+		p.at("configmap/a", ".metadata.labels.of", "second")
+		p.synced("prod-web")
+
+		out := p.fairlead("rollback", "prod/web", "--because", "it is slow")
+		if !strings.Contains(out, "goes back from") || !strings.Contains(out, first.Short()) {
+			t.Errorf("it says %q", out)
+		}
+		p.phase("prod-web", v1alpha1.PhaseRolledBack, "it is slow", "fairlead rollback prod/web --lift")
+		p.at("configmap/a", ".metadata.labels.of", "first")
+		p.patch("configmap/a", "{metadata: {labels: {of: somebody}}}")
+		p.at("configmap/a", ".metadata.labels.of", "first")
+
+		p.fairlead("rollback", "prod/web", "--lift")
+		p.at("configmap/a", ".metadata.labels.of", "second")
+		p.synced("prod-web")
+
+		if out, err := p.tries("rollback", "prod/web", "--to", "0000"); err == nil || !strings.Contains(out, "commit 0000 is none that is kept") {
+			t.Errorf("a commit that is not kept: %v: %s", err, out)
+		}
+		p.synced("prod-web")
+	})
+}
+
+// TestGates has releases that wait at a gate: what is released is kept true meanwhile, and nothing of what is new is there before it opens.
+func TestGates(t *testing.T) {
+	w := newWorld(t)
+	run := func(name string, f func(*testing.T, place)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, w.place(t, "gates-"+name))
+		})
+	}
+	gates := func(gate map[string]any) map[string]any {
+		return map[string]any{"release": map[string]any{"gates": []any{gate}}}
+	}
+
+	run("approval", func(t *testing.T, p place) {
+		first := p.Git.Commit(t, "main", "first", write("apps/web", "a", "b"))
+		p.Environment(t, "prod", "apps/*", gates(map[string]any{"approval": map[string]any{"required": int64(1)}}))
+		p.phase("prod-web", v1alpha1.PhaseHeld, "waits for an approval")
+		p.gone("configmap/a")
+		p.approves("prod", first)
+		p.synced("prod-web")
+		p.has("configmap/a")
+		was := p.uids("configmap/a", "configmap/b")
+
+		next := p.push(gitserver.Delete("apps/web/b.yaml"), gitserver.Write("apps/web/a.yaml", config("a", "  labels: {of: next}\n")), write("apps/web", "c"))
+		p.phase("prod-web", v1alpha1.PhaseHeld, "waits for an approval", next.Short())
+		p.guarded("a", "b") // by what is released
+		p.gone("configmap/c")
+		p.kept(was)
+		p.at("configmap/a", ".metadata.labels.of", "")
+		if st := p.status("prod-web", phaseOf("Gated")); st.Health != "Healthy" {
+			t.Errorf("health is %s while it waits", st.Health)
+		}
+		p.approves("prod", next)
+		p.synced("prod-web")
+		p.has("configmap/c")
+		p.gone("configmap/b")
+		p.at("configmap/a", ".metadata.labels.of", "next")
+	})
+
+	// What waits is overtaken by what is newer, and what was approved is no more.
+	run("overtaken", func(t *testing.T, p place) {
+		first := p.Git.Commit(t, "main", "first", write("apps/web", "a"))
+		p.Environment(t, "prod", "apps/*", gates(map[string]any{"approval": map[string]any{"required": int64(1)}}))
+		p.approves("prod", first)
+		p.synced("prod-web")
+		old := p.push(write("apps/web", "b"))
+		p.phase("prod-web", v1alpha1.PhaseHeld, old.Short())
+		next := p.push(write("apps/web", "c"))
+		p.phase("prod-web", v1alpha1.PhaseHeld, next.Short())
+		p.approves("prod", old)
+		p.guarded("a")
+		p.gone("configmap/b", "configmap/c")
+		p.approves("prod", next)
+		p.synced("prod-web")
+		p.has("configmap/b")
+	})
+}
+
+// approves is the word of a person that a commit may be released.
+func (p place) approves(environment string, c source.Commit) {
+	p.t.Helper()
+	p.apply(fmt.Sprintf("apiVersion: fairlead.dev/v1alpha1\nkind: Approval\nmetadata: {name: of-%s}\nspec: {environment: %s, commit: %s, by: {user: %s}, expires: %q}\n",
+		c.Short(), environment, c, "kubernetes-admin", time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
+}
+
+// phaseOf is how an App's newest release has to be.
+func phaseOf(want string) func(v1alpha1.AppStatus) error {
+	return func(st v1alpha1.AppStatus) error {
+		if r := st.Release; r == nil || r.Phase != want {
+			return fmt.Errorf("its release is %+v, want it %s", r, want)
+		}
+		return nil
+	}
+}
+
+// at waits until a field of an object is as given; empty: it is not there.
+func (p place) at(ref, path, want string) {
+	p.t.Helper()
+	testkit.Eventually(p.t, func(ctx context.Context) error { return p.Is(ctx, ref, path, want) })
+}
+
+// has waits until an object is there.
+func (p place) has(ref string) {
+	p.t.Helper()
+	testkit.Eventually(p.t, func(ctx context.Context) error {
+		_, err := p.objs.Get(ctx, p.Namespace, ref)
+		return err
+	})
+}
+
+// tries runs a command in the place's namespace.
+func (p place) tries(args ...string) (string, error) {
+	p.t.Helper()
+	args = append(args, "-n", p.Namespace, "--kubeconfig", p.Plane.Kubeconfig)
+	out, err := exec.CommandContext(p.t.Context(), testkit.Binary(p.t, "fairlead"), args...).CombinedOutput()
+	return string(out), err
+}
+
+// fairlead runs a command in the place's namespace, which must work.
+func (p place) fairlead(args ...string) string {
+	p.t.Helper()
+	out, err := p.tries(args...)
+	if err != nil {
+		p.t.Fatalf("fairlead %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
