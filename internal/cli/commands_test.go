@@ -41,7 +41,7 @@ func everyCommand(r *cobra.Command) map[string]*cobra.Command {
 // meanings are the flags that several commands have: one name, one type, one letter. What is not here belongs to one command alone.
 var meanings = map[string]string{
 	"all-namespaces": "bool A", "context": "string", "kubeconfig": "string", "namespace": "string n", "output": "FORM o",
-	"exit-code": "bool", "wait": "bool", "timeout": "duration", "watch": "bool w", "help": "bool h", "hold": "string", "yes": "bool y",
+	"exit-code": "bool", "because": "string", "to": "string", "wait": "bool", "timeout": "duration", "watch": "bool w", "help": "bool h", "hold": "string", "yes": "bool y",
 	"image": "string", "replicas": "int", "export": "bool", "cluster-path": "string", "branch": "string", "secret": "string", "root": "string", "no-descriptions": "bool",
 	"server": "string", "fairlead-namespace": "string", "store": "string",
 }

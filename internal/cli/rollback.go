@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/controller"
+	"github.com/fairlead-cd/fairlead/internal/release"
+)
+
+// rollbackOptions are the flags of rollback.
+type rollbackOptions struct {
+	target
+	to, because string
+	lift        bool
+	timeout     time.Duration
+}
+
+func rollbackCommand(w IO) *cobra.Command {
+	o := rollbackOptions{}
+	cmd := &cobra.Command{
+		Use:   "rollback APP | ENV",
+		Short: "Go back to what was good before, and stay there until a newer commit",
+		Long: `Applies again what was released last and got well, of an app or of all apps of an environment. It is taken from
+Fairlead's own record in the cluster: Git need not be reachable.
+
+What is rolled back is not released again: the app stays at the earlier commit, hand edits are undone towards that one,
+and status says so. A newer commit goes on by itself. --lift tries again what was rolled back, as it is.
+
+With --to it goes back to another commit than the last good one, as long as that is kept: see status.releases of the App.
+Git still has what was rolled back: revert it there as well.
+
+` + namesHelp,
+		Example: `  fairlead rollback production/web --because "orders are lost"
+  fairlead rollback production/web --to 3f9a2c1e
+  fairlead rollback production/web --lift`,
+		Args: oneName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.lift && o.to != "" {
+				return usagef("--lift goes on, --to goes back: both cannot be meant")
+			}
+			return o.steer(cmd.Context(), w, args[0], func(ctx context.Context, c client.Client, s selection) (string, error) {
+				return o.rollback(ctx, w, c, s)
+			})
+		},
+	}
+	o.clusterFlags(cmd.Flags())
+	o.namespaceFlag(cmd)
+	o.complete(cmd, w, kinds{envs: true, apps: true})
+	cmd.Flags().StringVar(&o.to, "to", "", "the commit to go back to, or the first digits of its id (default: the last one that got well)")
+	cmd.Flags().StringVar(&o.because, "because", "", "the reason, for who comes after you")
+	cmd.Flags().BoolVar(&o.lift, "lift", false, "try again what was rolled back")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait until it has begun")
+	return cmd
+}
+
+func (o *rollbackOptions) rollback(ctx context.Context, w IO, c client.Client, s selection) (string, error) {
+	apps := s.apps
+	if len(s.envs) > 0 {
+		f, err := read(ctx, c, s.envs[0].Namespace)
+		if err != nil {
+			return "", err
+		}
+		if apps = f.of(&s.envs[0]); len(apps) == 0 {
+			return "", fmt.Errorf("environment %s has no apps", s.envs[0].Name)
+		}
+	}
+	asked := controller.Rollback{
+		Request: time.Now().UTC().Format(time.RFC3339Nano), To: o.to, Lift: o.lift, By: o.user(ctx, w), Because: o.because,
+	}
+	text, err := json.Marshal(asked)
+	if err != nil {
+		return "", err
+	}
+	for i := range apps {
+		if err := annotate(ctx, c, &apps[i], map[string]any{controller.AnnotationRollback: string(text)}); err != nil {
+			return "", fmt.Errorf("roll back %s: %w", appName(&apps[i]), err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	var done []string
+	for i := range apps {
+		line, err := o.begun(ctx, c, &apps[i], asked.Request)
+		if err != nil {
+			return "", fmt.Errorf("%s%w", strings.Join(append(done, ""), "\n"), err)
+		}
+		done = append(done, line)
+	}
+	return strings.Join(done, "\n"), nil
+}
+
+// begun waits until an app has taken a request in, and says what follows.
+func (o *rollbackOptions) begun(ctx context.Context, c client.Client, a *v1alpha1.App, request string) (string, error) {
+	for {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(a), a); err != nil {
+			return "", err
+		}
+		if h := a.Status.Rollback; h != nil && h.Request == request {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("app %s was asked, and has not answered within %s: is the controller running? 'fairlead why %s' tells", appName(a), o.timeout, appName(a))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	r := a.Status.Release
+	switch {
+	case a.Status.Rollback.Error != "":
+		return "", fmt.Errorf("app %s stays as it is: %s", appName(a), a.Status.Rollback.Error)
+	case o.lift && r != nil:
+		return fmt.Sprintf("app %s: %s is released again", appName(a), shortRevision(r.Revision)), nil
+	case r != nil && (r.Phase == string(release.RollingBack) || r.Phase == string(release.RolledBack)):
+		return fmt.Sprintf("app %s goes back from %s to %s, and stays there until a newer commit", appName(a), shortRevision(r.Revision), shortRevision(r.Back)), nil
+	}
+	return fmt.Sprintf("app %s is where it was asked to be", appName(a)), nil
+}
+
+// shortRevision is the short id of a revision such as "main@sha1:…".
+func shortRevision(revision string) string {
+	_, id, ok := strings.Cut(revision, "@sha")
+	if !ok {
+		return revision
+	}
+	_, id, _ = strings.Cut(id, ":")
+	return id[:min(len(id), 8)]
+}
