@@ -60,12 +60,23 @@ apiVersion: fairlead.dev/v1alpha1
 kind: Environment
 metadata: {name: staging, namespace: shop}
 spec: {sources: [{repository: config, path: "apps/*", ref: {branch: main}}]}
+---
+apiVersion: fairlead.dev/v1alpha1
+kind: Environment
+metadata: {name: production, namespace: shop}
+spec:
+  sources: [{repository: config, path: "apps/*", ref: {branch: main}}]
+  release:
+    gates:
+    - approval: {notAuthor: true, identities: [{user: carl, mails: [Carl@Example.com, c@example.org]}]}
 `); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, func(ctx context.Context) error { // a policy comes into force some time after it is made
-		if err := p.says("bob", "approval", map[string]any{"by": "somebody else"}); !apierrors.IsForbidden(err) {
-			return errors.Join(errors.New("the policies are not in force"), err)
+		for _, bad := range []map[string]any{{"by": "somebody else"}, {"environment": "production", "author": ""}} {
+			if err := p.says("bob", "approval", bad); !apierrors.IsForbidden(err) {
+				return errors.Join(errors.New("the policies are not in force"), err)
+			}
 		}
 		return ctx.Err()
 	})
@@ -149,6 +160,7 @@ func TestApprovals(t *testing.T) {
 	}{
 		{"in one's own name", "bob", "approval", nil, ""},
 		{"in another's name", "bob", "approval", map[string]any{"by": "ann"}, "you are bob, and spec.by.user is ann: nobody makes an Approval in the name of somebody else"},
+		{"what another one approved, for another commit", "mallory", "approval", map[string]any{"by": "bob", "commit": commitB}, "in the name of somebody else"},
 		{"in one's group", "dora of leads", "approval", map[string]any{"groups": []any{"leads"}}, ""},
 		{"in another's group", "bob", "approval", map[string]any{"groups": []any{"leads", "system:authenticated"}}, "you are not in group leads, which spec.by.groups names"},
 		{"a robot", "deployer", "approval", nil, ""},
@@ -162,6 +174,13 @@ func TestApprovals(t *testing.T) {
 		{"where there is no environment", "bob", "approval", map[string]any{"namespace": "empty"}, "no params found"},
 
 		{"the author, where that is let", "bob@example.com", "approval", map[string]any{"author": "bob@example.com"}, ""},
+		{"not the author", "bob@example.com", "approval", map[string]any{"environment": "production", "author": "ann@example.com"}, ""},
+		{"not the author, by another name", "carl", "approval", map[string]any{"environment": "production", "author": "ann@example.com"}, ""},
+		{"the author", "ann@example.com", "approval", map[string]any{"environment": "production", "author": "Ann@Example.com"}, "you wrote the commit (ann@example.com)"},
+		{"the author, of an issuer", "oidc:Ann@example.com", "approval", map[string]any{"environment": "production", "author": "ann@example.com"}, "you wrote the commit (ann@example.com)"},
+		{"the author, by another name", "carl", "approval", map[string]any{"environment": "production", "author": "c@example.org"}, "you wrote the commit (c@example.org)"},
+		{"who may be the author", "bob", "approval", map[string]any{"environment": "production", "author": "ann@example.com"}, "in identities of the gate"},
+		{"without an author", "bob@example.com", "approval", map[string]any{"environment": "production"}, "say in spec.author who did"},
 
 		{"an override", "eve", "override", nil, ""},
 		{"an override for every commit", "eve", "override", map[string]any{"commit": "", "app": ""}, ""},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -38,6 +39,7 @@ func Scripts(t *testing.T, dir string) {
 			s := &script{tb: tb, shared: shared, namespace: strings.ReplaceAll(name, "_", "-"), branch: "main", file: filepath.Join(dir, name+".txtar")}
 			env.Values[scriptKey{}] = s
 			env.Setenv("NS", s.namespace)
+			env.Setenv("SOON", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 			return nil
 		},
 		Cmds: commands(),
