@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,27 +21,37 @@ import (
 // approveOptions are the flags of approve.
 type approveOptions struct {
 	target
-	hold string
-	yes  bool
+	hold, commit, because string
+	lasts                 time.Duration
+	yes                   bool
 }
 
 func approveCommand(w IO) *cobra.Command {
 	var o approveOptions
 	cmd := &cobra.Command{
 		Use:   "approve APP | ENV",
-		Short: "Let held deletions go",
-		Long: `Lets the held steps of an app go, or those of all apps of an environment: deletions that are more than the
-environment's budget, or of kinds that are always held. It lists them and asks first; scripts say --yes.
+		Short: "Let a release go that waits for approval, and held deletions",
+		Long: `Lets go what an app waits for a person with, or all apps of an environment: a release that waits at a gate, and
+held steps. It lists them and asks first; scripts say --yes.
 
-What you approve is exactly what is held now. If it changes before it is done, it is held again under another id.
-What waits for something else than an approval, such as a change of an immutable field, is listed with what lets it go.
-With --hold it is approved only if that is still the id ('fairlead status APP -o yaml' shows it as holdID).
+A release: writes an Approval under your own name, which the API server vouches for. It counts for the very commit that
+is listed, or that --commit names, and for no other. Whose approval counts stands in the environment. Named with an
+environment, --commit approves the commit for every app that it changes.
+
+Held steps: deletions that are more than the environment's budget, or of kinds that are always held. What you approve is
+exactly what is held now. If it changes before it is done, it is held again under another id. What waits for something
+else than an approval, such as a change of an immutable field, is listed with what lets it go. With --hold it is approved
+only if that is still the id ('fairlead status APP -o yaml' shows it as holdID). With --commit no held step is approved.
 
 ` + namesHelp,
 		Example: `  fairlead approve production/web
+  fairlead approve production/web --commit 3f9a2c1e --because "tried it on staging"
   fairlead approve production/web --hold 3f9a2c1e77 --yes`,
 		Args: oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.hold != "" && o.commit != "" {
+				return usagef("--hold names held steps, --commit a release: both cannot be meant")
+			}
 			return o.steer(cmd.Context(), w, args[0], func(ctx context.Context, c client.Client, s selection) (string, error) {
 				return o.approve(ctx, w, c, s)
 			})
@@ -49,43 +60,60 @@ With --hold it is approved only if that is still the id ('fairlead status APP -o
 	o.clusterFlags(cmd.Flags())
 	o.namespaceFlag(cmd)
 	cmd.Flags().StringVar(&o.hold, "hold", "", "approve only if this is what is held")
+	cmd.Flags().StringVar(&o.commit, "commit", "", "approve the release of this commit, which need not be there yet: its id, or its first digits if an app waits with it")
+	cmd.Flags().StringVar(&o.because, "because", "", "the reason, for the record")
+	cmd.Flags().DurationVar(&o.lasts, "for", usualApproval, "how long the approval of a release counts: 720h at most")
 	o.complete(cmd, w, kinds{envs: true, apps: true})
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
 func (o *approveOptions) approve(ctx context.Context, w IO, c client.Client, s selection) (string, error) {
-	apps := s.apps
-	title := "app"
-	if len(s.envs) > 0 {
-		if o.hold != "" {
-			return "", usagef("--hold names what one app holds: name the app")
-		}
-		title = "environment " + s.envs[0].Name
-		f, err := read(ctx, c, s.envs[0].Namespace)
+	if len(s.envs) > 0 && o.hold != "" {
+		return "", usagef("--hold names what one app holds: name the app")
+	}
+	title, env, apps, err := meant(ctx, c, s)
+	if err != nil {
+		return "", err
+	}
+	if o.commit != "" {
+		ballots, err := o.ballots(s, apps)
 		if err != nil {
 			return "", err
 		}
-		apps = f.of(&s.envs[0])
-	} else {
-		title += " " + appName(&apps[0])
+		done, err := o.cast(ctx, w, c, env, ballots)
+		return strings.Join(done, "\n"), err
 	}
-	stuck := keep(apps, func(a v1alpha1.App) bool { return a.Status.HoldID == "" && len(a.Status.Held) > 0 })
+	gated, stuck := waiting(apps), keep(apps, func(a v1alpha1.App) bool { return a.Status.HoldID == "" && len(a.Status.Held) > 0 })
+	if o.hold != "" {
+		gated = nil
+	}
 	apps = keep(apps, func(a v1alpha1.App) bool { return a.Status.HoldID != "" })
 	switch {
-	case len(apps) == 0 && len(stuck) > 0:
+	case len(apps) == 0 && len(stuck) > 0 && len(gated) == 0:
 		return "", inVain(stuck)
 	case len(apps) == 0 && o.hold != "":
 		return "", fmt.Errorf("%s is not what is held: %s holds nothing now", o.hold, title)
-	case len(apps) == 0:
+	case len(apps) == 0 && len(gated) == 0 && len(gatesOf(env)) > 0:
+		return title + " holds nothing, and no release of it waits at a gate", nil
+	case len(apps) == 0 && len(gated) == 0:
 		return title + " holds nothing", nil
 	case o.hold != "" && apps[0].Status.HoldID != o.hold:
 		return "", fmt.Errorf("%s is not what is held; it is %s:\n%s", o.hold, apps[0].Status.HoldID, strings.TrimSuffix(steps(apps[0]), "\n"))
 	}
-	if err := o.confirm(w, title, apps); err != nil {
+	if err := o.confirm(w, title, apps, gated); err != nil {
 		return "", err
 	}
 	var done []string
+	if len(gated) > 0 {
+		ballots, err := o.ballots(s, gated)
+		if err != nil {
+			return "", err
+		}
+		if done, err = o.cast(ctx, w, c, env, ballots); err != nil {
+			return "", err
+		}
+	}
 	for i := range apps {
 		a := &apps[i]
 		id := a.Status.HoldID
@@ -95,6 +123,26 @@ func (o *approveOptions) approve(ctx context.Context, w IO, c client.Client, s s
 		done = append(done, fmt.Sprintf("app %s: hold %s approved", appName(a), id))
 	}
 	return strings.Join(done, "\n"), nil
+}
+
+// meant is what was named: as people say it, its environment, and its apps.
+func meant(ctx context.Context, c client.Client, s selection) (string, v1alpha1.Environment, []v1alpha1.App, error) {
+	var namespace string
+	if len(s.envs) > 0 {
+		namespace = s.envs[0].Namespace
+	} else {
+		namespace = s.apps[0].Namespace
+	}
+	f, err := read(ctx, c, namespace)
+	if err != nil {
+		return "", v1alpha1.Environment{}, nil, err
+	}
+	if len(s.envs) > 0 {
+		return "environment " + s.envs[0].Name, s.envs[0], f.of(&s.envs[0]), nil
+	}
+	env := f.environmentOf(&s.apps[0])
+	env.Namespace, env.Name = namespace, s.apps[0].Spec.Environment
+	return "app " + appName(&s.apps[0]), env, s.apps, nil
 }
 
 // inVain says that what is held waits for something else than an approval, and for what.
@@ -107,8 +155,11 @@ func inVain(apps []v1alpha1.App) error {
 }
 
 // confirm lists what would go, and asks a person unless told not to.
-func (o *approveOptions) confirm(w IO, title string, apps []v1alpha1.App) error {
-	for _, a := range apps {
+func (o *approveOptions) confirm(w IO, title string, held, gated []v1alpha1.App) error {
+	for _, a := range gated {
+		_, _ = fmt.Fprintf(w.Err, "app %s, %s\n  %s\n", appName(&a), aboutCommit(&a, next(&a)), a.Status.Release.Why)
+	}
+	for _, a := range held {
 		_, _ = fmt.Fprintf(w.Err, "app %s, hold %s:\n%s", appName(&a), a.Status.HoldID, steps(a))
 	}
 	if o.yes {
@@ -116,8 +167,12 @@ func (o *approveOptions) confirm(w IO, title string, apps []v1alpha1.App) error 
 	}
 	switch {
 	case isTerminal(w.In):
-	case len(apps) == 1:
-		return usagef("%s: input is not a terminal: use --yes --hold %s", "app "+appName(&apps[0]), apps[0].Status.HoldID)
+	case len(gated) == 1 && len(held) == 0:
+		return usagef("%s: input is not a terminal: use --commit %s", "app "+appName(&gated[0]), shortCommit(next(&gated[0])))
+	case len(held) == 1 && len(gated) == 0:
+		return usagef("%s: input is not a terminal: use --yes --hold %s", "app "+appName(&held[0]), held[0].Status.HoldID)
+	case len(gated) > 0:
+		return usagef("%s: input is not a terminal: approve a release with --commit, or all of it with --yes", title)
 	default:
 		return usagef("%s: input is not a terminal: approve each app with --yes --hold ID, or all of it with --yes", title)
 	}

@@ -44,6 +44,7 @@ var meanings = map[string]string{
 	"exit-code": "bool", "because": "string", "to": "string", "wait": "bool", "timeout": "duration", "watch": "bool w", "help": "bool h", "hold": "string", "yes": "bool y",
 	"image": "string", "replicas": "int", "export": "bool", "cluster-path": "string", "branch": "string", "secret": "string", "root": "string", "no-descriptions": "bool",
 	"server": "string", "fairlead-namespace": "string", "store": "string",
+	"commit": "string", "for": "duration",
 }
 
 // homonyms are flags that mean one thing here and another there, each as people expect it there: check compares with a commit --since, logs begins --since, as
