@@ -23,9 +23,9 @@ import (
 // lookAgain is how soon a gate is looked at again that waits for what another environment says of itself.
 const lookAgain = 15 * time.Second
 
-// gates returns the gates of an app's releases, as they are when that is called.
+// gates returns the gates of an app's releases, those of its own declaration included, as they are when that is called. The lock of the member is held.
 func (c *controller) gates(ctx context.Context, m *member, env *v1alpha1.Environment) func(release.Want) []release.Gate {
-	rules := env.Spec.Release.Gates
+	rules := slices.Concat(env.Spec.Release.Gates, gate.Declared(m.decl.Gates))
 	if len(rules) == 0 {
 		return nil
 	}

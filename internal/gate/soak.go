@@ -47,6 +47,7 @@ func SoakOf(t There, commit string, seen time.Time) Soak {
 		out.Since = since
 	case is(at):
 		out.Sick = st.Reason
+	case was(st, is, &out): // and something newer has taken its place
 	case t.Follows && at != "" && at == st.Wanted.Revision && !is(st.Wanted.Revision):
 		out.Commit = commit
 		if well {
@@ -66,6 +67,28 @@ func healthy(st *v1alpha1.AppStatus) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// was looks for a commit among the releases that something newer followed. Only one that succeeded, and was healthy until then, has soaked.
+func was(st *v1alpha1.AppStatus, is func(string) bool, out *Soak) bool {
+	var next *v1alpha1.ReleaseStatus
+	for i := range st.Releases {
+		r := &st.Releases[i]
+		if i == 0 {
+			next = st.Release
+		} else {
+			next = &st.Releases[i-1]
+		}
+		switch phase := release.Phase(r.Phase); {
+		case !is(r.Revision):
+		case phase == release.RolledBack, phase == release.Failed: // whatever is healthy there now
+			return true
+		case phase == release.Succeeded && next != nil && !next.Began.IsZero():
+			out.Since, out.Ended = r.Since.Time, next.Began.Time
+			return true
+		}
+	}
+	return false
 }
 
 func later(a, b time.Time) time.Time {
