@@ -20,7 +20,7 @@ import (
 )
 
 // calm are the alerts that TestPrometheus has no fault for: TestPrometheusCalm has. They are evaluated, and every metric and label of theirs is looked for.
-var calm = []string{"FairleadBug", "FairleadWithoutPart", "FairleadAPIServerSlow"}
+var calm = []string{"FairleadBug", "FairleadWithoutPart", "FairleadAPIServerSlow", "FairleadHistoryNotStored"}
 
 // TestPrometheus lets a real Prometheus scrape a controller. Every alert rule loads and is evaluated as it is shipped; without the time that each waits, all but
 // the calm ones fire, because of what is done here; and every panel of the dashboard has data.
@@ -70,7 +70,7 @@ scrape_configs:
 }
 
 // TestPrometheusCalm provokes the alerts that hardly ever fire: an API server that is slower than Fairlead has requests, an error of a kind that nobody has
-// foreseen, and a replica that gets no part.
+// foreseen, and a replica that gets no part, and no history store.
 func TestPrometheusCalm(t *testing.T) {
 	plane := testkit.Start(t, testkit.Options{NoControllers: true})
 	g := newGate(t, plane)
@@ -129,7 +129,7 @@ func TestPrometheusCalm(t *testing.T) {
 
 	// A replica died, and its Lease lasts for an hour.
 	ctl.Kill()
-	next := plane.Controller(t, testkit.ControllerOptions{Lease: time.Hour, NoWait: true})
+	next := plane.Controller(t, testkit.ControllerOptions{Lease: time.Hour, NoWait: true, Args: []string{"--history=postgres://nobody@127.0.0.1:1/none"}})
 	testkit.Eventually(t, func(context.Context) error {
 		if next.Addr() == "" {
 			return errors.New("it does not listen")
@@ -141,6 +141,7 @@ func TestPrometheusCalm(t *testing.T) {
 	if !strings.Contains(about.Annotations["summary"], next.Addr()) {
 		t.Errorf("it says %v", about.Annotations)
 	}
+	firing(t, prom, hasty, "FairleadHistoryNotStored")
 }
 
 // troubles makes twelve apps of which four are not well, each in its own way, and a repository that cannot be read.

@@ -271,3 +271,21 @@ func text(err error) string {
 	}
 	return err.Error()
 }
+
+// FuzzParseLine: whatever is read as a record has the hash that it says, and nothing makes the reader fail.
+func FuzzParseLine(f *testing.F) {
+	f.Add(chain(f, history.Link{}, sample(0))[0])
+	f.Add([]byte(`{"seq":1}`))
+	f.Add([]byte(`,"hash":"` + strings.Repeat("0", 64) + `"}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		r, err := history.ParseLine(line)
+		if err != nil {
+			return
+		}
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		body := append(bytes.Clone(line[:len(line)-75]), '}')
+		if sha256.Sum256(body) != r.Hash {
+			t.Errorf("%q is read as a record with the hash %s", line, r.Hash)
+		}
+	})
+}
