@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/history/store"
@@ -16,7 +19,7 @@ import (
 )
 
 // TestHistoryStore has a PostgreSQL that is not there when the controller starts, comes, and goes again: apps are synced all the same, and who asks is answered,
-// or told why not.
+// or told why not. What happened meanwhile is on record afterwards.
 func TestHistoryStore(t *testing.T) {
 	server := testkit.StartPostgres(t)
 	address := server.Database(t)
@@ -72,7 +75,7 @@ func TestHistoryStore(t *testing.T) {
 	if out, err := ask("history"); err == nil || !strings.Contains(out, "error: ") {
 		t.Errorf("a store that went: %v, %s", err, out)
 	}
-	p.Git.Commit(t, "main", "more", write("apps/web", "ha", "hb"))
+	p.push(write("apps/web", "ha", "hb"))
 	p.synced("prod-web")
 	server.Start(t)
 	testkit.Eventually(t, func(context.Context) error {
@@ -81,4 +84,33 @@ func TestHistoryStore(t *testing.T) {
 		}
 		return nil
 	})
+	// What happened while there was no store is on record, once, and nothing was changed.
+	var all []string
+	testkit.Eventually(t, func(context.Context) error {
+		out, err := ask("history", "prod/web", "--kind", "Release", "-o", "json")
+		var got struct{ Records []history.Record }
+		if err == nil {
+			err = json.Unmarshal([]byte(out), &got)
+		}
+		all = nil
+		for _, r := range got.Records {
+			all = append(all, fmt.Sprint(r.Serial, " ", r.Phase))
+		}
+		if err == nil && !slices.Contains(all, "2 Succeeded") {
+			err = fmt.Errorf("on record is %v", all)
+		}
+		return err
+	})
+	var want []string
+	for _, serial := range []string{"1 ", "2 "} {
+		for _, phase := range []string{"Applying", "Succeeded"} { // nobody waited for anything
+			want = append(want, serial+phase)
+		}
+	}
+	if diff := cmp.Diff(want, all); diff != "" {
+		t.Errorf("releases on record (-want +got):\n%s", diff)
+	}
+	if v, err := other.Verify(t.Context()); err != nil {
+		t.Errorf("%+v, %v", v, err)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,6 +29,7 @@ type dialect struct {
 	long     string // type of a whole number of 64 bits
 	lock     string // ends the SELECT of a row that is locked until the transaction ends
 	snapshot sql.TxOptions
+	idle     int // connections that are kept open, and may be broken when they are used next
 }
 
 var (
@@ -37,7 +39,7 @@ var (
 	}
 	postgres = dialect{
 		name: "PostgreSQL", numbered: true, long: "BIGINT", lock: " FOR UPDATE",
-		snapshot: sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
+		snapshot: sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, idle: 2,
 	}
 )
 
@@ -69,7 +71,9 @@ func connect(address string, create bool) (*sql.DB, dialect, error) {
 		if err != nil {
 			return nil, postgres, fault.Newf(fault.Invalid, "the address of the history store is not one of PostgreSQL: want postgres://USER@HOST/DATABASE") // the cause has the password in it
 		}
-		return stdlib.OpenDB(*config), postgres, nil
+		db := stdlib.OpenDB(*config)
+		db.SetMaxIdleConns(postgres.idle)
+		return db, postgres, nil
 	case ok && scheme == "sqlite":
 		db, err := openFile(strings.TrimPrefix(rest, "//"), create)
 		return db, lite, err
@@ -122,7 +126,7 @@ func openFile(path string, create bool) (*sql.DB, error) {
 		return nil, fault.Newf(fault.Transient, "open the history store: %w", err)
 	}
 	q := url.Values{
-		"mode": {mode}, "_txlock": {"immediate"}, "_busy_timeout": {"15000"},
+		"mode": {mode}, "_txlock": {"immediate"}, "_busy_timeout": {strconv.Itoa(int(busy.Milliseconds()))},
 		// FULL, since a record that was confirmed must be there after the machine lost its power, too.
 		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)"},
 	}
@@ -149,6 +153,14 @@ func Name(address string) string {
 		u.User = url.User(u.User.Username())
 	}
 	return u.String()
+}
+
+// busy is how long SQLite waits for other processes.
+const busy = 15 * time.Second
+
+func isBusy(err error) bool {
+	var sq *sqlite.Error
+	return errors.As(err, &sq) && sq.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // classify says of an error of a database whether trying again may help.

@@ -88,9 +88,28 @@ func (s *Store) known(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
+// begin begins a transaction. That it could not be begun says that nothing was done, so it is tried again: a server that was restarted leaves connections behind
+// that fail when they are used first; and two that make a file at once are told that it is busy, without the wait that was asked for.
+func (s *Store) begin(ctx context.Context, o *sql.TxOptions) (*sql.Tx, error) {
+	tries := 1 + s.dialect.idle
+	for end := time.Now().Add(busy); ; {
+		tx, err := s.db.BeginTx(ctx, o)
+		if err == nil || ctx.Err() != nil {
+			return tx, err
+		}
+		if isBusy(err) && time.Now().Before(end) {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		if tries--; tries <= 0 {
+			return nil, err
+		}
+	}
+}
+
 // write runs f in a transaction that may write.
 func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -103,7 +122,7 @@ func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
 
 // read runs f in a transaction that sees one state of the store, and no later one.
 func (s *Store) read(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, &s.dialect.snapshot)
+	tx, err := s.begin(ctx, &s.dialect.snapshot)
 	if err != nil {
 		return err
 	}

@@ -491,6 +491,11 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	server.Stop()
+	server.Start(t)
+	if news, err := there.Append(t.Context(), records(0, 1)); err != nil || len(news) != 0 {
+		t.Errorf("a server that was started anew: %d new, %v", len(news), err)
+	}
+	server.Stop()
 	if _, err := there.Append(t.Context(), records(1, 2)); fault.KindOf(err) != fault.Transient {
 		t.Errorf("a server that was stopped: %v", err)
 	}
