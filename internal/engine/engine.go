@@ -69,6 +69,8 @@ type Neighbours interface {
 	Claims(by app.Owner, key object.Key) (claims, unread bool)
 	// Taken returns another app that wants an object, if what an app wanted in a round may be old by now.
 	Taken(n app.Name, round int, key object.Key) (by app.Owner, taken bool)
+	// Overtaken reports whether an app was found anew since it was read in a round.
+	Overtaken(n app.Name, round int) bool
 	// Wants is told what an app wants, once it is known in which namespaces, and in which round it was read. It may keep the keys.
 	Wants(n app.Name, round int, keys []object.Key)
 	// Census says what the environment says about deleting the given keys of an app.
@@ -215,6 +217,7 @@ type memory struct {
 	fights   map[object.Key]contest.Record
 	since    map[object.Key]time.Time // since when an object is on its way
 	kinds    map[object.Key]object.Resource
+	unlearnt int // how often kinds were forgotten: what was placed before that has to be placed anew
 	deadline time.Duration
 	// deleted are the objects that this pass deleted: what the watch holds of them is what there was before.
 	deleted map[object.Key]bool
@@ -226,6 +229,7 @@ type memory struct {
 type placed struct {
 	digest  string // of the want
 	away    bool   // all but digest was put away
+	learnt  int    // the memory's unlearnt when its kinds were found
 	bundle  string // identifies what was made of it
 	batches []order.Batch
 	keys    []object.Key
@@ -291,8 +295,9 @@ func (e *Engine) PutAway(n app.Name) {
 	default:
 		return
 	}
-	m.placed = placed{digest: m.placed.digest, away: true}
+	m.placed, m.kept = placed{digest: m.placed.digest, away: true}, placed{}
 	m.kinds = map[object.Key]object.Resource{}
+	m.unlearnt++
 }
 
 // Forget drops what is remembered of an app: it no longer exists.

@@ -69,7 +69,7 @@ func tiers(steps []plan.Step) [][]plan.Step {
 func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Claim, error) {
 	r, err := l.engine.resource(ctx, l.m, step.Key)
 	if err == nil {
-		err = l.grasp(step.Key)
+		err = l.grasp(step)
 	}
 	if err != nil {
 		return claim, fmt.Errorf("%s %s: %w", step.Do, step.Key, err)
@@ -104,8 +104,13 @@ func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Cl
 
 // grasp makes sure that an object is this app's to write until it is let loose. While a pass is under way, Git may give the object to another app: what the
 // pass knows of it is old then. Between two apps of this process, the one that wants it now comes after the one that wanted it before.
-func (l *look) grasp(key object.Key) error {
-	e, n := l.engine, l.subject.Name
+//
+// What is not there is not made for a commit that is no longer the newest: the newest may not want it, and who had it may just have deleted it for that.
+func (l *look) grasp(step plan.Step) error {
+	e, n, key := l.engine, l.subject.Name, step.Key
+	if l.subject.Rendered && step.Do == plan.Create && e.Neighbours.Overtaken(n, l.subject.Round) {
+		return fault.Newf(fault.Conflict, "there is a newer commit by now")
+	}
 	e.mu.Lock()
 	other, busy := e.hands[key]
 	if !busy {

@@ -168,11 +168,24 @@ func (f *Fleet) Claims(by app.Owner, key object.Key) (claims, unread bool) {
 	return false, false
 }
 
+// Overtaken reports whether an app was found anew since it was read in a round: what it wanted then may be old.
+func (f *Fleet) Overtaken(n app.Name, round int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.isNewest(n, round)
+}
+
+// isNewest has the lock.
+func (f *Fleet) isNewest(n app.Name, round int) bool {
+	m := f.member(n)
+	return m != nil && !m.removed && m.round == round
+}
+
 // Taken returns another app that wants an object, if what an app wanted in a round may be old by now: it was found anew since, or is to be.
 func (f *Fleet) Taken(n app.Name, round int, key object.Key) (by app.Owner, taken bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if m := f.member(n); m != nil && !m.removed && m.round == round && !f.stale[Of(n)] {
+	if f.isNewest(n, round) && !f.stale[Of(n)] {
 		return app.Owner{}, false
 	}
 	other, taken := f.elsewhere(n, key)

@@ -165,6 +165,29 @@ func TestTaken(t *testing.T) {
 	says("the app is no more", "b")
 }
 
+func TestOvertaken(t *testing.T) {
+	w := open()
+	w.Found(prod, unbound(), names("a", "b"), names("a", "b"), nil)
+	old := w.Round(name("a"))
+	says := func(when string, want bool) {
+		t.Helper()
+		if got := w.Overtaken(name("a"), old); got != want {
+			t.Errorf("%s: overtaken: %t", when, got)
+		}
+	}
+	says("it was found once", false)
+	w.Found(prod, unbound(), names("a", "b"), names("b"), nil)
+	says("another app has changed", false)
+	w.Found(prod, unbound(), names("a", "b"), names("a"), nil)
+	says("it has changed", true)
+	w.read(name("a"))
+	says("and was read", true)
+	old = w.Round(name("a"))
+	says("in that round", false)
+	w.Found(prod, unbound(), nil, nil, names("a"))
+	says("it is gone", true)
+}
+
 func TestSuspect(t *testing.T) {
 	w := open()
 	w.Found(prod, unbound(), names("a", "b", "c"), names("a", "b", "c"), nil)
