@@ -68,6 +68,22 @@ func TestRollback(t *testing.T) {
 		}
 	})
 
+	// What a release found there is not deleted because the release is taken back.
+	run("adopted", func(_ *testing.T, p place) {
+		p.begin(careful(short), []string{"web"}, write("apps/web", "a"))
+		p.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mine}\ndata: {of: somebody}\n")
+		was := p.uids("configmap/mine")
+		time.Sleep(1100 * time.Millisecond) // the API server counts whole seconds
+		p.push(sick("a", "very"), write("apps/web", "mine", "new"))
+		p.phase("prod-web", v1alpha1.PhaseHeld, "ConfigMap "+p.Namespace+"/mine", "it was there before the release that is rolled back")
+		p.gone("configmap/new")
+		p.kept(was)
+		p.at("configmap/a", ".data.sick", "")
+		p.push(write("apps/web", "a"))
+		p.synced("prod-web")
+		p.kept(was)
+	})
+
 	run("fixed", func(t *testing.T, p place) {
 		p.begin(careful(map[string]any{"deadline": "1h"}), []string{"web"}, write("apps/web", "a"))
 		p.push(sick("a", "very"))

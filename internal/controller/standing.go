@@ -161,11 +161,16 @@ const conflictAgain = 50 * time.Millisecond
 
 // say writes the Events that go with a status.
 func (c *controller) say(obj *v1alpha1.App, was, next v1alpha1.AppStatus) {
-	if bad := next.Phase == v1alpha1.PhaseFailed || next.Phase == v1alpha1.PhaseHeld; bad && next.Reason != was.Reason {
+	bad := next.Phase == v1alpha1.PhaseFailed || next.Phase == v1alpha1.PhaseHeld || next.Phase == v1alpha1.PhaseRolledBack
+	if bad && next.Reason != was.Reason {
 		c.warn(obj, string(next.Phase), "Sync", next.Reason)
 	}
 	if next.Applied.Revision != was.Applied.Revision {
-		c.note(obj, "Applied", "Sync", fmt.Sprintf("applied %s by %s: %s", next.Applied.Revision, next.Applied.Author, next.Applied.Subject))
+		text := fmt.Sprintf("applied %s by %s", next.Applied.Revision, next.Applied.Author)
+		if next.Applied.Subject != "" {
+			text += ": " + next.Applied.Subject
+		}
+		c.note(obj, "Applied", "Sync", text)
 	}
 }
 

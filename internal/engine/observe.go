@@ -112,7 +112,7 @@ func (l *look) track(ctx context.Context, keys []object.Key) {
 			l.ended = true
 			l.engine.Kinds.Changed()
 			maps.DeleteFunc(l.m.kinds, func(_ object.Key, x object.Resource) bool { return x == r })
-			l.m.placed.digest = ""
+			l.m.unlearnt++
 		}
 	}
 }

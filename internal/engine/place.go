@@ -23,10 +23,10 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		m.placed = placed{}
 		return nil
 	}
-	digest := s.Digest + s.Namespace + s.Files
-	if m.placed.digest == digest && len(m.placed.unknown) == 0 && !m.placed.away {
+	if m.isPlaced(s) {
 		return nil
 	}
+	digest := digestOf(s)
 	p := placed{
 		objects: map[object.Key]object.Object{}, hashes: map[object.Key]string{}, made: map[object.Key]made{}, unknown: map[object.Key]string{},
 		crds: map[object.GroupKind]bool{}, spaces: map[string]bool{},
@@ -54,7 +54,7 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	if err != nil {
 		return err
 	}
-	p.batches, p.digest, p.bundle = batches, digest, bundleOf(p.hashes)
+	p.batches, p.digest, p.bundle, p.learnt = batches, digest, bundleOf(p.hashes), m.unlearnt
 	p.keys = make([]object.Key, 0, len(p.objects))
 	for k := range p.objects {
 		p.keys = append(p.keys, k)
@@ -64,6 +64,14 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	}
 	m.placed = p
 	return nil
+}
+
+// digestOf identifies what is placed where.
+func digestOf(s Subject) string { return s.Digest + s.Namespace + s.Files }
+
+// isPlaced reports whether what a subject wants was placed, and nothing that it depends on has changed since.
+func (m *memory) isPlaced(s Subject) bool {
+	return m.placed.digest == digestOf(s) && len(m.placed.unknown) == 0 && !m.placed.away && m.placed.learnt == m.unlearnt
 }
 
 // bundleOf identifies a set of objects.

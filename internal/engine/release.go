@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/plan"
@@ -131,20 +132,22 @@ func (e *Engine) back(ctx context.Context, m *memory, s Subject) (Subject, func(
 	git := m.placed
 	m.placed, m.kept = m.kept, placed{}
 	undo := func() { m.kept, m.placed = m.placed, git }
-	var objs []object.Object
-	if m.placed.bundle != to.Digest || len(m.placed.unknown) > 0 || m.placed.digest == "" {
-		var err error
-		if objs, err = e.Ledger.Bundle(ctx, s.Name, to.Digest); err != nil {
+	s.Rendered, s.Revision, s.Blocked, s.Doubtful, s.Digest, s.Files = true, to.Revision, "", false, "kept "+to.Digest, ""
+	if !m.isPlaced(s) {
+		objs, err := e.Ledger.Bundle(ctx, s.Name, to.Digest)
+		if err != nil {
 			undo()
 			return s, nil, fmt.Errorf("go back to %s: %w", to.Revision, err)
 		}
-		m.placed = placed{}
+		s.Objects = func() []object.Object { return objs }
 	}
-	s.Rendered, s.Revision, s.Blocked, s.Doubtful = true, to.Revision, "", false
-	s.Digest, s.Files, s.Objects = "kept "+to.Digest, "", func() []object.Object { return objs }
 	if err := e.place(ctx, m, s); err != nil {
 		undo()
 		return s, nil, err
+	}
+	if m.placed.bundle != to.Digest && len(m.placed.unknown) == 0 { // rather nothing than something else
+		undo()
+		return s, nil, fault.Newf(fault.Invalid, "go back to %s: what is kept of it is not what was applied", to.Revision)
 	}
 	m.placed.bundle = to.Digest
 	return s, undo, nil

@@ -93,7 +93,7 @@ func (n *next) asked() {
 			n.begin(n.State.Current.Want, "tried again by "+who)
 		}
 	case a.Back && !to.IsZero() && !to.is(n.State.Released):
-		n.back(to, "rolled back by "+who)
+		n.back(to, "by "+who)
 	}
 }
 
@@ -175,6 +175,9 @@ func (n *next) gated() bool {
 		return n.waits(why)
 	}
 	n.State.Current.Began = n.now
+	if n.State.Good.is(n.State.Released) {
+		n.State.Left = n.now
+	}
 	n.State.Released = n.State.Current.Want
 	n.enter(Applying, "")
 	return true

@@ -119,7 +119,9 @@ func App(f Finding) v1alpha1.AppStatus {
 // target is the commit that the cluster is to be at.
 func (f Finding) target(st v1alpha1.AppStatus) v1alpha1.Revision {
 	if to := f.Releases.Released.Revision; f.Back && to != "" {
-		return v1alpha1.Revision{Revision: clip(to, maxName), Short: shortOf(to)}
+		return v1alpha1.Revision{
+			Revision: clip(to, maxName), Short: shortOf(to), Author: clip(f.Releases.Released.Author, maxName), Committed: at(f.Releases.Released.Committed),
+		}
 	}
 	return st.Wanted
 }

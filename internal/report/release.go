@@ -79,7 +79,10 @@ func (f Finding) released() (v1alpha1.Phase, string) {
 		return "", ""
 	case f.pinned():
 		text := "rolled back to " + cmp.Or(shortOf(f.Releases.Released.Revision), "what was good before")
-		if r.Why != "" {
+		switch {
+		case strings.HasPrefix(r.Why, "by "): // a person
+			text += " " + r.Why
+		case r.Why != "":
 			text += ": " + r.Why
 		}
 		if r.Phase == release.RollingBack {

@@ -131,6 +131,7 @@ func (w *world) intercept(r kube.Request) kube.Verdict {
 			v.Refuse = w.freeze(p)
 		}
 		stood := w.shares && slices.ContainsFunc(struck, func(f Fault) bool { return f.Kind == Hang || f.Kind == Doze })
+		stood = stood || w.shares && w.now.Before(p.dreams)
 		if stood && v.Refuse == nil { // no Lease keeps what is under way from arriving
 			w.claims = nil
 			w.haunted = w.haunted || sends.covered() != nil
