@@ -73,7 +73,6 @@ func TestRollback(t *testing.T) {
 		p.begin(careful(short), []string{"web"}, write("apps/web", "a"))
 		p.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mine}\ndata: {of: somebody}\n")
 		was := p.uids("configmap/mine")
-		time.Sleep(1100 * time.Millisecond) // the API server counts whole seconds
 		p.push(sick("a", "very"), write("apps/web", "mine", "new"))
 		p.phase("prod-web", v1alpha1.PhaseHeld, "ConfigMap "+p.Namespace+"/mine", "it was there before the release that is rolled back")
 		p.gone("configmap/new")

@@ -124,6 +124,8 @@ type Claim struct {
 	Confirmed bool
 	// Yielded says that an app of another process may take the object over: this one no longer wants it, and writes it no more.
 	Yielded bool `json:",omitempty"`
+	// Found says that the object was there before the app applied it first.
+	Found bool `json:",omitempty"`
 	// Wave is the wave that the object was applied in: deletions go the other way.
 	Wave int
 }

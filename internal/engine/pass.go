@@ -99,9 +99,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 		App: s.Name, Rendered: s.Rendered, Want: m.placed.batches, Seen: l.seen, Claims: m.record.Claims,
 		Policy: s.Policy, Approved: s.Approved, Held: s.Held, Blocked: cmp.Or(s.Blocked, l.unsure),
 	}
-	if m.goesBack(s) {
-		in.Left = m.releases.Left
-	}
+	in.Back = m.goesBack(s)
 	if gone := l.unwanted(); len(gone) > 0 && s.Rendered {
 		in.Census = e.Neighbours.Census(s.Name, gone)
 	}

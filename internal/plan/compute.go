@@ -230,6 +230,7 @@ func (c *computer) claim(step Step) app.Claim {
 	claim := c.plan.Claims[step.Key]
 	claim.Key, claim.Version, claim.Wave = step.Key, step.Object.APIVersion(), step.Wave
 	claim.Confirmed, claim.Yielded = false, false
+	claim.Found = step.Do == Adopt || claim.Found && step.Do != Create
 	c.plan.Claims[step.Key] = claim
 	return claim
 }

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fingerprint"
@@ -99,7 +98,7 @@ func (c *computer) reasonToHold(step Step, s Sighting, claim app.Claim) (reason 
 		return "somebody replaced the object that was applied: delete it with kubectl if it is not needed", true
 	case claim.Confirmed, prune == app.PruneAlways:
 		return "", false
-	case !c.Left.IsZero() && s.Live.Created().Before(c.Left.Truncate(time.Second)):
+	case c.Back && claim.Found:
 		return "it was there before the release that is rolled back", false
 	case c.Census.Suspect[step.Key] != "":
 		return c.Census.Suspect[step.Key], false

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"strings"
-	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/diff"
@@ -29,8 +28,8 @@ type Input struct {
 	Approved string
 	// Held is the HoldID of the plan before this one, as it was shown.
 	Held string
-	// Left is when what is gone back to was left; zero: the plan does not go back. What is older than that was there without the release that is taken back.
-	Left time.Time
+	// Back says that the plan takes a release back. What that had found in the cluster is not deleted for it.
+	Back bool
 	// Blocked is why the want may not be applied now (it waits for another app, say). Repairs go on.
 	Blocked string
 }

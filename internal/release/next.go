@@ -175,9 +175,6 @@ func (n *next) gated() bool {
 		return n.waits(why)
 	}
 	n.State.Current.Began = n.now
-	if n.State.Good.is(n.State.Released) {
-		n.State.Left = n.now
-	}
 	n.State.Released = n.State.Current.Want
 	n.enter(Applying, "")
 	return true

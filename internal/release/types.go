@@ -68,8 +68,6 @@ type State struct {
 	Released Want `json:"released,omitzero"`
 	// Good is what was released last and got well.
 	Good Want `json:"good,omitzero"`
-	// Left is when the cluster began to be something else than what was good; zero: it never did.
-	Left time.Time `json:"left,omitzero"`
 	// Barred are the wants that were rolled back, the last of them last, none twice.
 	Barred []Want `json:"barred,omitempty"`
 }
