@@ -236,6 +236,7 @@ func (w *world) around(p *process, k Kind) {
 		w.timers.add(timer{at: w.now.Add(twinLife), what: "end of the twins", do: w.untwin})
 	case Ahead:
 		p.skew += time.Hour
+		w.since = w.now.Add(lasts / 3) // its Lease has lapsed: from when it is renewed, it watches those of the others anew
 	case Behind:
 		w.skew -= time.Hour
 		w.crash(p)
