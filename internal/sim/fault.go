@@ -247,7 +247,7 @@ func (w *world) around(p *process, k Kind) {
 // crash kills a process, and lets it be started again.
 func (w *world) crash(p *process) {
 	w.crashes++
-	w.since = w.now
+	w.since = maxTime(w.since, w.now)
 	p.kill()
 	w.timers.add(timer{at: w.now.Add(restartAfter), what: "restart", do: func() {
 		if len(w.processes) < w.replicas && !w.stopped {

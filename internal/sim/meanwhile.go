@@ -46,7 +46,7 @@ func (w *world) await(p *process) error {
 	defer w.deeper()()
 	w.hurry()
 	w.goOn(w.now.Add(slowFor), func() bool { return p.dead })
-	w.since = w.now // what it asks next, or does by the answer, it does so much later
+	w.since = maxTime(w.since, w.now) // what it asks next, or does by the answer, it does so much later
 	if p.dead {
 		return errDead
 	}

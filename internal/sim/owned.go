@@ -24,7 +24,7 @@ func (w *world) freeze(p *process) error {
 	w.hurry()
 	p.still = true
 	w.goOn(w.now.Add(frozenFor), func() bool { return p.dead })
-	p.still, w.changed, w.since = false, w.now, w.now
+	p.still, w.changed, w.since = false, w.now, maxTime(w.since, w.now)
 	w.note(func() string { return "  " + p.name + " goes on" })
 	if p.dead {
 		return errDead
@@ -109,7 +109,7 @@ const lonely = lasts + 5*time.Second
 // watchOwners holds the replicas to the promise that every app is somebody's again in time.
 func (w *world) watchOwners() {
 	if !w.shares || w.stopped || w.deaf || !slices.ContainsFunc(w.processes, func(p *process) bool { return !p.still }) {
-		w.since = w.now
+		w.since = maxTime(w.since, w.now)
 		return
 	}
 	for o, key := range w.known {

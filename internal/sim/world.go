@@ -294,7 +294,7 @@ func (w *world) struck() []Fault {
 	for _, f := range w.schedule.Faults {
 		if f.At == w.requests {
 			out = append(out, f)
-			w.changed, w.since = w.now, w.now
+			w.changed, w.since = w.now, maxTime(w.since, w.now)
 			w.note(func() string { return "  FAULT " + f.String() })
 		}
 	}
