@@ -59,6 +59,7 @@ release:      std
 history:      std fault release
 verify:       std @values release api/v1alpha1 apimachinery
 gate:         std app release api/v1alpha1 apimachinery
+notify:       std fault release report api/v1alpha1 apimachinery
 
 # The shell: each talks to one thing outside.
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
@@ -76,6 +77,7 @@ verifier:     std system @values release verify absent apimachinery client-go
 herald:       std slog apimachinery client-go
 webhook:      std system fault
 forge:        std system fault
+messenger:    std system fault notify absent api/v1alpha1 apimachinery client-go
 gatekeeper:   std system @values verify gate api/v1alpha1
 inquiry:      std net @values why absent apimachinery client-go
 child:        std system

@@ -1,7 +1,7 @@
 // Package v1alpha1 is the custom resources of Fairlead as they are stored: data only.
 //
 // Users write [Repository] and [Environment], and [Approval] and [Override] where releases wait for people; Fairlead writes [App], one for each directory that
-// an Environment finds.
+// an Environment finds. [Notifier] says who is told how apps fare.
 //
 // +kubebuilder:object:generate=true
 // +groupName=fairlead.dev
@@ -24,6 +24,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&App{}, &AppList{},
 		&Approval{}, &ApprovalList{},
 		&Override{}, &OverrideList{},
+		&Notifier{}, &NotifierList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

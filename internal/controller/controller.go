@@ -67,7 +67,7 @@ type controller struct {
 	follow  func()      // begins to follow what others write to the ledger
 	follows atomic.Bool
 
-	repoQueue, envQueue, appQueue, statusQueue, forgeQueue *wakeup
+	repoQueue, envQueue, appQueue, statusQueue, forgeQueue, noticeQueue *wakeup
 
 	mu      sync.Mutex
 	repos   map[types.NamespacedName]*repository
@@ -75,6 +75,7 @@ type controller struct {
 	envs    map[fleet.Environment]*environment
 	apps    map[app.Owner]*member
 	rolls   map[fleet.Environment]*roll
+	notices map[types.NamespacedName]bool // the Notifiers that were looked at
 
 	waiters waiters
 	desk    desk

@@ -125,9 +125,10 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		client: p.Client, reader: p.Reader, events: p.Events, cluster: p.Cluster, ledger: ledger.Open(p.Secrets),
 		metrics: m, log: p.Log, now: p.Now, random: p.Random, disk: p.Mirrors,
 		policies: p.Policies, namespace: p.Namespace, verifier: none{}, keeper: silent{},
-		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{},
+		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{}, noticeQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{}, rolls: map[fleet.Environment]*roll{},
+		notices: map[types.NamespacedName]bool{},
 	}
 	c.tags = preview.Tagger{Key: []byte(cryptorand.Text())}
 	c.desk.room = cmp.Or(p.Room, room)

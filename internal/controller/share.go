@@ -134,6 +134,9 @@ func (c *controller) shareChanged() {
 			c.envQueue.add(n.Namespace, n.Environment)
 		}
 	}
+	for n := range c.notices {
+		c.noticeQueue.add(n.Namespace, n.Name)
+	}
 	if c.policies == nil {
 		return
 	}
@@ -178,6 +181,7 @@ func (c *controller) recordTold(n app.Name, claims app.Claims) {
 // appTold takes in an App object that came or changed: other processes' apps are known by it, and what was read of this one's when it started may have been
 // old, or lacked some.
 func (c *controller) appTold(obj *v1alpha1.App) {
+	c.wakeNotifiers(obj.Namespace)
 	o := app.Owner{Namespace: obj.Namespace, Name: obj.Name}
 	c.mu.Lock()
 	m, st := c.apps[o], c.envs[fleet.Environment{Namespace: obj.Namespace, Name: obj.Spec.Environment}]

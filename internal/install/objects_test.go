@@ -32,6 +32,7 @@ func TestObjects(t *testing.T) {
 		"customresourcedefinition.apiextensions.k8s.io/approvals.fairlead.dev",
 		"customresourcedefinition.apiextensions.k8s.io/apps.fairlead.dev",
 		"customresourcedefinition.apiextensions.k8s.io/environments.fairlead.dev",
+		"customresourcedefinition.apiextensions.k8s.io/notifiers.fairlead.dev",
 		"customresourcedefinition.apiextensions.k8s.io/overrides.fairlead.dev",
 		"customresourcedefinition.apiextensions.k8s.io/repositories.fairlead.dev",
 		"namespace/gitops",
@@ -83,7 +84,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%+v: %v, want an error of kind invalid", o, err)
 		}
 	}
-	if objs, err := install.Objects(install.Options{CRDsOnly: true}); err != nil || len(objs) != 5 {
+	if objs, err := install.Objects(install.Options{CRDsOnly: true}); err != nil || len(objs) != 6 {
 		t.Errorf("the definitions alone: %d objects, %v", len(objs), err)
 	}
 }

@@ -130,6 +130,8 @@ func TestRightsEnd(t *testing.T) {
 		{"patch", "fairlead.dev", "repositories", "shop", false},
 		{"delete", "fairlead.dev", "environments", "shop", false},
 		{"watch", "fairlead.dev", "approvals", "", true},
+		{"patch", "fairlead.dev", "notifiers/status", "shop", true},
+		{"patch", "fairlead.dev", "notifiers", "shop", false},
 		{"create", "fairlead.dev", "approvals", "shop", false},
 		{"create", "fairlead.dev", "overrides", "shop", false},
 		{"update", "admissionregistration.k8s.io", "validatingadmissionpolicies", "", true},

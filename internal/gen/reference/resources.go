@@ -12,7 +12,7 @@ import (
 )
 
 // order is the order in which people meet the kinds; others follow by name.
-var order = []string{"Repository", "Environment", "App", "Approval", "Override"}
+var order = []string{"Repository", "Environment", "App", "Approval", "Override", "Notifier"}
 
 // resourcesPage describes every field of the definitions in files.
 func resourcesPage(files fs.FS) (string, error) {
@@ -34,7 +34,7 @@ func resourcesPage(files fs.FS) (string, error) {
 	}
 	var b strings.Builder
 	b.WriteString("# Custom resources\n\n" + notice)
-	b.WriteString("Users write Repository and Environment, and Approval and Override where releases wait for people; Fairlead writes App. A field in **bold** must be set. `[]` stands for each element of a list.\n")
+	b.WriteString("Users write Repository and Environment, Approval and Override where releases wait for people, and Notifier for who is to be told; Fairlead writes App. A field in **bold** must be set. `[]` stands for each element of a list.\n")
 	for _, kind := range ranked(kinds) {
 		for _, v := range kinds[kind].Spec.Versions {
 			writeKind(&b, kinds[kind], v)

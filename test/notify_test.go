@@ -1,0 +1,107 @@
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/testkit"
+)
+
+// taker takes CloudEvents, at an address of this machine that is not loopback: no other is asked.
+type taker struct {
+	url string
+
+	mu   sync.Mutex
+	came []string // the ids, each as often as it came
+}
+
+func newTaker(t *testing.T) *taker {
+	t.Helper()
+	x := &taker{}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(addrs, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.To4() != nil && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast()
+	})
+	if i < 0 {
+		t.Fatalf("this machine has no address but loopback, which is not asked: %v", addrs)
+	}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort(addrs[i].(*net.IPNet).IP.String(), "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(x)
+	_ = s.Listener.Close()
+	s.Listener = l
+	s.Start()
+	t.Cleanup(s.Close)
+	x.url = s.URL
+	return x
+}
+
+func (x *taker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var e struct{ ID string }
+	if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.came = append(x.came, e.ID)
+}
+
+// has waits until these came, each once, and no others.
+func (x *taker) has(t *testing.T, ids ...string) {
+	t.Helper()
+	testkit.Eventually(t, func(context.Context) error {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if !slices.Equal(slices.Sorted(slices.Values(x.came)), slices.Sorted(slices.Values(ids))) {
+			return fmt.Errorf("%q came, want %q", x.came, ids)
+		}
+		return nil
+	})
+}
+
+// TestNotifier: a release that succeeds, one that is rolled back and one that waits at a gate are told, each once, though the controller is killed in between,
+// and another one starts.
+func TestNotifier(t *testing.T) {
+	w := newWorld(t)
+	p := w.place(t, "notifier")
+	x := newTaker(t)
+	p.apply(fmt.Sprintf("apiVersion: fairlead.dev/v1alpha1\nkind: Notifier\nmetadata: {name: people}\nspec: {webhook: {url: %q}, events: [Succeeded, RolledBack, Failed], environments: ['p*']}\n", x.url))
+	p.begin(careful(map[string]any{"deadline": "2s"}), []string{"web"}, write("apps/web", "a"))
+	good := p.status("prod-web", phaseOf("Succeeded")).Release.Revision
+	key := func(revision, outcome string) string {
+		return "prod/web " + revision[len("main@sha1:"):] + " " + outcome
+	}
+	x.has(t, key(good, "Succeeded"))
+
+	bad := "main@sha1:" + string(p.push(sick("a", "very")))
+	p.phase("prod-web", v1alpha1.PhaseRolledBack)
+	w.ctl.Kill()
+	w.ctl.Start(t)
+	x.has(t, key(good, "Succeeded"), key(bad, "RolledBack"))
+
+	fixed := "main@sha1:" + string(p.push(write("apps/web", "a", "b")))
+	p.synced("prod-web")
+	x.has(t, key(good, "Succeeded"), key(bad, "RolledBack"), key(fixed, "Succeeded"))
+	testkit.Eventually(t, func(ctx context.Context) error {
+		ready, err := p.objs.Field(ctx, p.Namespace, "notifier/people", ".status.conditions[0].message")
+		if err == nil && ready != "what happened was told" {
+			err = fmt.Errorf("it says %q", ready)
+		}
+		return err
+	})
+}
