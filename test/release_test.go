@@ -190,6 +190,9 @@ func TestRollback(t *testing.T) {
 			t.Errorf("a commit that is not kept: %v: %s", err, out)
 		}
 		p.synced("prod-web")
+		if out, err := p.tries("rollback", "prod/api"); err == nil || !strings.Contains(out, "there is nothing else that was good before") {
+			t.Errorf("an app that was released once: %v: %s", err, out)
+		}
 	})
 }
 

@@ -227,10 +227,7 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 		seen.Verdict, seen.Refuted = s.Releasing.verdict(m.releases.Current)
 	}
 	if r := s.Releasing; r.Request != "" && r.Request != m.handled {
-		seen.Asked, m.answer = m.resolve(r.Asked), ""
-		if r.Asked != nil && seen.Asked == nil {
-			m.answer = fmt.Sprintf("commit %s is none that is kept: %s", r.Asked.To.Revision, strings.Join(m.keptRevisions(), ", "))
-		}
+		seen.Asked, m.answer = m.resolve(r.Asked)
 		m.handled = r.Request
 	}
 	if ahead := !git.IsZero() && of.Digest != git.Digest && !m.releases.IsPinned(git); ahead { // whether Git's want could be applied is not what was looked at
@@ -339,23 +336,25 @@ func imagesOf(objs map[object.Key]object.Object) string {
 	return strings.Join(slices.Sorted(maps.Keys(images)), "\n")
 }
 
-// resolve finds the bundle of a commit that a person asks to go back to; nil if it is not kept.
-func (m *memory) resolve(a *release.Asked) *release.Asked {
-	if a == nil || a.To.Revision == "" {
-		return a
+// resolve finds the bundle of a commit that a person asks to go back to, or says why there is none.
+func (m *memory) resolve(a *release.Asked) (*release.Asked, string) {
+	switch {
+	case a == nil || !a.Back:
+		return a, ""
+	case a.To.Revision == "":
+		if before := m.releases.Before(); before.IsZero() || before.Digest == m.releases.Released.Digest {
+			return nil, "there is nothing else that was good before"
+		}
+		return a, ""
 	}
 	for _, w := range m.keptWants() {
-		_, id, _ := strings.Cut(w.Revision, "@sha1:")
-		if _, other, ok := strings.Cut(w.Revision, "@sha256:"); ok {
-			id = other
-		}
-		if w.Revision == a.To.Revision || id != "" && strings.HasPrefix(id, a.To.Revision) {
+		if id := w.Revision[strings.LastIndex(w.Revision, ":")+1:]; w.Revision == a.To.Revision || strings.HasPrefix(id, a.To.Revision) {
 			out := *a
 			out.To = w
-			return &out
+			return &out, ""
 		}
 	}
-	return nil
+	return nil, fmt.Sprintf("commit %s is none that is kept: %s", a.To.Revision, strings.Join(m.keptRevisions(), ", "))
 }
 
 // keptWants are those whose bundles are kept, the newest first.

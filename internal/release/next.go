@@ -33,9 +33,12 @@ func (n *next) enter(phase Phase, why string) {
 	n.Records = append(n.Records, *r)
 }
 
-// waits says what the current release waits for. That is no event: it is not recorded in the history.
+// waits says what the current release waits for. That is no event of its own: it is recorded in the history if the phase has only begun.
 func (n *next) waits(why string) bool {
 	n.State.Current.Why = why
+	if last := len(n.Records) - 1; last >= 0 && n.Records[last].Serial == n.State.Current.Serial && n.Records[last].Phase == n.State.Current.Phase {
+		n.Records[last].Why = why
+	}
 	return false
 }
 
@@ -86,7 +89,7 @@ func (n *next) asked() {
 	if a.Because != "" {
 		who += ": " + a.Because
 	}
-	switch to := cmp.Or(a.To, n.before()); {
+	switch to := cmp.Or(a.To, n.State.Before()); {
 	case a.Lift, a.Back && to.is(n.State.Current.Want):
 		n.State.Barred = slices.DeleteFunc(slices.Clone(n.State.Barred), n.State.Current.Want.is)
 		if !n.State.Released.is(n.State.Current.Want) || n.State.Current.Phase == Failed {
@@ -97,9 +100,8 @@ func (n *next) asked() {
 	}
 }
 
-// before is what to go back to from where the app is.
-func (n *next) before() Want {
-	s := n.State
+// Before is what there is to go back to from where the app is; zero if there is nothing.
+func (s State) Before() Want {
 	if s.Good.is(s.Released) {
 		return s.Current.From
 	}
