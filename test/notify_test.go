@@ -74,8 +74,8 @@ func (x *taker) has(t *testing.T, ids ...string) {
 	})
 }
 
-// TestNotifier: a release that succeeds, one that is rolled back and one that waits at a gate are told, each once, though the controller is killed in between,
-// and another one starts.
+// TestNotifier: a release that succeeds, one that is rolled back and the next are told, each once, though the controller is killed in between, and another one
+// starts.
 func TestNotifier(t *testing.T) {
 	w := newWorld(t)
 	p := w.place(t, "notifier")

@@ -31,11 +31,13 @@ type NotifierList struct {
 
 // NotifierSpec says who is told, of what, and when.
 //
-// +kubebuilder:validation:XValidation:rule="[has(self.slack), has(self.webhook)].filter(x, x).size() == 1",message="exactly one of slack or webhook must be set"
-// +kubebuilder:validation:XValidation:rule="!has(self.group) || has(self.slack)",message="group is for slack: a webhook gets every event by itself"
+// +kubebuilder:validation:XValidation:rule="[has(self.slack), has(self.teams), has(self.webhook)].filter(x, x).size() == 1",message="exactly one of slack, teams or webhook must be set"
+// +kubebuilder:validation:XValidation:rule="!has(self.group) || has(self.slack)",message="group is for slack: others get every outcome by itself"
 type NotifierSpec struct {
 	// Slack writes to a channel: one message for each release, kept up to date, with what happened to it in its thread.
 	Slack *SlackChannel `json:"slack,omitempty"`
+	// Teams writes to a channel or chat of Microsoft Teams: a card for each outcome.
+	Teams *TeamsChannel `json:"teams,omitempty"`
 	// Webhook posts a CloudEvent for each outcome.
 	Webhook *EventWebhook `json:"webhook,omitempty"`
 
@@ -103,6 +105,13 @@ type SlackChannel struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:Pattern=`^https?://[^/@?# ]+(/[^?# ]*)?$`
 	API string `json:"api,omitempty"`
+}
+
+// TeamsChannel is where a workflow of Microsoft Teams posts the cards that it gets.
+type TeamsChannel struct {
+	// SecretRef names a Secret beside the Notifier whose key `url` holds the address that the workflow "Send webhook alerts to a channel" shows, which is a secret
+	// itself: who has it may post. `ca.crt` (PEM bundle that signs the server) is optional.
+	SecretRef LocalReference `json:"secretRef"`
 }
 
 // EventWebhook is who takes CloudEvents 1.0, in their structured JSON form. An event that is posted again has the same id.

@@ -137,6 +137,29 @@ func (m *Messenger) webhook(ctx context.Context, n *v1alpha1.Notifier, msg notif
 	return err
 }
 
+// teams posts a card to a workflow, whose address is a secret.
+func (m *Messenger) teams(ctx context.Context, n *v1alpha1.Notifier, msg notify.Message) error {
+	ref := n.Spec.Teams.SecretRef
+	data, err := m.Secret(ctx, n.Namespace, ref.Name)
+	if err != nil {
+		return err
+	}
+	to, err := url.Parse(strings.TrimSpace(string(data["url"])))
+	if err != nil || to.Host == "" || to.User != nil || to.Scheme != "https" && to.Scheme != "http" {
+		return fault.Newf(fault.Invalid, "url of Secret %s/%s is not the address of a workflow", n.Namespace, ref.Name)
+	}
+	c, err := m.credentials(ctx, n, &ref, "")
+	if err != nil {
+		return err
+	}
+	body, err := notify.Card(n, msg)
+	if err != nil {
+		return fault.New(fault.Internal, err)
+	}
+	_, err = m.post(ctx, credentials{roots: c.roots}, to.String(), "application/json; charset=utf-8", body)
+	return err
+}
+
 // reason is an error without the URL, whose query may hold what nobody is to see.
 func reason(ctx context.Context, err error) error {
 	if at := (*url.Error)(nil); errors.As(err, &at) {

@@ -226,6 +226,8 @@ func (m *Messenger) try(ctx context.Context, n *v1alpha1.Notifier, msg notify.Me
 	switch {
 	case n.Spec.Slack != nil:
 		r.Thread, err = m.slack(ctx, n, msg)
+	case n.Spec.Teams != nil:
+		err = m.teams(ctx, n, msg)
 	case n.Spec.Webhook != nil:
 		err = m.webhook(ctx, n, msg)
 	default:

@@ -68,6 +68,62 @@ func webhooks(t *testing.T, l *land) {
 	}
 }
 
+// teams: a workflow gets a card for each outcome; its address is in no status.
+func teams(t *testing.T, l *land) {
+	var cards []string
+	code := http.StatusBadGateway
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct {
+			Type        string
+			Attachments []struct {
+				ContentType string
+				Content     struct {
+					Type, Version string
+					Body          []struct{ Type, Text string }
+				}
+			}
+		}
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Type != "message" || len(in.Attachments) != 1 ||
+			in.Attachments[0].ContentType != "application/vnd.microsoft.card.adaptive" || in.Attachments[0].Content.Type != "AdaptiveCard" {
+			t.Errorf("no card: %+v, %v", in, err)
+			return
+		}
+		if got := r.URL.Query().Get("sig"); got != "hidden" || r.Header.Get("Authorization") != "" {
+			t.Errorf("it was posted to %s", r.URL)
+		}
+		cards = append(cards, in.Attachments[0].Content.Body[0].Text)
+		w.WriteHeader(code)
+	}))
+	defer srv.Close()
+	l.secrets["url"] = []byte(srv.URL + "/workflows/1?sig=hidden\n")
+	name := l.place(t, "teams", v1alpha1.NotifierSpec{
+		Teams: &v1alpha1.TeamsChannel{SecretRef: v1alpha1.LocalReference{Name: "teams"}}, Events: []v1alpha1.Outcome{v1alpha1.OutcomeFailed},
+	})
+	l.stands(t, name.Namespace, "web", l.release(1, bad, "Failed", "it is *slow*"))
+	if _, err := l.messenger(nil).Look(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	if st := l.status(t, name); st.Waiting != 1 || strings.Contains(fmt.Sprintf("%+v", st), "hidden") {
+		t.Errorf("the status is %+v", st)
+	}
+	code = http.StatusAccepted
+	st := l.settles(t, l.messenger(nil), name)
+	want := `production/web failed: commit bbbbbbbb: it is \*slow\*`
+	if !slices.Equal(cards, []string{want, want}) || st.Waiting != 0 {
+		t.Errorf("the cards %q came, and the status is %+v", cards, st)
+	}
+
+	l.secrets["url"] = []byte("nowhere")
+	l.now = l.now.Add(time.Minute)
+	l.stands(t, name.Namespace, "api", l.release(1, bad, "Failed", ""))
+	if _, err := l.messenger(nil).Look(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	if st := l.status(t, name); !strings.Contains(st.Conditions[0].Message, "is not the address of a workflow") || strings.Contains(st.Conditions[0].Message, "nowhere") {
+		t.Errorf("the status is %+v", st)
+	}
+}
+
 // patience: what is refused is tried for a day, says so meanwhile, and what happens then is told all the same; a channel that may not be read is written to; no
 // address is asked that may not be.
 func patience(t *testing.T, l *land) {

@@ -59,7 +59,13 @@ func play(t *testing.T, n *v1alpha1.Notifier, data []byte, now time.Time, out *s
 		fresh, _ := notify.Due(n, now)
 		m := fresh[0]
 		n.Status = notify.Begun(n.Status, m)
-		if n.Spec.Slack != nil {
+		if n.Spec.Teams != nil {
+			card, err := notify.Card(n, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(out, "teams: %s\n", card)
+		} else if n.Spec.Slack != nil {
 			text, thread := notify.Slack(n, m)
 			fmt.Fprintf(out, "slack, thread %q: %s\n", m.Thread, text)
 			if thread != "" {

@@ -156,7 +156,7 @@ func Due(n *v1alpha1.Notifier, now time.Time) (due []Message, again time.Time) {
 			}
 			continue
 		}
-		if t.Group == "" || n.Spec.Webhook != nil && !isQuiet(t) {
+		if t.Group == "" || n.Spec.Slack == nil && !isQuiet(t) {
 			e := of(n.Namespace, t)
 			due = append(due, Message{ID: t.Key, Events: []Event{e}, Keys: []string{t.Key}, Thread: threadOf(n, e), Unsure: t.Tries > 0})
 			continue

@@ -1,8 +1,10 @@
 package notify
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -62,6 +64,37 @@ func CloudEvent(n *v1alpha1.Notifier, m Message) ([]byte, error) {
 	}
 	e.Time = m.Events[len(m.Events)-1].Since.Format(time.RFC3339)
 	return json.Marshal(e)
+}
+
+// Card is a message as a workflow of Teams gets it: an Adaptive Card. Its text is shown as it is: it has no mention, and no link of its own.
+func Card(n *v1alpha1.Notifier, m Message) ([]byte, error) {
+	text := func(s string, more map[string]any) map[string]any {
+		block := map[string]any{"type": "TextBlock", "text": s, "wrap": true}
+		maps.Copy(block, more)
+		return block
+	}
+	var body []any
+	if m.Many {
+		for i, line := range strings.Split(List(title(m), m.Events, unmarked), "\n") {
+			body = append(body, text(line, map[string]any{"spacing": map[bool]string{true: "Default", false: "None"}[i < 2]}))
+		}
+	} else {
+		e := m.Events[0]
+		color := map[v1alpha1.Outcome]string{v1alpha1.OutcomeSucceeded: "Good", v1alpha1.OutcomeFailed: "Attention", v1alpha1.OutcomeRolledBack: "Attention"}[e.Outcome]
+		body = append(body, text(Text(n.Spec.Template, e, unmarked), map[string]any{"weight": "Bolder", "color": cmp.Or(color, "Warning")}))
+		for _, line := range strings.Split(Details(e, unmarked), "\n") {
+			body = append(body, text(line, map[string]any{"isSubtle": true, "spacing": "None"}))
+		}
+	}
+	return json.Marshal(map[string]any{"type": "message", "attachments": []any{map[string]any{
+		"contentType": "application/vnd.microsoft.card.adaptive",
+		"content":     map[string]any{"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": body},
+	}}})
+}
+
+// unmarked keeps a text from meaning something to Teams, whose cards read some Markdown.
+func unmarked(s string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "`", "\\`").Replace(s)
 }
 
 // Slack is a message as Slack gets it: the text of the message in the channel, and of that in its thread; the latter is empty for one of many.
