@@ -225,8 +225,8 @@ func TestGates(t *testing.T) {
 		p.gone("configmap/c")
 		p.kept(was)
 		p.at("configmap/a", ".metadata.labels.of", "")
-		if st := p.status("prod-web", phaseOf("Gated")); st.Health != "Healthy" {
-			t.Errorf("health is %s while it waits", st.Health)
+		if st := p.status("prod-web", phaseOf("Gated")); st.Health != "Healthy" || st.Objects != 2 {
+			t.Errorf("health is %s, and it has %d objects, while it waits", st.Health, st.Objects)
 		}
 		p.approves("prod", next)
 		p.synced("prod-web")

@@ -238,9 +238,10 @@ type Record struct {
 	Serial int
 	// Keep are the digests of the stored bundles that are to stay beside this one. It is given to be saved, and not read.
 	Keep []string
-	// Releases is how far the app's releases are, and Handled what was asked for last of those who may: see release.Asked.
+	// Releases is how far the app's releases are, and Handled the requests of people that were acted upon last, the
+	// newest last: who starts may see an old one again.
 	Releases release.State
-	Handled  string
+	Handled  []string
 	// Untold are the phases of releases of which nobody has confirmed yet that they are in the history.
 	Untold []release.Release
 	// Version is what the store needs to know which state it was read from. Empty: nothing is stored yet.

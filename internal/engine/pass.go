@@ -70,7 +70,10 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 		s.Blocked = wait
 	}
 	done, err := e.turns(ctx, session, m, s, &out)
-	out.Releases, out.Handled, out.Answer = m.releases, m.handled, m.answer
+	out.Releases, out.Answer = m.releases, m.answer
+	if n := len(m.handled); n > 0 {
+		out.Handled = m.handled[n-1]
+	}
 	if err == nil {
 		out.Untold = e.hand(m)
 	}

@@ -226,9 +226,10 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 	if m.releases.Current.Phase == release.Verifying {
 		seen.Verdict, seen.Refuted = s.Releasing.verdict(m.releases.Current)
 	}
-	if r := s.Releasing; r.Request != "" && r.Request != m.handled {
+	if r := s.Releasing; r.Request != "" && !slices.Contains(m.handled, r.Request) {
 		seen.Asked, m.answer = m.resolve(r.Asked)
-		m.handled = r.Request
+		m.handled = append(slices.Clone(m.handled), r.Request)
+		m.handled = m.handled[max(0, len(m.handled)-mostHandled):]
 	}
 	if ahead := !git.IsZero() && of.Digest != git.Digest && !m.releases.IsPinned(git); ahead { // whether Git's want could be applied is not what was looked at
 		seen.Ready, seen.NotReady = false, m.releases.Current.Why
@@ -256,6 +257,9 @@ type untold struct {
 	release.Release
 	given bool
 }
+
+// mostHandled bounds how many requests are remembered: a cache that lags behind shows one of the last.
+const mostHandled = 10
 
 // mostUntold bounds what is kept of an app for a history that cannot be reached.
 const mostUntold = 200
@@ -391,7 +395,7 @@ func (m *memory) keep() []string {
 func (m *memory) mustStore(s Subject) bool {
 	was, is := began(m.record), m.releases
 	switch {
-	case m.handled != m.record.Handled, !slices.EqualFunc(was.Barred, is.Barred, func(a, b release.Want) bool { return a.Digest == b.Digest }):
+	case !slices.Equal(m.handled, m.record.Handled), !slices.EqualFunc(was.Barred, is.Barred, func(a, b release.Want) bool { return a.Digest == b.Digest }):
 		return true
 	case was.Current.Phase == is.Current.Phase && was.Current.Serial == is.Current.Serial && was.Current.Began.Equal(is.Current.Began) &&
 		was.Current.Paused.Equal(is.Current.Paused) && was.Released.Digest == is.Released.Digest && was.Good.Digest == is.Good.Digest:

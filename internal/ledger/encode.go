@@ -31,7 +31,7 @@ type storedClaims struct {
 	Claims   []app.Claim `json:"claims"`
 
 	Releases *release.State `json:"releases,omitempty"`
-	Handled  string         `json:"handled,omitempty"`
+	Handled  []string       `json:"handled,omitempty"`
 
 	Untold []release.Release `json:"untold,omitempty"`
 }

@@ -264,7 +264,7 @@ func (b bench) kept(t *testing.T) {
 		}
 		back := three
 		back.Bundle, back.Digest, back.Keep = nil, one.Digest, nil
-		back.Releases, back.Handled = release.State{Released: release.Want{Digest: one.Digest}}, "asked"
+		back.Releases, back.Handled = release.State{Released: release.Want{Digest: one.Digest}}, []string{"asked"}
 		save(t, l, &back)
 		holds(t, l, back, one.Bundle)
 		if _, err := l.Bundle(t.Context(), back.App, two.Digest); fault.KindOf(err) != fault.Invalid {
