@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
+	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/source"
 	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
@@ -233,6 +235,33 @@ func TestGates(t *testing.T) {
 		p.has("configmap/c")
 		p.gone("configmap/b")
 		p.at("configmap/a", ".metadata.labels.of", "next")
+	})
+
+	// As long as it waits, nothing of what is claimed is let go.
+	run("claims", func(t *testing.T, p place) {
+		never := gitserver.Write("apps/web/b.yaml", config("b", annotated("fairlead.dev/prune", "never")))
+		first := p.Git.Commit(t, "main", "first", write("apps/web", "a"), never)
+		p.Environment(t, "prod", "apps/*", gates(map[string]any{"approval": map[string]any{"required": int64(1)}}))
+		p.approves("prod", first)
+		p.synced("prod-web")
+		next := p.push(gitserver.Delete("apps/web/b.yaml"))
+		p.phase("prod-web", v1alpha1.PhaseHeld, next.Short())
+		record := func() string {
+			r, err := ledger.Open(p.Plane.Kube.CoreV1().Secrets(testkit.Namespace)).Load(t.Context(), app.Name{Namespace: p.Namespace, Environment: "prod", App: "web"})
+			if err != nil || len(r.Claims) != 2 {
+				t.Fatalf("it claims %v: %v", r.Claims.Keys(), err)
+			}
+			return r.Version
+		}
+		was := record()
+		p.guarded("a", "b")
+		if is := record(); is != was {
+			t.Errorf("its record was written while it waits: %s, then %s", was, is)
+		}
+		p.approves("prod", next)
+		p.synced("prod-web")
+		p.claimed("web", 1)
+		p.has("configmap/b")
 	})
 
 	// What waits is overtaken by what is newer, and what was approved is no more.

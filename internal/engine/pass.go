@@ -119,8 +119,8 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	out.Health = l.health()
 	out.Starting, out.Blind, out.unwatched = l.starting, l.blind(), l.ended
 	steps := p.Next()
-	if aside && (m.goesBack(s) || m.unfinished(s)) { // what is released is looked after by itself
-		steps = nil
+	if aside && (m.goesBack(s) || m.unfinished(s)) { // what is released is looked after by itself, and claims what it claims
+		steps, p.Claims = nil, m.record.Claims
 	}
 	e.happened(m, records)
 	err := e.record(ctx, m, s, p, steps)
