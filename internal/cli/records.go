@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
@@ -132,11 +133,17 @@ func (o *recordOptions) ask(ctx context.Context, w IO, name string, q history.Qu
 		return found{}, err
 	}
 	var all found
+	var left []error
 	for _, who := range slices.SortedFunc(maps.Keys(accounts), func(a, b account) int {
 		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 	}) {
 		q.Environments = accounts[who]
 		lines, header, err := a.records(ctx, who, "/"+url.PathEscape(who.namespace), q)
+		if apierrors.IsNotFound(err) && name == "" { // one broken environment is not in the way of the others
+			left = append(left, err)
+			_, _ = fmt.Fprintf(w.Err, "warning: left out: %s in %s: %v\n", strings.Join(q.Environments, ", "), who.namespace, err)
+			continue
+		}
 		if err != nil {
 			return found{}, err
 		}
@@ -144,6 +151,9 @@ func (o *recordOptions) ask(ctx context.Context, w IO, name string, q history.Qu
 		if at, err := time.Parse(time.RFC3339Nano, header.Get(history.DroppedHeader)); err == nil {
 			all.dropped = at
 		}
+	}
+	if len(left) == len(accounts) {
+		return found{}, left[0]
 	}
 	all.records = history.InOrder(all.records)
 	if q.Newest > 0 {
@@ -220,6 +230,12 @@ func (a asker) get(ctx context.Context, as account, path string, q history.Query
 	}
 	req.Header.Set(preview.TokenHeader, token)
 	res, err := a.client.Do(req)
+	for err == nil && res.StatusCode == http.StatusTooManyRequests { // it answers so many in a second: there may be as many ServiceAccounts
+		_ = res.Body.Close()
+		if err = comply(ctx, res.Header.Get("Retry-After")); err == nil {
+			res, err = a.client.Do(req)
+		}
+	}
 	var at *url.Error
 	switch {
 	case a.direct && ctx.Err() == nil && errors.As(err, &at):
@@ -238,6 +254,17 @@ func (a asker) get(ctx context.Context, as account, path string, q history.Query
 		return nil, fmt.Errorf("%s: there is no history at this address: is it a controller of Fairlead, not an older one, and not one with --history \"\"?", to)
 	}
 	return nil, errors.New(strings.Replace(refusal(res.StatusCode, to, data).Error(), "no plan: ", "no records: ", 1))
+}
+
+// comply waits for as many seconds as a server asks for: at least one, and at most ten.
+func comply(ctx context.Context, seconds string) error {
+	n, _ := strconv.Atoi(seconds)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(min(max(n, 1), 10)) * time.Second):
+		return nil
+	}
 }
 
 // parseTime reads a time as people write it: see timesHelp.

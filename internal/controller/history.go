@@ -63,7 +63,7 @@ func (a *archive) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), recordsTime)
 	defer cancel()
 	if !a.tries.take(a.now(), recordsAtFirst, recordsPerHour) {
-		w.Header().Set("Retry-After", "10")
+		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many requests for records: try again later", http.StatusTooManyRequests)
 		return
 	}
