@@ -31,13 +31,15 @@ type NotifierList struct {
 
 // NotifierSpec says who is told, of what, and when.
 //
-// +kubebuilder:validation:XValidation:rule="[has(self.slack), has(self.teams), has(self.webhook)].filter(x, x).size() == 1",message="exactly one of slack, teams or webhook must be set"
+// +kubebuilder:validation:XValidation:rule="[has(self.slack), has(self.teams), has(self.email), has(self.webhook)].filter(x, x).size() == 1",message="exactly one of slack, teams, email or webhook must be set"
 // +kubebuilder:validation:XValidation:rule="!has(self.group) || has(self.slack)",message="group is for slack: others get every outcome by itself"
 type NotifierSpec struct {
 	// Slack writes to a channel: one message for each release, kept up to date, with what happened to it in its thread.
 	Slack *SlackChannel `json:"slack,omitempty"`
 	// Teams writes to a channel or chat of Microsoft Teams: a card for each outcome.
 	Teams *TeamsChannel `json:"teams,omitempty"`
+	// Email sends a mail for each outcome.
+	Email *Email `json:"email,omitempty"`
 	// Webhook posts a CloudEvent for each outcome.
 	Webhook *EventWebhook `json:"webhook,omitempty"`
 
@@ -112,6 +114,33 @@ type TeamsChannel struct {
 	// SecretRef names a Secret beside the Notifier whose key `url` holds the address that the workflow "Send webhook alerts to a channel" shows, which is a secret
 	// itself: who has it may post. `ca.crt` (PEM bundle that signs the server) is optional.
 	SecretRef LocalReference `json:"secretRef"`
+}
+
+// Email is who gets mail, and by which server. Mail is sent over STARTTLS alone.
+type Email struct {
+	// SMTP is the host and the port of a server that takes mail, such as smtp.example.com:587.
+	//
+	// +kubebuilder:validation:MaxLength=300
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9.-]+:[0-9]{1,5}$`
+	SMTP string `json:"smtp"`
+
+	// From is the address that it comes from.
+	//
+	// +kubebuilder:validation:MaxLength=254
+	// +kubebuilder:validation:Pattern=`^[^@<>,;\s"]+@[^@<>,;\s"]+$`
+	From string `json:"from"`
+
+	// To are the addresses that get it.
+	//
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MaxLength=254
+	// +kubebuilder:validation:items:Pattern=`^[^@<>,;\s"]+@[^@<>,;\s"]+$`
+	To []string `json:"to"`
+
+	// SecretRef names a Secret beside the Notifier. Keys: `username` and `password`, and `ca.crt` (PEM bundle that signs the server). All are optional.
+	SecretRef *LocalReference `json:"secretRef,omitempty"`
 }
 
 // EventWebhook is who takes CloudEvents 1.0, in their structured JSON form. An event that is posted again has the same id.

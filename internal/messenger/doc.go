@@ -1,4 +1,4 @@
-// Package messenger tells people what happened to apps: it sends what package notify says is due, to Slack, to Teams or to a webhook.
+// Package messenger tells people what happened to apps: it sends what package notify says is due, to Slack, to Teams, by mail or to a webhook.
 //
 //	m := messenger.New(messenger.Options{Client: cached, Reader: api, Secret: …, May: …, Now: time.Now, Log: log})
 //	again, err := m.Look(ctx, name) // whatever happened beside the Notifier; nobody else may look at the same one meanwhile
@@ -11,7 +11,8 @@
 //
 // So what is not in the status was not sent. A process that ends between 1 and 3 leaves a message that may have come. The next one sends it to a webhook once more
 // with the same id, by which the receiver knows it; in Slack it looks for it first, among what came to the channel since it was noted, and sends it if it is not
-// there. A message comes twice only if Slack does not let it look, or does not show yet what it took. Teams has neither: what may have come is sent again.
+// there. A message comes twice only if Slack does not let it look, or does not show yet what it took. Teams has
+// neither: what may have come is sent again. A mail is sent again with the Message-ID that it had.
 //
 // Invariants:
 //   - Look never sends what is not Sending in the status by a write of its own.

@@ -171,19 +171,23 @@ func reason(ctx context.Context, err error) error {
 	return err
 }
 
-// client is one that connects anew each time, follows no redirect, and asks no address that it may not.
-func (m *Messenger) client(c credentials) *http.Client {
-	dialer := &net.Dialer{Timeout: timeout, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+// dialer connects to no address that may not be asked.
+func (m *Messenger) dialer() *net.Dialer {
+	return &net.Dialer{Timeout: timeout, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
 		if err == nil && !m.May(at.Addr()) {
 			err = fmt.Errorf("its address %s is of the machine, its link or its cloud, which are not asked", at.Addr())
 		}
 		return err
 	}}
+}
+
+// client is one that connects anew each time, follows no redirect, and asks no address that it may not.
+func (m *Messenger) client(c credentials) *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
+			DialContext: m.dialer().DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
 			TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12},
 		},
 	}

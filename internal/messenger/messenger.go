@@ -228,6 +228,8 @@ func (m *Messenger) try(ctx context.Context, n *v1alpha1.Notifier, msg notify.Me
 		r.Thread, err = m.slack(ctx, n, msg)
 	case n.Spec.Teams != nil:
 		err = m.teams(ctx, n, msg)
+	case n.Spec.Email != nil:
+		err = m.email(ctx, n, msg)
 	case n.Spec.Webhook != nil:
 		err = m.webhook(ctx, n, msg)
 	default:

@@ -141,12 +141,13 @@ func inSlack(at string) v1alpha1.NotifierSpec {
 	}
 }
 
-// TestMessenger tells of two apps, one of which succeeds and is rolled back then: on a real API server, to a Slack, to a workflow of Teams and to a webhook.
+// TestMessenger tells of two apps, one of which succeeds and is rolled back then: on a real API server, to a Slack, to a workflow of Teams, by mail and to a webhook.
 func TestMessenger(t *testing.T) {
 	l := newLand(t)
 	t.Run("crashes", func(t *testing.T) { crashes(t, l) })
 	t.Run("webhook", func(t *testing.T) { webhooks(t, l) })
 	t.Run("teams", func(t *testing.T) { teams(t, l) })
+	t.Run("mail", func(t *testing.T) { mails(t, l) })
 	t.Run("patience", func(t *testing.T) { patience(t, l) })
 	t.Run("two", func(t *testing.T) { two(t, l) })
 }

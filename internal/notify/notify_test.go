@@ -65,6 +65,8 @@ func play(t *testing.T, n *v1alpha1.Notifier, data []byte, now time.Time, out *s
 				t.Fatal(err)
 			}
 			fmt.Fprintf(out, "teams: %s\n", card)
+		} else if n.Spec.Email != nil {
+			fmt.Fprintf(out, "mail:\n%s\n", strings.ReplaceAll(string(notify.Mail(n, m, now)), "\r\n", "\n"))
 		} else if n.Spec.Slack != nil {
 			text, thread := notify.Slack(n, m)
 			fmt.Fprintf(out, "slack, thread %q: %s\n", m.Thread, text)

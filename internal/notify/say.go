@@ -1,10 +1,14 @@
 package notify
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"mime"
+	"mime/quotedprintable"
 	"strings"
 	"time"
 
@@ -90,6 +94,35 @@ func Card(n *v1alpha1.Notifier, m Message) ([]byte, error) {
 		"contentType": "application/vnd.microsoft.card.adaptive",
 		"content":     map[string]any{"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": body},
 	}}})
+}
+
+// Mail is a message as a mail: its head and its text. Its Message-ID is the same whenever it is sent.
+func Mail(n *v1alpha1.Notifier, m Message, now time.Time) []byte {
+	subject, text := title(m), List(title(m), m.Events, Plain)
+	if !m.Many {
+		subject = clip(Text(n.Spec.Template, m.Events[0], Plain), 150)
+		text = Text(n.Spec.Template, m.Events[0], Plain) + "\n\n" + Details(m.Events[0], Plain)
+	}
+	_, domain, _ := strings.Cut(n.Spec.Email.From, "@")
+	var b bytes.Buffer
+	for _, h := range [][2]string{
+		{"From", n.Spec.Email.From},
+		{"To", strings.Join(n.Spec.Email.To, ", ")},
+		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
+		{"Date", now.UTC().Format("Mon, 02 Jan 2006 15:04:05 +0000")},
+		{"Message-ID", fmt.Sprintf("<%x@%s>", sha256.Sum256([]byte(Identity(n, m))), domain)},
+		{"Auto-Submitted", "auto-generated"},
+		{"MIME-Version", "1.0"},
+		{"Content-Type", "text/plain; charset=utf-8"},
+		{"Content-Transfer-Encoding", "quoted-printable"},
+	} {
+		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+	}
+	b.WriteString("\r\n")
+	w := quotedprintable.NewWriter(&b)
+	_, _ = w.Write([]byte(strings.ReplaceAll(text, "\n", "\r\n")))
+	_ = w.Close()
+	return b.Bytes()
 }
 
 // unmarked keeps a text from meaning something to Teams, whose cards read some Markdown.
