@@ -181,7 +181,7 @@ func FuzzKey(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport := &sshTransport{address: at, dir: t.TempDir()}
+		transport := newSSH(at, t.TempDir(), upload, Options{})
 		_, err = transport.config(Auth{Identity: identity, Passphrase: passphrase, KnownHosts: hosts})
 		if err == nil {
 			return

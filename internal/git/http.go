@@ -20,8 +20,9 @@ import (
 
 // httpTransport reaches a server by HTTP. Callers serialise.
 type httpTransport struct {
-	o    Options
-	base *url.URL // as the user wrote it
+	o       Options
+	service service
+	base    *url.URL // as the user wrote it
 
 	client *http.Client
 	ca     [32]byte // of which the client is made
@@ -35,12 +36,12 @@ type greeting struct {
 	base   *url.URL // after redirects
 }
 
-func newHTTP(a address, o Options) (*httpTransport, error) {
+func newHTTP(a address, s service, o Options) (*httpTransport, error) {
 	base, err := url.Parse(a.String())
 	if err != nil {
 		return nil, fault.Newf(fault.Invalid, "parse repository URL: it is malformed")
 	}
-	return &httpTransport{o: o, base: base}, nil
+	return &httpTransport{o: o, service: s, base: base}, nil
 }
 
 func (t *httpTransport) forget() { t.known = nil }
@@ -97,7 +98,7 @@ func (t *httpTransport) close() {
 func (t *httpTransport) greet(ctx context.Context, auth Auth) (greeting, error) {
 	const suffix = "/info/refs"
 	at := t.base.JoinPath(suffix)
-	at.RawQuery = "service=git-upload-pack"
+	at.RawQuery = "service=" + t.service.name
 	for range 5 {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 		if err != nil {
@@ -128,10 +129,10 @@ func (t *httpTransport) greet(ctx context.Context, auth Auth) (greeting, error) 
 
 func (t *httpTransport) readGreeting(resp *http.Response) (wire.Advert, error) {
 	defer func() { _ = resp.Body.Close() }()
-	if err := statusError(resp); err != nil {
+	if err := statusError(resp, t.service); err != nil {
 		return wire.Advert{}, err
 	}
-	if err := checkType(resp, "application/x-git-upload-pack-advertisement"); err != nil {
+	if err := checkType(resp, "application/x-"+t.service.name+"-advertisement"); err != nil {
 		return wire.Advert{}, err
 	}
 	body := wire.Bound(resp.Body, t.o.MaxRefs, tooLarge("list of refs", t.o.MaxRefs))
@@ -164,7 +165,9 @@ func redirected(from *url.URL, resp *http.Response) (*url.URL, error) {
 // send does the request with the credentials, unless it goes to another host than the user's.
 func (t *httpTransport) send(req *http.Request, auth Auth) (*http.Response, error) {
 	req.Header.Set("User-Agent", "git/fairlead")
-	req.Header.Set("Git-Protocol", "version=2")
+	if t.service == upload {
+		req.Header.Set("Git-Protocol", "version=2")
+	}
 	if sameHost(t.base, req.URL) {
 		if auth.BearerToken != "" {
 			req.Header.Set("Authorization", "Bearer "+auth.BearerToken)
@@ -174,7 +177,7 @@ func (t *httpTransport) send(req *http.Request, auth Auth) (*http.Response, erro
 	}
 	resp, err := t.client.Do(req)
 	if err != nil {
-		return nil, networkError(req.URL.Host, err)
+		return nil, networkError(req.URL.Host, err, t.service)
 	}
 	return resp, nil
 }
@@ -209,21 +212,21 @@ func (s *httpSession) advert() wire.Advert { return s.greeting.advert }
 func (s *httpSession) close()              {}
 
 func (s *httpSession) ask(ctx context.Context, kind string, request []byte) (io.ReadCloser, error) {
-	at := s.greeting.base.JoinPath("git-upload-pack")
+	at := s.greeting.base.JoinPath(s.t.service.name)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at.String(), bytes.NewReader(request))
 	if err != nil {
 		return nil, fault.Newf(fault.Invalid, "ask %s: the address is malformed", at.Host)
 	}
-	req.Header.Set("Content-Type", "application/x-git-upload-pack-request")
-	req.Header.Set("Accept", "application/x-git-upload-pack-result")
+	req.Header.Set("Content-Type", "application/x-"+s.t.service.name+"-request")
+	req.Header.Set("Accept", "application/x-"+s.t.service.name+"-result")
 	s.t.o.OnRequest(kind)
 	resp, err := s.t.send(req, s.auth)
 	if err != nil {
 		return nil, err
 	}
-	err = statusError(resp)
+	err = statusError(resp, s.t.service)
 	if err == nil {
-		err = checkType(resp, "application/x-git-upload-pack-result")
+		err = checkType(resp, "application/x-"+s.t.service.name+"-result")
 	}
 	if err != nil {
 		_ = resp.Body.Close()

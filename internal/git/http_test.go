@@ -240,7 +240,7 @@ func front(t *testing.T, to string, seen func(*http.Request), change func(http.R
 			t.Error(err)
 		}
 		rw.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
-		if change != nil && strings.Contains(string(body), "command=fetch") {
+		if change != nil && (strings.Contains(string(body), "command=fetch") || strings.HasSuffix(r.URL.Path, "/git-receive-pack")) {
 			change(rw, answer)
 			return
 		}

@@ -19,6 +19,7 @@ import (
 // and snapshots are read meanwhile.
 type Mirror struct {
 	url     string // as the user wrote it
+	dir     string
 	o       Options
 	lock    *os.File
 	store   *odb.Store
@@ -40,7 +41,7 @@ type Mirror struct {
 // A dir that another Mirror has open is, after a second, an error of kind fault.Conflict.
 func Open(dir, url string, o Options) (*Mirror, error) {
 	o = o.withDefaults()
-	remote, err := newTransport(dir, url, o)
+	remote, err := newTransport(dir, url, upload, o)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func Open(dir, url string, o Options) (*Mirror, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open mirror of %s: %w", url, err)
 	}
-	m := &Mirror{url: url, o: o, lock: lock, remote: remote, turn: make(chan struct{}, 1), searched: map[source.Commit]string{}}
+	m := &Mirror{url: url, dir: dir, o: o, lock: lock, remote: remote, turn: make(chan struct{}, 1), searched: map[source.Commit]string{}}
 	m.context, m.cancel = context.WithCancel(context.Background())
 	if m.bare, err = openBare(filepath.Join(dir, "repo.git")); err == nil {
 		b := m.bare
@@ -67,15 +68,15 @@ func Open(dir, url string, o Options) (*Mirror, error) {
 	return m, nil
 }
 
-func newTransport(dir, url string, o Options) (transport, error) {
+func newTransport(dir, url string, s service, o Options) (transport, error) {
 	a, err := parseURL(url)
 	if err != nil {
 		return nil, err
 	}
 	if a.scheme == "ssh" {
-		return newSSH(a, dir, o), nil
+		return newSSH(a, dir, s, o), nil
 	}
-	return newHTTP(a, o)
+	return newHTTP(a, s, o)
 }
 
 func lockDir(dir string) (*os.File, error) {

@@ -17,7 +17,7 @@ type Options struct {
 
 	// Proxy chooses a proxy for HTTP, as http.Transport has it; nil means none.
 	Proxy func(*http.Request) (*url.URL, error)
-	// OnRequest is called before each request to the server: "info/refs", "ls-refs" or "fetch".
+	// OnRequest is called before each request to the server: "info/refs", "ls-refs", "fetch" or "push".
 	OnRequest func(kind string)
 }
 

@@ -18,6 +18,7 @@ import (
 // sshTransport reaches a server by SSH. Each exchange is a connection. Callers serialise.
 type sshTransport struct {
 	address address
+	service service
 	dir     string // for the known hosts, which the ssh library wants as a file
 	o       Options
 
@@ -26,8 +27,8 @@ type sshTransport struct {
 	keyOf [32]byte // the hash of what the key was read from
 }
 
-func newSSH(a address, dir string, o Options) *sshTransport {
-	return &sshTransport{address: a, dir: dir, o: o}
+func newSSH(a address, dir string, s service, o Options) *sshTransport {
+	return &sshTransport{address: a, service: s, dir: dir, o: o}
 }
 
 func (t *sshTransport) forget() {}
@@ -60,7 +61,7 @@ func (t *sshTransport) dial(ctx context.Context, auth Auth) (session, error) {
 	return s, nil
 }
 
-// sshSession is one connection with one git-upload-pack.
+// sshSession is one connection with one run of the service.
 type sshSession struct {
 	t      *sshTransport
 	ctx    context.Context
@@ -75,7 +76,7 @@ type sshSession struct {
 	asked  bool
 }
 
-// connect dials, shows the key and starts git-upload-pack. When the context ends, the connection is closed, which
+// connect dials, shows the key and starts the service. When the context ends, the connection is closed, which
 // ends every read and write on it.
 func (s *sshSession) connect(config *ssh.ClientConfig) error {
 	addr := s.t.hostPort()
@@ -100,9 +101,11 @@ func (s *sshSession) connect(config *ssh.ClientConfig) error {
 	if s.out, err = s.run.StdoutPipe(); err != nil {
 		return err
 	}
-	// Many servers refuse environment variables. They answer in version 0 then, which is understood too.
-	_ = s.run.Setenv("GIT_PROTOCOL", "version=2")
-	return s.run.Start("git-upload-pack '" + s.t.address.path + "'")
+	if s.t.service == upload {
+		// Many servers refuse environment variables. They answer in version 0 then, which is understood too.
+		_ = s.run.Setenv("GIT_PROTOCOL", "version=2")
+	}
+	return s.run.Start(s.t.service.name + " '" + s.t.address.path + "'")
 }
 
 func (s *sshSession) advert() wire.Advert { return s.said }
@@ -142,8 +145,8 @@ func (s *sshSession) reason(err error) error {
 	}
 	var exit *ssh.ExitError
 	if waited := s.run.Wait(); errors.As(waited, &exit) || s.errs.String() != "" {
-		return fault.Newf(fault.Denied, "ask %s: the server refused %s: %s: check spec.url, and whether the key identity of the Secret in spec.secretRef may read it",
-			s.t.address.host, s.t.address.path, firstOf(s.errs.String(), "it gave no reason"))
+		return fault.Newf(fault.Denied, "ask %s: the server refused %s: %s: check spec.url, and whether the key identity of the Secret in %s may %s it",
+			s.t.address.host, s.t.address.path, firstOf(s.errs.String(), "it gave no reason"), s.t.service.secret, s.t.service.may)
 	}
 	return protocolError(err)
 }
@@ -167,7 +170,7 @@ func (s *sshSession) explain(err error) error {
 	case errors.As(err, &refused):
 		return fault.Newf(refused.Kind, "ask %s: %w", host, refused)
 	case bytes.Contains([]byte(err.Error()), []byte("unable to authenticate")): // the library has no type for it
-		return fault.Newf(fault.Denied, "ask %s: the server does not accept the key: add the public half of the key identity of the Secret in spec.secretRef to the repository's deploy keys", host)
+		return fault.Newf(fault.Denied, "ask %s: the server does not accept the key: add the public half of the key identity of the Secret in %s to the repository's deploy keys", host, s.t.service.secret)
 	}
 	return fault.Newf(fault.Transient, "ask %s: %w", host, err)
 }

@@ -23,17 +23,17 @@ func (t *sshTransport) config(auth Auth) (*ssh.ClientConfig, error) {
 		return nil, fault.Newf(fault.Invalid, "parse repository URL: host %q is malformed", t.address.host)
 	}
 	if auth.String() == (Auth{}).String() && len(auth.KnownHosts) == 0 {
-		return nil, fault.Newf(fault.Invalid, "log in over SSH: there are no credentials: name a Secret with the keys identity and known_hosts in spec.secretRef; the second is what %q prints, once you have compared it with what the server's operator publishes", scanCommand(host, port))
+		return nil, fault.Newf(fault.Invalid, "log in over SSH: there are no credentials: name a Secret with the keys identity and known_hosts in %s; the second is what %q prints, once you have compared it with what the server's operator publishes", t.service.secret, scanCommand(host, port))
 	}
 	if len(bytes.TrimSpace(auth.KnownHosts)) == 0 {
-		return nil, fault.Newf(fault.Invalid, "read known_hosts: the Secret in spec.secretRef has no key known_hosts, so nothing vouches for the server: put there what %q prints, once you have compared it with what the server's operator publishes", scanCommand(host, port))
+		return nil, fault.Newf(fault.Invalid, "read known_hosts: the Secret in %s has no key known_hosts, so nothing vouches for the server: put there what %q prints, once you have compared it with what the server's operator publishes", t.service.secret, scanCommand(host, port))
 	}
 	if len(bytes.TrimSpace(auth.Identity)) == 0 {
-		return nil, fault.Newf(fault.Invalid, "read identity: the Secret in spec.secretRef has no key identity: put the private SSH key there")
+		return nil, fault.Newf(fault.Invalid, "read identity: the Secret in %s has no key identity: put the private SSH key there", t.service.secret)
 	}
 	sum := sha256.Sum256(slices.Concat(auth.Identity, []byte{0}, auth.Passphrase))
 	if t.key == nil || t.keyOf != sum {
-		if t.key, err = parseKey(auth); err != nil {
+		if t.key, err = parseKey(auth, t.service.secret); err != nil {
 			return nil, err
 		}
 		t.keyOf = sum
@@ -47,7 +47,7 @@ func (t *sshTransport) config(auth Auth) (*ssh.ClientConfig, error) {
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(t.key)},
 		HostKeyAlgorithms: algorithms(known, t.hostPort()),
 		HostKeyCallback: func(name string, remote net.Addr, key ssh.PublicKey) error {
-			return hostError(known(name, remote, key), key, scanCommand(host, port))
+			return hostError(known(name, remote, key), key, scanCommand(host, port), t.service.secret)
 		},
 		Timeout: handshakeTimeout,
 	}, nil
@@ -61,19 +61,19 @@ func scanCommand(host, port string) string {
 }
 
 // parseKey never quotes the library's error as a whole: it might quote the key.
-func parseKey(auth Auth) (ssh.Signer, error) {
+func parseKey(auth Auth, secret string) (ssh.Signer, error) {
 	key, err := ssh.ParsePrivateKey(auth.Identity)
 	var locked *ssh.PassphraseMissingError
 	if errors.As(err, &locked) {
 		if len(auth.Passphrase) == 0 {
-			return nil, fault.Newf(fault.Invalid, "read identity: the private key has a passphrase: put it into the key password of the Secret in spec.secretRef")
+			return nil, fault.Newf(fault.Invalid, "read identity: the private key has a passphrase: put it into the key password of the Secret in %s", secret)
 		}
 		if key, err = ssh.ParsePrivateKeyWithPassphrase(auth.Identity, auth.Passphrase); err != nil {
-			return nil, fault.Newf(fault.Invalid, "read identity: the passphrase in the key password of the Secret in spec.secretRef does not open the private key")
+			return nil, fault.Newf(fault.Invalid, "read identity: the passphrase in the key password of the Secret in %s does not open the private key", secret)
 		}
 	}
 	if err != nil {
-		return nil, fault.Newf(fault.Invalid, "read identity: the key identity of the Secret in spec.secretRef holds no private SSH key")
+		return nil, fault.Newf(fault.Invalid, "read identity: the key identity of the Secret in %s holds no private SSH key", secret)
 	}
 	return key, nil
 }
@@ -91,13 +91,13 @@ func (t *sshTransport) knownHosts(text []byte) (ssh.HostKeyCallback, error) {
 	}
 	known, err := knownhosts.New(f.Name())
 	if err != nil {
-		return nil, fault.Newf(fault.Invalid, "read known_hosts: the key known_hosts of the Secret in spec.secretRef is not in the format that ssh-keyscan prints")
+		return nil, fault.Newf(fault.Invalid, "read known_hosts: the key known_hosts of the Secret in %s is not in the format that ssh-keyscan prints", t.service.secret)
 	}
 	return known, nil
 }
 
 // hostError says what is wrong with the key that the server showed.
-func hostError(err error, key ssh.PublicKey, scan string) error {
+func hostError(err error, key ssh.PublicKey, scan, secret string) error {
 	var unknown *knownhosts.KeyError
 	var revoked *knownhosts.RevokedError
 	shown := key.Type() + " " + ssh.FingerprintSHA256(key)
@@ -107,9 +107,9 @@ func hostError(err error, key ssh.PublicKey, scan string) error {
 	case errors.As(err, &revoked):
 		return fault.Newf(fault.Denied, "verify host key: the server shows %s, which known_hosts revokes", shown)
 	case errors.As(err, &unknown) && len(unknown.Want) == 0:
-		return fault.Newf(fault.Denied, "verify host key: the server is not in known_hosts (it shows %s): add what %q prints to the key known_hosts of the Secret in spec.secretRef", shown, scan)
+		return fault.Newf(fault.Denied, "verify host key: the server is not in known_hosts (it shows %s): add what %q prints to the key known_hosts of the Secret in %s", shown, scan, secret)
 	}
-	return fault.Newf(fault.Denied, "verify host key: the server shows %s, which is not the key in known_hosts: someone may be in between: put what %q prints into the key known_hosts of the Secret in spec.secretRef only if the server's operator says that the key was changed", shown, scan)
+	return fault.Newf(fault.Denied, "verify host key: the server shows %s, which is not the key in known_hosts: someone may be in between: put what %q prints into the key known_hosts of the Secret in %s only if the server's operator says that the key was changed", shown, scan, secret)
 }
 
 // algorithms lists the kinds of key that are known of the host. Left to choose, a server may show a key of another

@@ -12,9 +12,22 @@ const (
 	requestInfo  = "info/refs"
 	requestRefs  = "ls-refs"
 	requestFetch = "fetch"
+	requestPush  = "push"
 )
 
-// transport reaches the upload-pack of one repository.
+// service is what is asked of a server, and how errors speak of it.
+type service struct {
+	name   string
+	may    string // what who asks may perhaps not
+	secret string // the field of a Repository that names the Secret with the credentials
+}
+
+var (
+	upload  = service{name: "git-upload-pack", may: "read", secret: "spec.secretRef"}
+	receive = service{name: "git-receive-pack", may: "write to", secret: "spec.writeSecretRef"}
+)
+
+// transport reaches one service of one repository.
 type transport interface {
 	// dial starts an exchange and reads what the server says of itself.
 	dial(ctx context.Context, auth Auth) (session, error)

@@ -51,7 +51,7 @@ func sshWorld(t testing.TB, noEnv bool) *world {
 	t.Helper()
 	host, user := newKey(t), newKey(t)
 	sshd := &gitserver.SSH{HostKey: signer(t, host), Authorized: signer(t, user).PublicKey(), NoEnv: noEnv}
-	w := newWorld(t, gitserver.Options{SSH: sshd}, "")
+	w := newWorld(t, gitserver.Options{SSH: sshd, Push: true}, "")
 	w.url, w.v0 = w.srv.SSHURL("shop"), noEnv
 	w.auth = git.Auth{Identity: keyPEM(t, user, ""), KnownHosts: knownLine(w.srv.SSHAddr(), signer(t, host))}
 	return w

@@ -114,6 +114,7 @@ type sideband struct {
 	r    *Reader
 	rest []byte
 	err  error
+	told func([]byte) // gets what comes on channel 2; nil drops it
 }
 
 func (s *sideband) Read(p []byte) (int, error) {
@@ -144,6 +145,9 @@ func (s *sideband) next() ([]byte, error) {
 	case 1:
 		return payload[1:], nil
 	case 2:
+		if s.told != nil {
+			s.told(payload[1:])
+		}
 		return nil, nil
 	case 3:
 		return nil, &ServerError{Text: clean(string(bytes.TrimSpace(payload[1:])))}

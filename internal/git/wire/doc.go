@@ -1,4 +1,4 @@
-// Package wire is the Git protocol as it travels: packets, the advertisement, ls-refs and fetch, in versions 2 and 0.
+// Package wire is the Git protocol as it travels: packets, the advertisement, ls-refs and fetch, in versions 2 and 0, and the push of one ref.
 //
 // It reads from an io.Reader and writes bytes; it opens no connection and starts no process. Whoever calls it bounds
 // what is read with [Bound].

@@ -257,3 +257,46 @@ func lines(t *testing.T, request []byte) (all []string) {
 		all = append(all, text)
 	}
 }
+
+// FuzzReport: whatever a server says of a push, what it says is bounded and printable, and what it did not say was done was not.
+func FuzzReport(f *testing.F) {
+	const ref = "refs/heads/main"
+	inner := func(lines ...string) string { return string(packets(lines...)) }
+	f.Add(true, packets("\x02remote: words", "\x01"+inner("unpack ok", "ok "+ref, ""), ""))
+	f.Add(true, packets("\x01"+inner("unpack ok", "ng "+ref+" hook declined", ""), ""))
+	f.Add(true, packets("\x03out of memory"))
+	f.Add(false, packets("unpack ok", "ok "+ref, ""))
+	f.Add(false, packets("unpack ok", "ok "+ref, "ng "+ref, ""))
+	f.Add(false, packets("unpack no", "ok "+ref, "option refname x", ""))
+	f.Fuzz(func(t *testing.T, banded bool, data []byte) {
+		a := Advert{Caps: map[string]string{"report-status": ""}}
+		if banded {
+			a.Caps["side-band-64k"] = ""
+		}
+		rep, err := ReadReport(reader(data), a, Push{Ref: ref})
+		if err == nil && rep.Done != (rep.Why == "") || err != nil && (rep.Done || len(err.Error()) > 3000) {
+			t.Errorf("%+v, %v", rep, err)
+		}
+		if utf8.RuneCountInString(rep.Why) > 620 || strings.ContainsFunc(rep.Why, unicode.IsControl) {
+			t.Errorf("it says %q", rep.Why)
+		}
+		if rep.Done && !bytes.Contains(data, []byte("ok")) {
+			t.Errorf("%q is said to be done", data)
+		}
+	})
+}
+
+// TestPush: a push names what it moves and from where; without a report, nothing is known.
+func TestPush(t *testing.T) {
+	a, err := ReadAdvert(reader(packets(id1+" refs/heads/main\x00report-status side-band-64k quiet object-format=sha1 agent=git/2", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Push{Ref: "refs/heads/main", From: id1, To: id2}
+	if got, want := lines(t, p.Encode(a)), id1+" "+id2+" refs/heads/main\x00 report-status side-band-64k quiet object-format=sha1 agent=fairlead"; len(got) != 2 || got[0] != want || got[1] != "" {
+		t.Errorf("asked %q", got)
+	}
+	if _, err := ReadReport(reader(nil), Advert{}, p); !errors.Is(err, errNoReport) {
+		t.Errorf("got %v", err)
+	}
+}
