@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 )
@@ -13,7 +14,12 @@ type Auth struct {
 	Passphrase         []byte // of Identity
 	KnownHosts         []byte // SSH host keys, as ssh-keyscan prints them
 	CA                 []byte // PEM certificates that sign the server's; the system's if empty
+
+	// Field names the Secret that this was read from, as errors say it; empty: spec.secretRef.
+	Field string
 }
+
+func (a Auth) field() string { return cmp.Or(a.Field, "spec.secretRef") }
 
 // String says what there is, never what it is.
 func (a Auth) String() string {

@@ -119,7 +119,7 @@ func (t *httpTransport) greet(ctx context.Context, auth Auth) (greeting, error) 
 			at = next
 			continue
 		}
-		advert, err := t.readGreeting(resp)
+		advert, err := t.readGreeting(resp, auth)
 		base := *at
 		base.Path, base.RawPath, base.RawQuery = strings.TrimSuffix(at.Path, suffix), strings.TrimSuffix(at.RawPath, suffix), ""
 		return greeting{advert: advert, base: &base}, err
@@ -127,9 +127,9 @@ func (t *httpTransport) greet(ctx context.Context, auth Auth) (greeting, error) 
 	return greeting{}, fault.Newf(fault.Invalid, "ask %s: too many redirects", t.base.Host)
 }
 
-func (t *httpTransport) readGreeting(resp *http.Response) (wire.Advert, error) {
+func (t *httpTransport) readGreeting(resp *http.Response, auth Auth) (wire.Advert, error) {
 	defer func() { _ = resp.Body.Close() }()
-	if err := statusError(resp, t.service); err != nil {
+	if err := statusError(resp, t.service, auth.field()); err != nil {
 		return wire.Advert{}, err
 	}
 	if err := checkType(resp, "application/x-"+t.service.name+"-advertisement"); err != nil {
@@ -177,7 +177,7 @@ func (t *httpTransport) send(req *http.Request, auth Auth) (*http.Response, erro
 	}
 	resp, err := t.client.Do(req)
 	if err != nil {
-		return nil, networkError(req.URL.Host, err, t.service)
+		return nil, networkError(req.URL.Host, err, auth.field())
 	}
 	return resp, nil
 }
@@ -224,7 +224,7 @@ func (s *httpSession) ask(ctx context.Context, kind string, request []byte) (io.
 	if err != nil {
 		return nil, err
 	}
-	err = statusError(resp, s.t.service)
+	err = statusError(resp, s.t.service, s.auth.field())
 	if err == nil {
 		err = checkType(resp, "application/x-"+s.t.service.name+"-result")
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // statusError says what a status of HTTP other than 200 means for a person. It reads no body but where a forge says in plain words why it takes no push.
-func statusError(resp *http.Response, s service) error {
+func statusError(resp *http.Response, s service, secret string) error {
 	host := resp.Request.URL.Host
 	err := fmt.Errorf("ask %s: %s", host, resp.Status)
 	if text := plainWords(resp); s == receive && text != "" {
@@ -28,13 +28,13 @@ func statusError(resp *http.Response, s service) error {
 	case code == http.StatusOK:
 		return nil
 	case code == http.StatusUnauthorized && resp.Request.Header.Get("Authorization") == "":
-		return fault.Newf(fault.Denied, "%w: it wants credentials: name a Secret with the keys username and password, or bearerToken, in %s", err, s.secret)
+		return fault.Newf(fault.Denied, "%w: it wants credentials: name a Secret with the keys username and password, or bearerToken, in %s", err, secret)
 	case code == http.StatusUnauthorized:
-		return fault.Newf(fault.Denied, "%w: the credentials were not accepted: check the keys username and password, or bearerToken, of the Secret in %s", err, s.secret)
+		return fault.Newf(fault.Denied, "%w: the credentials were not accepted: check the keys username and password, or bearerToken, of the Secret in %s", err, secret)
 	case code == http.StatusForbidden && resp.Header.Get("Retry-After") == "":
-		return fault.Newf(fault.Denied, "%w: the credentials (keys username and password, or bearerToken, of the Secret in %s) may not %s this repository", err, s.secret, s.may)
+		return fault.Newf(fault.Denied, "%w: the credentials (keys username and password, or bearerToken, of the Secret in %s) may not %s this repository", err, secret, s.may)
 	case code == http.StatusNotFound:
-		return fault.Newf(fault.Denied, "%w: there is no such repository, or it is hidden from these credentials: check spec.url, and the Secret in %s", err, s.secret)
+		return fault.Newf(fault.Denied, "%w: there is no such repository, or it is hidden from these credentials: check spec.url, and the Secret in %s", err, secret)
 	case code == http.StatusTooManyRequests, code == http.StatusForbidden, code >= 500, code == http.StatusRequestTimeout:
 		return &fault.Error{Kind: fault.Transient, Err: err, After: retryAfter(resp.Header.Get("Retry-After"), resp.Header.Get("Date"))}
 	case code >= 300 && code < 400:
@@ -74,7 +74,7 @@ func retryAfter(text, date string) time.Duration {
 }
 
 // networkError says what kept a request from being answered. It drops the URL that the http package puts before it.
-func networkError(host string, err error, s service) error {
+func networkError(host string, err error, secret string) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
@@ -92,7 +92,7 @@ func networkError(host string, err error, s service) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.Newf(fault.Transient, "ask %s: no answer in time: %w", host, err)
 	case errors.As(err, &unknown):
-		return fault.Newf(fault.Denied, "ask %s: the server's certificate is signed by an authority that is not trusted: put the authority's certificate (PEM) into the key ca.crt of the Secret in %s: %w", host, s.secret, err)
+		return fault.Newf(fault.Denied, "ask %s: the server's certificate is signed by an authority that is not trusted: put the authority's certificate (PEM) into the key ca.crt of the Secret in %s: %w", host, secret, err)
 	case errors.As(err, &name), errors.As(err, &invalid), errors.As(err, &verify):
 		return fault.Newf(fault.Denied, "ask %s: the server's certificate is not valid for it: %w", host, err)
 	case errors.As(err, &notHTTPS):

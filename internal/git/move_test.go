@@ -198,14 +198,14 @@ func moveNonsense(w *world) {
 func TestMoveWithoutRight(t *testing.T) {
 	w := newWorld(t, gitserver.Options{}, "")
 	one := w.commit("main", "one", gitserver.Write("a", "1"))
-	w.auth = git.Auth{Username: "ci", Password: "hunter2"}
+	w.auth = git.Auth{Username: "ci", Password: "hunter2", Field: "spec.candidate"}
 	err := w.move(w.mirror(), "main", "", one)
-	w.wantErr(err, fault.Denied, "pushes are not taken", "may not write to this repository", "spec.writeSecretRef")
+	w.wantErr(err, fault.Denied, "pushes are not taken", "may not write to this repository", "Secret in spec.candidate")
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("the error tells the password: %v", err)
 	}
 	w = newWorld(t, gitserver.Options{Push: true, BearerToken: "hunter2"}, "")
-	w.wantErr(w.move(w.mirror(), "main", "", one), fault.Denied, "wants credentials", "spec.writeSecretRef")
+	w.wantErr(w.move(w.mirror(), "main", "", one), fault.Denied, "wants credentials", "spec.secretRef")
 	w.auth = git.Auth{BearerToken: "wrong-horse"}
 	if err := w.move(w.mirror(), "main", "", one); fault.KindOf(err) != fault.Denied || strings.Contains(err.Error(), "horse") {
 		t.Errorf("got %v", err)
@@ -219,7 +219,7 @@ func TestMoveSSHWithoutRight(t *testing.T) {
 	w.url = w.srv.SSHURL("shop")
 	w.auth = git.Auth{Identity: keyPEM(t, user, ""), KnownHosts: knownLine(w.srv.SSHAddr(), signer(t, host))}
 	one := w.commit("main", "one", gitserver.Write("a", "1"))
-	w.wantErr(w.move(w.mirror(), "main", "", one), fault.Denied, "only git-upload-pack is served here", "spec.writeSecretRef may write to it")
+	w.wantErr(w.move(w.mirror(), "main", "", one), fault.Denied, "only git-upload-pack is served here", "Secret in spec.secretRef may write to it")
 }
 
 // TestMoveAnswers: whatever comes back instead of a report, nobody is told that the branch was moved unless it was, nor that it was not if that is not known.

@@ -47,7 +47,7 @@ func (t *sshTransport) dial(ctx context.Context, auth Auth) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sshSession{t: t, ctx: ctx}
+	s := &sshSession{t: t, ctx: ctx, secret: auth.field()}
 	if err := s.connect(config); err != nil {
 		s.close()
 		return nil, s.explain(err)
@@ -64,6 +64,7 @@ func (t *sshTransport) dial(ctx context.Context, auth Auth) (session, error) {
 // sshSession is one connection with one run of the service.
 type sshSession struct {
 	t      *sshTransport
+	secret string // the field that names it
 	ctx    context.Context
 	undo   func() bool // ends the watch over the context
 	conn   net.Conn
@@ -146,7 +147,7 @@ func (s *sshSession) reason(err error) error {
 	var exit *ssh.ExitError
 	if waited := s.run.Wait(); errors.As(waited, &exit) || s.errs.String() != "" {
 		return fault.Newf(fault.Denied, "ask %s: the server refused %s: %s: check spec.url, and whether the key identity of the Secret in %s may %s it",
-			s.t.address.host, s.t.address.path, firstOf(s.errs.String(), "it gave no reason"), s.t.service.secret, s.t.service.may)
+			s.t.address.host, s.t.address.path, firstOf(s.errs.String(), "it gave no reason"), s.secret, s.t.service.may)
 	}
 	return protocolError(err)
 }
@@ -170,7 +171,7 @@ func (s *sshSession) explain(err error) error {
 	case errors.As(err, &refused):
 		return fault.Newf(refused.Kind, "ask %s: %w", host, refused)
 	case bytes.Contains([]byte(err.Error()), []byte("unable to authenticate")): // the library has no type for it
-		return fault.Newf(fault.Denied, "ask %s: the server does not accept the key: add the public half of the key identity of the Secret in %s to the repository's deploy keys", host, s.t.service.secret)
+		return fault.Newf(fault.Denied, "ask %s: the server does not accept the key: add the public half of the key identity of the Secret in %s to the repository's deploy keys", host, s.secret)
 	}
 	return fault.Newf(fault.Transient, "ask %s: %w", host, err)
 }

@@ -23,22 +23,22 @@ func (t *sshTransport) config(auth Auth) (*ssh.ClientConfig, error) {
 		return nil, fault.Newf(fault.Invalid, "parse repository URL: host %q is malformed", t.address.host)
 	}
 	if auth.String() == (Auth{}).String() && len(auth.KnownHosts) == 0 {
-		return nil, fault.Newf(fault.Invalid, "log in over SSH: there are no credentials: name a Secret with the keys identity and known_hosts in %s; the second is what %q prints, once you have compared it with what the server's operator publishes", t.service.secret, scanCommand(host, port))
+		return nil, fault.Newf(fault.Invalid, "log in over SSH: there are no credentials: name a Secret with the keys identity and known_hosts in %s; the second is what %q prints, once you have compared it with what the server's operator publishes", auth.field(), scanCommand(host, port))
 	}
 	if len(bytes.TrimSpace(auth.KnownHosts)) == 0 {
-		return nil, fault.Newf(fault.Invalid, "read known_hosts: the Secret in %s has no key known_hosts, so nothing vouches for the server: put there what %q prints, once you have compared it with what the server's operator publishes", t.service.secret, scanCommand(host, port))
+		return nil, fault.Newf(fault.Invalid, "read known_hosts: the Secret in %s has no key known_hosts, so nothing vouches for the server: put there what %q prints, once you have compared it with what the server's operator publishes", auth.field(), scanCommand(host, port))
 	}
 	if len(bytes.TrimSpace(auth.Identity)) == 0 {
-		return nil, fault.Newf(fault.Invalid, "read identity: the Secret in %s has no key identity: put the private SSH key there", t.service.secret)
+		return nil, fault.Newf(fault.Invalid, "read identity: the Secret in %s has no key identity: put the private SSH key there", auth.field())
 	}
 	sum := sha256.Sum256(slices.Concat(auth.Identity, []byte{0}, auth.Passphrase))
 	if t.key == nil || t.keyOf != sum {
-		if t.key, err = parseKey(auth, t.service.secret); err != nil {
+		if t.key, err = parseKey(auth); err != nil {
 			return nil, err
 		}
 		t.keyOf = sum
 	}
-	known, err := t.knownHosts(auth.KnownHosts)
+	known, err := t.knownHosts(auth)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (t *sshTransport) config(auth Auth) (*ssh.ClientConfig, error) {
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(t.key)},
 		HostKeyAlgorithms: algorithms(known, t.hostPort()),
 		HostKeyCallback: func(name string, remote net.Addr, key ssh.PublicKey) error {
-			return hostError(known(name, remote, key), key, scanCommand(host, port), t.service.secret)
+			return hostError(known(name, remote, key), key, scanCommand(host, port), auth.field())
 		},
 		Timeout: handshakeTimeout,
 	}, nil
@@ -61,37 +61,37 @@ func scanCommand(host, port string) string {
 }
 
 // parseKey never quotes the library's error as a whole: it might quote the key.
-func parseKey(auth Auth, secret string) (ssh.Signer, error) {
+func parseKey(auth Auth) (ssh.Signer, error) {
 	key, err := ssh.ParsePrivateKey(auth.Identity)
 	var locked *ssh.PassphraseMissingError
 	if errors.As(err, &locked) {
 		if len(auth.Passphrase) == 0 {
-			return nil, fault.Newf(fault.Invalid, "read identity: the private key has a passphrase: put it into the key password of the Secret in %s", secret)
+			return nil, fault.Newf(fault.Invalid, "read identity: the private key has a passphrase: put it into the key password of the Secret in %s", auth.field())
 		}
 		if key, err = ssh.ParsePrivateKeyWithPassphrase(auth.Identity, auth.Passphrase); err != nil {
-			return nil, fault.Newf(fault.Invalid, "read identity: the passphrase in the key password of the Secret in %s does not open the private key", secret)
+			return nil, fault.Newf(fault.Invalid, "read identity: the passphrase in the key password of the Secret in %s does not open the private key", auth.field())
 		}
 	}
 	if err != nil {
-		return nil, fault.Newf(fault.Invalid, "read identity: the key identity of the Secret in %s holds no private SSH key", secret)
+		return nil, fault.Newf(fault.Invalid, "read identity: the key identity of the Secret in %s holds no private SSH key", auth.field())
 	}
 	return key, nil
 }
 
 // knownHosts reads the host keys through a file of a moment, since the library reads nothing else. They are no secret.
-func (t *sshTransport) knownHosts(text []byte) (ssh.HostKeyCallback, error) {
+func (t *sshTransport) knownHosts(auth Auth) (ssh.HostKeyCallback, error) {
 	f, err := os.CreateTemp(t.dir, "known_hosts-*")
 	if err != nil {
 		return nil, fmt.Errorf("read known_hosts: %w", err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(append(bytes.Clone(auth.KnownHosts), '\n'))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read known_hosts: %w", err)
 	}
 	known, err := knownhosts.New(f.Name())
 	if err != nil {
-		return nil, fault.Newf(fault.Invalid, "read known_hosts: the key known_hosts of the Secret in %s is not in the format that ssh-keyscan prints", t.service.secret)
+		return nil, fault.Newf(fault.Invalid, "read known_hosts: the key known_hosts of the Secret in %s is not in the format that ssh-keyscan prints", auth.field())
 	}
 	return known, nil
 }

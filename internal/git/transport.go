@@ -17,14 +17,13 @@ const (
 
 // service is what is asked of a server, and how errors speak of it.
 type service struct {
-	name   string
-	may    string // what who asks may perhaps not
-	secret string // the field of a Repository that names the Secret with the credentials
+	name string
+	may  string // what who asks may perhaps not
 }
 
 var (
-	upload  = service{name: "git-upload-pack", may: "read", secret: "spec.secretRef"}
-	receive = service{name: "git-receive-pack", may: "write to", secret: "spec.writeSecretRef"}
+	upload  = service{name: "git-upload-pack", may: "read"}
+	receive = service{name: "git-receive-pack", may: "write to"}
 )
 
 // transport reaches one service of one repository.
