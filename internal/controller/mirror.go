@@ -23,7 +23,7 @@ import (
 
 // Mirror is what is asked of a Git repository; see [git.Mirror].
 type Mirror interface {
-	Resolve(ctx context.Context, auth git.Auth, refs []source.Ref) ([]git.Resolution, error)
+	Resolve(ctx context.Context, auth git.Auth, refs []source.Ref, patterns ...source.Pattern) ([]git.Resolution, error)
 	Fetch(ctx context.Context, auth git.Auth, want []source.Resolved) ([]git.Resolution, error)
 	Snapshot(ctx context.Context, commit source.Commit) (source.Snapshot, error)
 	Forced(ctx context.Context, old, now source.Commit) (bool, error)

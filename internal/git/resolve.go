@@ -21,9 +21,13 @@ type Resolution struct {
 
 // Resolve asks the server once what the refs name now. The answers are in the order of refs. A ref that does not
 // exist is an Err in its Resolution; that the server cannot be asked is the error. Exact commits need no answer: if
-// that is all, nothing is asked.
-func (m *Mirror) Resolve(ctx context.Context, auth Auth, refs []source.Ref) ([]Resolution, error) {
+// that is all, nothing is asked. After them come the branches and tags that the patterns mean, ordered by name, the first 200 of
+// them: with the same question.
+func (m *Mirror) Resolve(ctx context.Context, auth Auth, refs []source.Ref, patterns ...source.Pattern) ([]Resolution, error) {
 	prefixes := prefixesOf(refs)
+	for _, p := range patterns {
+		prefixes = append(prefixes, p.Prefix())
+	}
 	if len(prefixes) == 0 {
 		return pickAll(refs, nil), nil
 	}
@@ -37,7 +41,24 @@ func (m *Mirror) Resolve(ctx context.Context, auth Auth, refs []source.Ref) ([]R
 	if err != nil {
 		return nil, fmt.Errorf("resolve refs of %s: %w", m.url, err)
 	}
-	return pickAll(refs, list), nil
+	return pickAll(append(slices.Clone(refs), meant(patterns, refs, list)...), list), nil
+}
+
+// maxMeant is how many branches and tags patterns may mean: who leaves more of them has them looked at in turns, as he deletes others.
+const maxMeant = 200
+
+// meant are the branches and tags that the patterns mean, besides refs.
+func meant(patterns []source.Pattern, refs []source.Ref, list []wire.Ref) []source.Ref {
+	var out []source.Ref
+	for _, p := range patterns {
+		for _, l := range list {
+			if r, ok := p.Ref(l.Name); ok && l.ID != "" && refuseRef(r) == nil && !slices.Contains(refs, r) && !slices.Contains(out, r) {
+				out = append(out, r)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b source.Ref) int { return strings.Compare(a.String(), b.String()) })
+	return out[:min(len(out), maxMeant)]
 }
 
 // list returns the server's refs that start with one of the prefixes, and perhaps others.

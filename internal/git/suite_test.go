@@ -33,6 +33,7 @@ func run(t *testing.T, open func(*testing.T) *world) {
 		"empty": empty, "tags": tags, "semver": semverRange, "exact": exact, "several": several,
 		"oracle": oracle, "concurrent": concurrent, "merge": merge, "reopen": reopen,
 		"said": said, "between": between, "between_forced": betweenForced,
+		"pattern": pattern,
 	} {
 		t.Run(name, func(t *testing.T) { test(open(t)) })
 	}
@@ -408,5 +409,31 @@ func (w *world) wantBetween(m *git.Mirror, old, now source.Commit, want ...sourc
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		w.Errorf("between %s and %s are %v, want %v", old.Short(), now.Short(), got, want)
+	}
+}
+
+func pattern(w *world) {
+	main := w.commit("main", "base", gitserver.Write("a", "0"))
+	two := w.commit("candidate/two/deep", "two", gitserver.Write("a", "2"))
+	one := w.commit("candidate/one", "one", gitserver.Write("a", "1"))
+	w.commit("other", "other", gitserver.Write("a", "3"))
+	w.must(w.repo.AnnotatedTag(w.Context(), "try-1", "try", one))
+	m := w.mirror()
+	asks := w.asks["ls-refs"]
+	all, err := m.Resolve(w.Context(), w.auth, []source.Ref{{Branch: "main"}}, source.Pattern{Branch: "candidate/*"}, source.Pattern{Tag: "try-*"})
+	w.must(err)
+	var got []string
+	for _, x := range all {
+		got = append(got, x.Ref.String()+" "+string(x.Commit))
+	}
+	want := []string{"main " + string(main), "candidate/one " + string(one), "candidate/two/deep " + string(two), "try-1 " + string(one)}
+	if !slices.Equal(got, want) {
+		w.Errorf("got %v, want %v", got, want)
+	}
+	if n := w.asks["ls-refs"] - asks; !w.v0 && n != 1 {
+		w.Errorf("the server was asked %d times", n)
+	}
+	if all, err = m.Resolve(w.Context(), w.auth, nil, source.Pattern{Branch: "nobody/*"}); err != nil || len(all) != 0 {
+		w.Errorf("of a pattern that means nothing: %v, %v", all, err)
 	}
 }

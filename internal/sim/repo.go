@@ -92,7 +92,7 @@ func (m mirror) ask(what string) (*repo, error) {
 }
 
 // Resolve implements controller.Mirror.
-func (m mirror) Resolve(_ context.Context, _ git.Auth, refs []source.Ref) ([]git.Resolution, error) {
+func (m mirror) Resolve(_ context.Context, _ git.Auth, refs []source.Ref, _ ...source.Pattern) ([]git.Resolution, error) {
 	r, err := m.ask("resolve")
 	if err != nil {
 		return nil, err

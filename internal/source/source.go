@@ -46,6 +46,37 @@ func (r Ref) String() string {
 	}
 }
 
+// Pattern says which branches or tags are meant: exactly one field is set. One * in it stands for any text, slashes included.
+type Pattern struct{ Branch, Tag string }
+
+// Ref is a branch or tag as one that the pattern means; false if it means another one.
+func (p Pattern) Ref(full string) (Ref, bool) {
+	if name, ok := strings.CutPrefix(full, "refs/heads/"); ok && p.Branch != "" {
+		return Ref{Branch: name}, stands(p.Branch, name)
+	}
+	if name, ok := strings.CutPrefix(full, "refs/tags/"); ok && p.Branch == "" && p.Tag != "" {
+		return Ref{Tag: name}, stands(p.Tag, name)
+	}
+	return Ref{}, false
+}
+
+// Prefix is how the full names of all that is meant begin.
+func (p Pattern) Prefix() string {
+	before, _, _ := strings.Cut(p.Branch+p.Tag, "*")
+	if p.Branch != "" {
+		return "refs/heads/" + before
+	}
+	return "refs/tags/" + before
+}
+
+func stands(pattern, name string) bool {
+	before, after, any := strings.Cut(pattern, "*")
+	if !any {
+		return name == pattern
+	}
+	return len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
+}
+
 // Resolved is a ref and what it names now.
 type Resolved struct {
 	Ref    Ref
