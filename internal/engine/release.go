@@ -234,6 +234,9 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 	if ahead := !git.IsZero() && of.Digest != git.Digest && !m.releases.IsPinned(git); ahead { // whether Git's want could be applied is not what was looked at
 		seen.Ready, seen.NotReady = false, m.releases.Current.Why
 	}
+	if cur := m.releases.Current; git.IsZero() && of.Digest != cur.Want.Digest { // whoever begins with what nobody can read has nothing to apply
+		seen.Ready, seen.NotReady = false, "what Git wants cannot be read"
+	}
 	d := release.Next(m.releases, seen, s.Releasing.Policy, e.Now())
 	m.releases = d.State
 	m.look = d.Again

@@ -121,6 +121,9 @@ func (s *Server) URL(name string) string {
 	return fmt.Sprintf("%s://%s/%s.git", scheme, s.addr, name)
 }
 
+// Addr is the host:port of the HTTP listener.
+func (s *Server) Addr() string { return s.addr }
+
 // SSHURL is where SSH clients find the repository.
 func (s *Server) SSHURL(name string) string {
 	return fmt.Sprintf("ssh://git@%s/%s.git", s.ssh.addr, name)

@@ -106,7 +106,7 @@ func App(f Finding) v1alpha1.AppStatus {
 	st.Phase, st.Reason = f.phase(&st)
 	st.Reason = clip(st.Reason, maxReason)
 	f.drift(&st)
-	if f.Looked && f.Broken == nil && f.Err == nil && f.Suspended == "" && len(f.Errors) == 0 && !f.Removed && f.Plan.Applied() &&
+	if f.Looked && (f.Broken == nil || f.Back) && f.Err == nil && f.Suspended == "" && len(f.Errors) == 0 && !f.Removed && f.Plan.Applied() &&
 		st.Applied.Revision != f.target(st).Revision {
 		st.Applied = f.target(st)
 		st.Applied.At = metav1.NewTime(f.Now.Truncate(time.Second))
@@ -189,6 +189,8 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 	switch {
 	case f.Suspended != "":
 		return v1alpha1.PhaseSuspended, f.Suspended
+	case f.Broken != nil && fault.KindOf(f.Broken) == fault.Transient && phase == v1alpha1.PhaseRolledBack: // that is so whatever Git says
+		return phase, why + "; Git cannot be read now: " + f.Broken.Error()
 	case f.Broken != nil && fault.KindOf(f.Broken) == fault.Transient:
 		return v1alpha1.PhaseWaiting, f.Broken.Error()
 	case f.Broken != nil:

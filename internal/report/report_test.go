@@ -21,6 +21,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/release"
 	"github.com/fairlead-cd/fairlead/internal/report"
 )
 
@@ -79,6 +80,13 @@ var findings = []struct {
 		f.Plan.Unread = true
 	}},
 	{"broken for now", func(f *report.Finding) { f.Broken, f.Plan.Unread = fault.Newf(fault.Transient, "git is down"), true }},
+	{"rolled back, and broken for now", func(f *report.Finding) {
+		f.Broken, f.Plan.Unread = fault.Newf(fault.Transient, "git is down"), true
+		f.App, f.Releases = "prod/web", release.State{
+			Current:  release.Release{Serial: 2, Want: release.Want{Digest: "b", Revision: "main@sha1:bbb"}, Phase: release.RolledBack, Why: "not healthy within 10m"},
+			Released: release.Want{Digest: "a", Revision: "main@sha1:aaa"},
+		}
+	}},
 	{"unread", func(f *report.Finding) { f.Plan.Unread = true }},
 	{"refused", func(f *report.Finding) {
 		f.Plan.Refused = []plan.Note{{Key: flgs, Text: "no\n" + strings.Repeat("long ", 200), At: "x.yaml:3"}, {Key: flgs, Text: "no"}}

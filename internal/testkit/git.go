@@ -18,6 +18,8 @@ type Git struct {
 	*gitserver.Server
 	*gitserver.Repo
 
+	options gitserver.Options
+
 	mu      sync.Mutex
 	fault   func(http.ResponseWriter)
 	refused int
@@ -34,15 +36,33 @@ func StartGit(t testing.TB, o gitserver.Options) *Git {
 }
 
 func startGit(t testing.TB, o gitserver.Options) (*Git, error) {
-	g := &Git{}
-	o.Dir, o.Fault = filepath.Join(t.TempDir(), "git"), g.fails
+	g := &Git{options: o}
+	g.options.Dir, g.options.Fault = filepath.Join(t.TempDir(), "git"), g.fails
 	var err error
-	if g.Server, err = gitserver.Start(o); err != nil {
+	if g.Server, err = gitserver.Start(g.options); err != nil {
 		return nil, err
 	}
+	g.options.Addr = g.Addr()
 	t.Cleanup(func() { _ = g.Close() })
 	g.Repo, err = g.Create(t.Context(), RepoName)
 	return g, err
+}
+
+// Stop ends the server: nobody listens at its address any more. Commits can be made all the same.
+func (g *Git) Stop(t testing.TB) {
+	t.Helper()
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Start lets it listen again, at the same address.
+func (g *Git) Start(t testing.TB) {
+	t.Helper()
+	var err error
+	if g.Server, err = gitserver.Start(g.options); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Commit adds a commit to a branch.
