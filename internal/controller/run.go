@@ -51,7 +51,7 @@ import (
 // Config is what a controller needs of its surroundings.
 type Config struct {
 	REST *rest.Config
-	// DataDir holds the Git mirrors: a cache that may be lost.
+	// DataDir holds the Git mirrors, a cache that may be lost, and what waits for the history.
 	DataDir string
 	// Namespace is Fairlead's own: it holds the Lease and the ledger.
 	Namespace string
@@ -147,7 +147,9 @@ func keep(mgr manager.Manager, cfg Config) (*keeper.Keeper, error) {
 	if cfg.History == "" {
 		return nil, nil
 	}
-	k := keeper.New(keeper.Options{Address: cfg.History, Retention: cfg.Retention, Metrics: ctrlmetrics.Registry, Log: cfg.Log, Now: time.Now})
+	k := keeper.New(keeper.Options{
+		Address: cfg.History, Journal: filepath.Join(cfg.DataDir, "history.journal"), Retention: cfg.Retention, Metrics: ctrlmetrics.Registry, Log: cfg.Log, Now: time.Now,
+	})
 	return k, mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		k.Run(ctx)
 		return nil

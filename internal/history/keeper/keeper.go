@@ -26,6 +26,7 @@ import (
 // Options are what a Keeper needs.
 type Options struct {
 	Address string // of the store: see store.Create
+	Journal string // a file of this process for what waits for the store; empty: it waits in memory alone
 	// Retention is how long records are kept at least; 0: for ever.
 	Retention time.Duration
 	Metrics   prometheus.Registerer
@@ -44,7 +45,7 @@ type Keeper struct {
 // New makes a Keeper. It takes records at once; nothing is opened before Run.
 func New(o Options) *Keeper {
 	k := &Keeper{options: o, figures: newFigures(o.Metrics)}
-	k.outbox = outbox.New(outbox.Options{Open: k.open, Stored: k.stored, Log: o.Log})
+	k.outbox = outbox.New(outbox.Options{Open: k.open, Stored: k.stored, Journal: o.Journal, Log: o.Log})
 	k.figures.outbox(o.Metrics, k.outbox)
 	return k
 }

@@ -4,10 +4,10 @@
 //	go o.Run(ctx)
 //	err := o.Record(r, done) // o is a history.Recorder
 //
-// What it holds it holds in memory, and is bounded: who recorded keeps a record until done is called. If the store fails, what waits is tried again, in the
-// order in which it came, less and less often up to every half a minute.
+// What it holds is bounded. It holds it in memory and, if it may, in a journal, which the process that comes after it takes up. If the store fails, what waits
+// is tried again, in the order in which it came, less and less often up to every half a minute.
 //
-// Invariant: done is called only after Append returned without an error for the record.
+// Invariants: done is called only after Append returned without an error for the record; what the journal could take is stored though the process dies.
 package outbox
 
 import (
@@ -48,7 +48,9 @@ type Options struct {
 	Open func(context.Context) (Store, error)
 	// Stored, if not nil, is told what was added to the store, before each done.
 	Stored func([]history.Record)
-	Log    *slog.Logger
+	// Journal is a file, of this Outbox alone, for what waits; empty: what waits is lost with the process, but for what who recorded keeps.
+	Journal string
+	Log     *slog.Logger
 }
 
 // Outbox is records on their way to a store. It may be used by several goroutines; Run by one.
@@ -62,6 +64,8 @@ type Outbox struct {
 	size    int
 	failing error // why the last attempt failed; nil: it did not
 	counts  Counts
+	journal *journal // nil: there is none
+	torn    error    // why the journal did not take the last record; nil: it did
 }
 
 // Counts are what happened since the start of the process.
@@ -75,9 +79,27 @@ type waiting struct {
 	done   []func()
 }
 
-// New makes an Outbox. It takes records at once, and hands them over when Run runs.
+// New makes an Outbox, with what its journal says is still waiting. It takes records at once, and hands them over when Run runs. That there can be no journal
+// is no error, but is logged.
 func New(o Options) *Outbox {
-	return &Outbox{options: o, wake: make(chan struct{}, 1), byKey: map[string]*waiting{}}
+	box := &Outbox{options: o, wake: make(chan struct{}, 1), byKey: map[string]*waiting{}}
+	if o.Journal == "" {
+		return box
+	}
+	j, left, skipped, err := openJournal(o.Journal)
+	if err != nil {
+		o.Log.Warn("what waits for the history is in memory alone", "error", err)
+		return box
+	}
+	for _, r := range left {
+		if box.byKey[r.Key] == nil {
+			box.push(r)
+		}
+	}
+	if box.journal = j; len(left) > 0 || skipped > 0 {
+		o.Log.Info("journal of the history read", "records", len(left), "skipped", skipped)
+	}
+	return box
 }
 
 // Record takes a record: see [history.Recorder].
@@ -86,24 +108,60 @@ func (o *Outbox) Record(r history.Record, done func()) error {
 	if err != nil {
 		return err
 	}
-	w := &waiting{record: r, size: len(r.Plan) + len(r.Why) + 1024*(1+len(r.Want.Images)+len(r.Back.Images))}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if known := o.byKey[r.Key]; known != nil {
 		known.add(done)
 		return nil
 	}
-	if len(o.queue) >= Most || o.size+w.size > mostSize && len(o.queue) > 0 {
+	if len(o.queue) >= Most || o.size+sizeOf(r) > mostSize && len(o.queue) > 0 {
 		o.counts.Refused++
 		return fault.Newf(fault.Transient, "%d records wait for the history store, and no more are taken%s", len(o.queue), because(o.failing))
 	}
-	w.add(done)
-	o.queue, o.byKey[r.Key], o.size = append(o.queue, w), w, o.size+w.size
+	o.push(r).add(done)
+	if o.journal != nil {
+		o.noted(o.journal.add(r))
+	}
 	select {
 	case o.wake <- struct{}{}:
 	default:
 	}
 	return nil
+}
+
+// push puts a record at the end of what waits.
+func (o *Outbox) push(r history.Record) *waiting {
+	w := &waiting{record: r, size: sizeOf(r)}
+	o.queue, o.byKey[r.Key], o.size = append(o.queue, w), w, o.size+w.size
+	return w
+}
+
+// sizeOf is about what a record takes in memory.
+func sizeOf(r history.Record) int {
+	return len(r.Plan) + len(r.Why) + 1024*(1+len(r.Want.Images)+len(r.Back.Images))
+}
+
+// noted says, once, that the journal takes nothing more.
+func (o *Outbox) noted(err error) {
+	if err != nil && o.torn == nil {
+		o.options.Log.Warn("what waits for the history is in memory alone", "error", err)
+	}
+	o.torn = err
+}
+
+// shorten takes out of the journal what is stored, when that is cheap or it is long.
+func (o *Outbox) shorten() {
+	switch {
+	case o.journal == nil:
+	case len(o.queue) == 0:
+		o.noted(o.journal.clear())
+	case o.journal.size > mostJournal:
+		var left []history.Record
+		for _, w := range o.queue {
+			left = append(left, w.record)
+		}
+		o.noted(o.journal.keep(left))
+	}
 }
 
 func (w *waiting) add(done func()) {
@@ -218,6 +276,7 @@ func (o *Outbox) succeeded(stored []*waiting, added int) []func() {
 	o.queue = append([]*waiting(nil), o.queue[len(stored):]...)
 	o.counts.Stored += added
 	o.failing = nil
+	o.shorten()
 	return tell
 }
 

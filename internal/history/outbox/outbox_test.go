@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -225,5 +227,61 @@ func TestRefusesWhatSaysNothing(t *testing.T) {
 	o := outbox.New(outbox.Options{})
 	if err := o.Record(history.Record{Kind: history.Prune, Key: "a"}, nil); fault.KindOf(err) != fault.Invalid || o.Pending() != 0 {
 		t.Errorf("a record of nothing: %v", err)
+	}
+}
+
+// TestKilled: what was taken from a process that was killed while the store could not be reached is stored by the one after it, once.
+func TestKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := filepath.Join(t.TempDir(), "history.journal")
+		m := &memory{down: true}
+		run := func() (*outbox.Outbox, func()) {
+			o := outbox.New(outbox.Options{Open: m.open, Journal: journal, Log: slog.New(slog.DiscardHandler)})
+			ctx, stop := context.WithCancel(t.Context())
+			go o.Run(ctx)
+			return o, func() { stop(); synctest.Wait() }
+		}
+		o, stop := run()
+		for _, key := range []string{"a", "b", "a"} {
+			if err := o.Record(record(key), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		stop()
+
+		m.set(func(m *memory) { m.down = false })
+		o, stop = run()
+		told := false
+		if err := o.Record(record("b"), func() { told = true }); err != nil { // by who keeps it as well
+			t.Fatal(err)
+		}
+		if err := o.Record(record("c"), nil); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"a", "b", "c"}, m.keys); diff != "" || !told || o.Pending() != 0 {
+			t.Errorf("told %v, %d wait, stored (-want +got):\n%s", told, o.Pending(), diff)
+		}
+		if info, err := os.Stat(journal); err != nil || info.Size() != 0 {
+			t.Errorf("the journal afterwards: %v, %v", info, err)
+		}
+		stop()
+	})
+}
+
+// TestNoJournal: that there can be none is said, and stops nothing.
+func TestNoJournal(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	o := outbox.New(outbox.Options{Journal: filepath.Join(file, "journal"), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err := o.Record(record("a"), nil); err != nil || o.Pending() != 1 {
+		t.Errorf("%d wait, %v", o.Pending(), err)
+	}
+	if !strings.Contains(log.String(), "in memory alone") {
+		t.Errorf("logged: %s", log.String())
 	}
 }
