@@ -81,7 +81,7 @@ messenger:    std system fault notify absent api/v1alpha1 apimachinery client-go
 gatekeeper:   std system @values verify gate api/v1alpha1
 inquiry:      std net @values why absent apimachinery client-go
 child:        std system
-history/outbox: std slog fault history
+history/outbox: std system fault history
 history/keeper: std slog fault history release github.com/prometheus/client_golang
 history/store: std system fault history github.com/jackc/pgx/v5 modernc.org/sqlite
 series:       std
