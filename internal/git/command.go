@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,13 +30,20 @@ func (b *bare) command(ctx context.Context, args ...string) *exec.Cmd {
 
 // run runs git to its end.
 func (b *bare) run(ctx context.Context, args ...string) error {
+	_, err := b.output(ctx, args...)
+	return err
+}
+
+// output runs git to its end and returns what it printed.
+func (b *bare) output(ctx context.Context, args ...string) (string, error) {
 	cmd := b.command(ctx, args...)
+	var out bytes.Buffer
 	var errs tail
-	cmd.Stderr = &errs
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return gitError(ctx, args[0], err, &errs)
+		return "", gitError(ctx, args[0], err, &errs)
 	}
-	return nil
+	return out.String(), nil
 }
 
 func gitError(ctx context.Context, verb string, err error, errs *tail) error {

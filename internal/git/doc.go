@@ -12,6 +12,7 @@
 //
 //	Resolve, Fetch ──▶ transport (HTTP, SSH) ──▶ wire ──▶ git index-pack ──▶ bare repository
 //	Snapshot       ──▶ odb ──▶ git cat-file ◀──────────────────────────────────────┘
+//	Merge, Restore ──▶ draft ──▶ git index-pack
 //	Move           ──▶ transport ──▶ wire
 //
 // The first fetch of a ref takes its commit and that one's parents; later ones take what is new since, so that it can be

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/git/draft"
 	"github.com/fairlead-cd/fairlead/internal/git/wire"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
@@ -16,6 +17,7 @@ type Move struct {
 	Branch string
 	From   source.Commit // empty: there must be no such branch
 	To     source.Commit // never empty: no branch is deleted
+	Pack   []byte        // what the server lacks of To: see Draft; nil: nothing
 }
 
 // ErrMoved says that the branch is neither where it was to go from nor where it was to go. Its kind is fault.Conflict. Somebody else moved it: instead, or on
@@ -26,20 +28,19 @@ var ErrMoved = errors.New("the branch has moved meanwhile")
 // for the same Move again learns it.
 var ErrUnknown = errors.New("it is not known whether the branch was moved")
 
-// Move moves a branch to a commit that the server has. A branch that is there already is one that was moved. That To descends from From is for the caller to
+// Move moves a branch to a commit that the server has, or gets with it. A branch that is there already is one that was moved. That To descends from From is for the caller to
 // know: see [Mirror.Forced]; the server may take a move by force for allowed.
 //
 // Besides ErrMoved and ErrUnknown, an error of kind fault.Denied says, in the server's words, that it does not let these credentials move the branch there. It
 // may run beside anything else.
 func (m *Mirror) Move(ctx context.Context, auth Auth, v Move) error {
-	if err := m.push(ctx, auth, v, nil); err != nil {
+	if err := m.push(ctx, auth, v); err != nil {
 		return fmt.Errorf("move branch %s of %s to %s: %w", v.Branch, m.url, v.To.Short(), err)
 	}
 	return nil
 }
 
-// push asks the server for a move. The pack is what it lacks; nil if it lacks nothing.
-func (m *Mirror) push(ctx context.Context, auth Auth, v Move, pack []byte) error {
+func (m *Mirror) push(ctx context.Context, auth Auth, v Move) error {
 	if err := v.check(); err != nil {
 		return err
 	}
@@ -58,8 +59,9 @@ func (m *Mirror) push(ctx context.Context, auth Auth, v Move, pack []byte) error
 	if done, err := v.done(s.advert()); done || err != nil {
 		return err
 	}
+	pack := v.Pack
 	if pack == nil {
-		pack = emptyPack(s.advert().Format())
+		pack = draft.New(s.advert().Format(), nil).Pack()
 	}
 	rep, err := m.ask(ctx, s, v.request(), pack)
 	if err == nil && rep.Done {
