@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/source"
 	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
 
@@ -23,9 +24,16 @@ type taker struct {
 	came []string // the ids, each as often as it came
 }
 
-func newTaker(t *testing.T) *taker {
+func newTaker(t testing.TB) *taker {
 	t.Helper()
 	x := &taker{}
+	x.url = outward(t, x)
+	return x
+}
+
+// outward answers at an address of this machine that is not loopback, and returns its URL.
+func outward(t testing.TB, h http.Handler) string {
+	t.Helper()
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -41,13 +49,12 @@ func newTaker(t *testing.T) *taker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(x)
+	s := httptest.NewUnstartedServer(h)
 	_ = s.Listener.Close()
 	s.Listener = l
 	s.Start()
 	t.Cleanup(s.Close)
-	x.url = s.URL
-	return x
+	return s.URL
 }
 
 func (x *taker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +69,7 @@ func (x *taker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // has waits until these came, each once, and no others.
-func (x *taker) has(t *testing.T, ids ...string) {
+func (x *taker) has(t testing.TB, ids ...string) {
 	t.Helper()
 	testkit.Eventually(t, func(context.Context) error {
 		x.mu.Lock()
@@ -72,6 +79,11 @@ func (x *taker) has(t *testing.T, ids ...string) {
 		}
 		return nil
 	})
+}
+
+// messageOf is the id of what is told of app prod/web.
+func messageOf(c source.Commit, outcome string) string {
+	return "prod/web " + string(c) + " " + outcome
 }
 
 // TestNotifier: a release that succeeds, one that is rolled back and the next are told, each once, though the controller is killed in between, and another one
@@ -84,7 +96,7 @@ func TestNotifier(t *testing.T) {
 	p.begin(careful(map[string]any{"deadline": "2s"}), []string{"web"}, write("apps/web", "a"))
 	good := p.status("prod-web", phaseOf("Succeeded")).Release.Revision
 	key := func(revision, outcome string) string {
-		return "prod/web " + revision[len("main@sha1:"):] + " " + outcome
+		return messageOf(source.Commit(revision[len("main@sha1:"):]), outcome)
 	}
 	x.has(t, key(good, "Succeeded"))
 
