@@ -139,9 +139,12 @@ func TestUninstallKeeps(t *testing.T) {
 	if err := plane.Objects.Apply(t.Context(), testkit.Namespace, "{apiVersion: v1, kind: ConfigMap, metadata: {name: mine}}"); err != nil {
 		t.Fatal(err)
 	}
-	command(t, plane, 0, `Namespace fairlead-system stays: it holds configmap/mine\. If that may go: kubectl delete namespace fairlead-system\n$`, "uninstall", "--yes")
-	if _, err := plane.Objects.Get(t.Context(), testkit.Namespace, "configmap/mine"); err != nil {
-		t.Fatal(err)
+	command(t, plane, 0, `persistentvolumeclaim/fairlead-data serverside-applied`, "install", "--volume", "1Gi")
+	command(t, plane, 0, `Namespace fairlead-system stays: it holds configmap/mine, persistentvolumeclaim/fairlead-data\. If that may go: kubectl delete namespace fairlead-system\n$`, "uninstall", "--yes")
+	for _, ref := range []string{"configmap/mine", "persistentvolumeclaim/fairlead-data"} {
+		if _, err := plane.Objects.Get(t.Context(), testkit.Namespace, ref); err != nil {
+			t.Fatal(err)
+		}
 	}
 	command(t, plane, 0, `^nothing of Fairlead`, "uninstall", "--yes")
 }

@@ -64,6 +64,7 @@ rights to its own objects and to act as the ServiceAccounts that environments na
 	f.StringVarP(&o.Namespace, "namespace", "n", "fairlead-system", "Fairlead's own namespace")
 	f.StringVar(&o.Image, "image", defaultImage(), "image that the Deployment runs")
 	f.IntVar(&o.Replicas, "replicas", 1, "how many replicas of the controller share the apps")
+	f.StringVar(&o.Volume, "volume", "", "size of a volume for the history in SQLite and the Git mirrors, such as 10Gi (default: they go with the Pod)")
 	f.BoolVar(&o.CRDsOnly, "crds-only", false, "install the CustomResourceDefinitions alone")
 	f.BoolVar(&export, "export", false, "print the manifests instead; no cluster is needed")
 	return cmd

@@ -29,6 +29,7 @@ var plurals = map[string]string{
 	"Deployment":               "deployments",
 	"Service":                  "services",
 	"Secret":                   "secrets",
+	"PersistentVolumeClaim":    "persistentvolumeclaims",
 	"Repository":               "repositories",
 	"Environment":              "environments",
 

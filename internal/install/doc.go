@@ -1,6 +1,6 @@
 // Package install is what Fairlead needs in a cluster: its CustomResourceDefinitions, its rights, its Deployment; and how they get there.
 //
-// The manifests are files in manifests/, so that they can be read as what they are. They hold three placeholders: ${NAMESPACE}, ${IMAGE} and ${REPLICAS}.
+// The manifests are files in manifests/, so that they can be read as what they are. They hold placeholders for what Options say.
 //
 //	objs, err := install.Objects(install.Options{Namespace: "fairlead-system", Image: "ghcr.io/fairlead-cd/fairlead:v1.0.0"})
 //	err = install.Apply(ctx, client, objs, func(o *unstructured.Unstructured) { … })

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	quantity "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
@@ -16,7 +18,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 )
 
-//go:embed manifests/*.yaml
+//go:embed manifests
 var manifests embed.FS
 
 // Options say what is installed.
@@ -27,6 +29,9 @@ type Options struct {
 	Image string
 	// Replicas is how many Pods share the apps; 0 is 1. Not used with CRDsOnly.
 	Replicas int
+	// Volume is the size of a volume for the data directory, such as "10Gi", which a Pod leaves to the next one. It is for one replica. Empty: there is none.
+	// Not used with CRDsOnly.
+	Volume string
 	// CRDsOnly leaves out everything but the CustomResourceDefinitions.
 	CRDsOnly bool
 }
@@ -47,7 +52,26 @@ func (o Options) check() error {
 	if o.Replicas < 0 {
 		return fault.Newf(fault.Invalid, "%d replicas: want at least one", o.Replicas)
 	}
+	if o.Volume == "" {
+		return nil
+	}
+	if size, err := quantity.ParseQuantity(o.Volume); err != nil || size.Sign() <= 0 {
+		return fault.Newf(fault.Invalid, "volume %q: want a size such as 10Gi", o.Volume)
+	}
+	if o.Replicas > 1 {
+		return fault.Newf(fault.Invalid, "one volume is for one replica: %d keep their history in PostgreSQL", o.Replicas)
+	}
 	return nil
+}
+
+// fill fills the manifests. A volume is mounted by one Pod at a time, so that the old one goes before the new one comes.
+func (o Options) fill() *strings.Replacer {
+	strategy, data := "{type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}", "emptyDir: {sizeLimit: 10Gi}"
+	if o.Volume != "" {
+		strategy, data = "{type: Recreate}", "persistentVolumeClaim: {claimName: fairlead-data}"
+	}
+	return strings.NewReplacer("${NAMESPACE}", o.Namespace, "${IMAGE}", o.Image, "${REPLICAS}", strconv.Itoa(max(o.Replicas, 1)),
+		"${STRATEGY}", strategy, "${DATA}", data, "${VOLUME}", o.Volume)
 }
 
 // Objects returns the objects to install in the order in which they can be applied: definitions, namespace, rights, Deployment. An error about the options is
@@ -60,8 +84,13 @@ func Objects(o Options) ([]*unstructured.Unstructured, error) {
 	if err != nil || o.CRDsOnly {
 		return objs, err
 	}
-	rest, err := read(manifests, "manifests/*.yaml", strings.NewReplacer("${NAMESPACE}", o.Namespace, "${IMAGE}", o.Image, "${REPLICAS}", strconv.Itoa(max(o.Replicas, 1))))
-	return append(objs, rest...), err
+	rest, err := read(manifests, "manifests/*.yaml", o.fill())
+	if err != nil || o.Volume == "" {
+		return append(objs, rest...), err
+	}
+	volume, err := read(manifests, "manifests/volume/*.yaml", o.fill())
+	isNamespace := func(u *unstructured.Unstructured) bool { return u.GetKind() == "Namespace" }
+	return append(objs, slices.Insert(rest, slices.IndexFunc(rest, isNamespace)+1, volume...)...), err
 }
 
 // read reads the documents of all files that match, in the order of their names.

@@ -77,6 +77,10 @@ func TestOptions(t *testing.T) {
 		{Namespace: "gitops"},
 		{Namespace: "gitops", Image: "x y"},
 		{Namespace: "gitops", Image: "x", Replicas: -1},
+		{Namespace: "gitops", Image: "x", Volume: "much"},
+		{Namespace: "gitops", Image: "x", Volume: "-1Gi"},
+		{Namespace: "gitops", Image: "x", Volume: "1Gi}"},
+		{Namespace: "gitops", Image: "x", Volume: "1Gi", Replicas: 2},
 		{Namespace: "gitops\n---", Image: "x"},
 		{Namespace: "gitops", Image: "x\n      hostNetwork: true"},
 	} {
