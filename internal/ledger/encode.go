@@ -85,21 +85,37 @@ func decodeBundle(data []byte) ([]object.Object, error) {
 	return objs, nil
 }
 
-// compressors are kept: making one takes more memory than anything that is packed.
-var compressors = sync.Pool{New: func() any {
-	z, err := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
-	if err != nil {
-		panic(err) // Invariant: the level is one that there is.
-	}
-	return z
-}}
+// small is up to how many bytes are packed as they are: compressing them takes longer than all else that is done here to write and read them, and saves about a
+// kilobyte at most.
+const small = 2 << 10
+
+// squeezers and wrappers are kept: making one takes more memory than anything that is packed. Whatever they make is gzip, and is read in the same way.
+var squeezers, wrappers = writers(gzip.BestSpeed), writers(gzip.NoCompression)
+
+func writers(level int) *sync.Pool {
+	return &sync.Pool{New: func() any {
+		z, err := gzip.NewWriterLevel(io.Discard, level)
+		if err != nil {
+			panic(err) // Invariant: the level is one that there is.
+		}
+		return z
+	}}
+}
 
 func pack(v any) ([]byte, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	kept := squeezers
+	if len(raw) <= small {
+		kept = wrappers
+	}
+	z, _ := kept.Get().(*gzip.Writer)
+	defer kept.Put(z)
 	var buf bytes.Buffer
-	z, _ := compressors.Get().(*gzip.Writer)
-	defer compressors.Put(z)
 	z.Reset(&buf)
-	if err := json.NewEncoder(z).Encode(v); err != nil {
+	if _, err := z.Write(raw); err != nil {
 		return nil, err
 	}
 	if err := z.Close(); err != nil {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,3 +47,26 @@ func TestStoredFormat(t *testing.T) {
 type raw string
 
 func (r raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
+
+// TestPacked: what is small is stored as it is, what is large is squeezed, and both are read in the same way.
+func TestPacked(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text     string
+		squeezed bool
+	}{
+		"small": {strings.Repeat("a claim ", 8), false},
+		"large": {strings.Repeat("a claim ", 1<<10), true},
+	} {
+		packed, err := pack(tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read string
+		if err := unpack(packed, &read); err != nil || read != tt.text {
+			t.Errorf("%s: read %d bytes of %d, %v", name, len(read), len(tt.text), err)
+		}
+		if squeezed := len(packed) < len(tt.text); squeezed != tt.squeezed {
+			t.Errorf("%s: %d bytes are stored of %d", name, len(packed), len(tt.text))
+		}
+	}
+}
