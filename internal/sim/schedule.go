@@ -159,11 +159,17 @@ func (s sent) kinds(shared bool) []Kind {
 	return slices.Concat(toAnswers, all)
 }
 
+// long is how many requests a scenario makes without faults that is drawn half as often as others: a run of one takes as long as three or four of those.
+const long = 250
+
 // Random draws a schedule: a scenario, how many replicas play it, its order, and up to five faults.
 func Random(seed uint64) Schedule {
 	dice := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // not secret
 	all := Scenarios()
 	s := Schedule{Scenario: all[dice.IntN(len(all))], Seed: seed}
+	if len(logOf(s.Scenario, 0)) > long && dice.IntN(2) == 0 {
+		s.Scenario = all[dice.IntN(len(all))]
+	}
 	if n := dice.IntN(20); n >= 18 && !s.Scenario.twins && !s.Scenario.shares { // a few: who shares does more
 		s.Replicas = n - 16
 	}
