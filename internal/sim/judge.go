@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
@@ -244,7 +245,14 @@ func (w *world) plain(u *unstructured.Unstructured) string {
 	if known, ok := w.plained[u]; ok {
 		return known
 	}
-	m := u.DeepCopy().Object
+	m := maps.Clone(u.Object) // and of what is below no more than what plain changes
+	m["metadata"] = runtime.DeepCopyJSON(at(m, "metadata"))
+	if status, ok := m["status"]; ok {
+		m["status"] = runtime.DeepCopyJSONValue(status)
+	}
+	if spec, ok := m["spec"].(map[string]any); ok {
+		m["spec"] = maps.Clone(spec)
+	}
 	plain(m)
 	text := string(textOf(nil, m))
 	w.plained[u] = text
