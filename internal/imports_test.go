@@ -56,6 +56,7 @@ check/form:   std check
 why:          std @values kin api/v1alpha1 apimachinery
 starter:      std fault
 release:      std
+candidate:    std
 history:      std fault release
 verify:       std @values release api/v1alpha1 apimachinery
 gate:         std app release api/v1alpha1 apimachinery

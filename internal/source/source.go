@@ -70,8 +70,8 @@ func (p Pattern) Prefix() string {
 }
 
 func stands(pattern, name string) bool {
-	before, after, any := strings.Cut(pattern, "*")
-	if !any {
+	before, after, open := strings.Cut(pattern, "*")
+	if !open {
 		return name == pattern
 	}
 	return len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
