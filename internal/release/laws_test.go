@@ -30,6 +30,8 @@ func drawSeen(t *rapid.T, s release.State) release.Seen {
 		seen.Gates = []release.Gate{{Open: one("open"), Waits: "a gate"}}
 	}
 	switch rapid.IntRange(0, 20).Draw(t, "asked") {
+	case 2:
+		seen.Asked = &release.Asked{By: "ann", Again: true}
 	case 0:
 		seen.Asked = &release.Asked{By: "ann", Back: true, To: rapid.SampledFrom(wants).Draw(t, "to")}
 	case 1:

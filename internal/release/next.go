@@ -89,7 +89,12 @@ func (n *next) asked() {
 	if a.Because != "" {
 		who += ": " + a.Because
 	}
-	switch to := cmp.Or(a.To, n.State.Before()); {
+	switch to, w := cmp.Or(a.To, n.State.Before()), n.seen.Want; {
+	case a.Again:
+		n.State.Barred = slices.DeleteFunc(slices.Clone(n.State.Barred), w.is)
+		if r := n.State.Current; !w.IsZero() && w.is(r.Want) && (r.Phase == RollingBack || r.Phase == RolledBack || r.Phase == Failed) {
+			n.begin(w, "tried again by "+who)
+		}
 	case a.Lift, a.Back && to.is(n.State.Current.Want):
 		n.State.Barred = slices.DeleteFunc(slices.Clone(n.State.Barred), n.State.Current.Want.is)
 		if !n.State.Released.is(n.State.Current.Want) || n.State.Current.Phase == Failed {

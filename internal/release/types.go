@@ -143,6 +143,8 @@ type Asked struct {
 	To   Want
 	// Lift asks that what was rolled back be tried again.
 	Lift bool
+	// Again asks that what Git wants now be tried, also if it was rolled back or failed before.
+	Again bool
 }
 
 // Policy says how an environment releases.
