@@ -38,6 +38,8 @@ type EnvironmentSpec struct {
 	//
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:XValidation:rule="self.filter(s, has(s.candidate)).size() <= 1",message="only one source may have candidates"
+	// +kubebuilder:validation:XValidation:rule="self.all(s, !has(s.candidate) || has(s.ref.branch))",message="a source with candidates follows a branch: that is what is moved"
 	// +listType=atomic
 	Sources []Source `json:"sources"`
 
@@ -93,6 +95,10 @@ type Source struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(e, e == '..')",message="path must be relative to the root of the repository and stay in it"
 	Path string `json:"path"`
+
+	// Candidate has commits checked, applied and verified before the branch is moved to them, by Fairlead. The ref has to be a branch, and one source of an
+	// Environment may have it.
+	Candidate *Candidate `json:"candidate,omitempty"`
 }
 
 // Ref names what to follow in a repository.
@@ -280,6 +286,15 @@ type EnvironmentStatus struct {
 
 	// LastHandledSync repeats the annotation fairlead.dev/sync-requested that was last acted upon.
 	LastHandledSync string `json:"lastHandledSync,omitempty"`
+
+	// Candidates are the commits that are or were on their way to the branch, the oldest first. Of those that ended, the newest are kept.
+	//
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	Candidates []CandidateStatus `json:"candidates,omitempty"`
+
+	// LastHandledDeploy repeats the request of the annotation fairlead.dev/deploy that was last acted upon.
+	LastHandledDeploy string `json:"lastHandledDeploy,omitempty"`
 }
 
 // SourceStatus is one source of an environment.
