@@ -246,7 +246,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	is := m.stands()
 	c.tell(obj, out, is.Drift.Total > f.Was.Drift.Total)
 	c.recordPass(ctx, m, out, f.Was, is)
-	if r := s.Releasing; r.Asked != nil && out.Handled == r.Request && (f.Was.Rollback == nil || f.Was.Rollback.Request != r.Request) {
+	if r := s.Releasing; r.Asked != nil && !r.Asked.Again && out.Handled == r.Request && (f.Was.Rollback == nil || f.Was.Rollback.Request != r.Request) {
 		c.recordAsked(ctx, m, r.Asked, r.Request, out.Answer)
 	}
 	for _, o := range slices.Compact(out.Takers) {

@@ -40,6 +40,7 @@ type environment struct {
 	woken   int64     // the generation that all apps were told of
 	roll    *roll
 	survey  *survey // of the last finding; nil if the next has to look at everything
+	hopeful hopeful // its candidates
 	sources []v1alpha1.SourceStatus
 	commit  string
 	problem error
@@ -104,12 +105,16 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 		c.requestSync(&env, st, asked)
 	}
 	before := st.read
+	again, err := c.candidates(ctx, e, &env, st, mine)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	if err := c.find(ctx, e, &env, st); err != nil {
 		return reconcile.Result{}, err
 	}
-	var again time.Duration
-	if !st.torn.IsZero() {
-		again = max(st.torn.Sub(c.now()), time.Millisecond)
+	c.moveBranch(ctx, e, &env, st, mine)
+	if torn := st.torn.Sub(c.now()); !st.torn.IsZero() && (again == 0 || torn < again) {
+		again = max(torn, time.Millisecond)
 	}
 	if st.open != nil && (again == 0 || again > blockAgain) {
 		again = blockAgain
@@ -208,7 +213,12 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	if !asked {
 		return nil
 	}
+	trials, word, known := c.trials(ctx, env, st)
+	if !known {
+		return nil
+	}
 	c.setWaits(st, false)
+	read += word
 	c.mu.Lock()
 	again := st.again
 	st.again = false
@@ -224,13 +234,15 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 		return nil
 	}
 	began := c.now()
-	if !again && st.listed && st.torn.IsZero() && c.further(ctx, e, env, st, heads) {
+	if !again && st.listed && st.torn.IsZero() && word == "" && st.hopeful.laid == "" && c.further(ctx, e, env, st, heads) {
 		c.metrics.stage("discover", c.now().Sub(began), st.survey.wrong)
 		st.read = read
 		return nil
 	}
 	st.survey = nil
 	found := c.findIn(heads)
+	found.lay(trials)
+	st.hopeful.laid = word
 	clashed := c.clash(e, &found)
 	c.metrics.stage("discover", c.now().Sub(began), found.problem())
 	c.mu.Lock()

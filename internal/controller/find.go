@@ -95,6 +95,7 @@ type place struct {
 	repository, dir, pattern string
 	tip                      *tip
 	problem                  error
+	back                     string // the candidate that the app was tried at last, and that was not moved to
 }
 
 // source names the source that a place is in, as findings name those that failed.

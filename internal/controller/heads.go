@@ -58,6 +58,7 @@ func (c *controller) rereadAll(r *repository) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(r.heads)
+	r.nominees, r.listed = nil, nil
 }
 
 // answers are what a poll brought.
@@ -179,6 +180,9 @@ func (r *repository) headsWord() string {
 	refs := make([]string, 0, len(r.heads))
 	for ref, h := range r.heads {
 		refs = append(refs, ref.String()+"@"+string(h.Commit))
+	}
+	for ref, n := range r.nominees {
+		refs = append(refs, "candidate "+ref.String()+"@"+string(n.Commit))
 	}
 	slices.Sort(refs)
 	sum := sha256.Sum256([]byte(strings.Join(refs, "\n")))

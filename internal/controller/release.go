@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -43,6 +44,7 @@ func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Env
 		r.Request = asked.Request
 		r.Asked = &release.Asked{By: asked.By, Because: asked.Because, Back: !asked.Lift, Lift: asked.Lift, To: release.Want{Revision: asked.To}}
 	}
+	c.tries(m, &r)
 	rules := env.Spec.Release
 	if rules == nil || m.removed { // what is removed is held by other rules, and there is nothing to verify
 		return r
@@ -52,8 +54,37 @@ func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Env
 		Deadline: rules.Deadline.Duration, Verify: len(m.trials(env)) > 0, Halt: rules.OnFailure == v1alpha1.OnFailureHalt, WatchFor: rules.WatchFor.Duration,
 	}
 	r.Gates = c.gates(ctx, m, env)
+	m.returns(&r)
 	r.Verdict = func(of release.Release) (release.Verdict, string) { return c.verifier.Verdict(m.name, of.Serial) }
 	return r
+}
+
+// tries asks for what is wanted of an app at a candidate to be tried, also if it was gone back from before. The lock of the member is held.
+func (c *controller) tries(m *member, r *engine.Releasing) {
+	t := m.place.tip
+	if t == nil || t.trial == "" || !m.mustTry(t.trial) {
+		return
+	}
+	r.Request, r.Asked = t.trial, &release.Asked{By: "Fairlead", Because: "it is tried as a candidate", Again: true}
+}
+
+// mustTry reports whether the app has still to be asked for a trial. The lock is held.
+func (m *member) mustTry(trial string) bool {
+	return m.env != nil && m.env.Spec.Release != nil && (m.status.Rollback == nil || m.status.Rollback.Request != trial)
+}
+
+// returns asks an app that was tried at a candidate to go back to what its branch has, if its gates would have to agree to that else: they did before. The lock
+// is held.
+func (m *member) returns(r *engine.Releasing) {
+	back, cur := m.place.back, m.status.Release
+	if r.Gates == nil || back == "" || r.Asked != nil && r.Asked.Again || cur == nil || !strings.HasSuffix(cur.Revision, ":"+back) {
+		return
+	}
+	switch release.Phase(cur.Phase) {
+	case release.Applying, release.Progressing, release.Verifying, release.Succeeded, release.Failed:
+		r.Request, r.Asked = "return from "+back, &release.Asked{By: "Fairlead", Because: "the candidate was not moved to", Back: true}
+	case release.Planned, release.Gated, release.RollingBack, release.RolledBack, release.Superseded: // it is at what was good before
+	}
 }
 
 // checkRelease says what is wrong with the rules for releases of an environment; nil if nothing is.

@@ -33,8 +33,11 @@ type repository struct {
 	generation int64
 	synced     string // the sync request that was handled
 	heads      map[source.Ref]head
-	next       time.Time // when to ask again
-	notBefore  time.Time // the server asked to be left alone until then
+	nominees   map[source.Ref]nominee  // what names candidates, or is asked for as one
+	listed     map[source.Pattern]bool // the patterns of which those are all
+	auth       git.Auth                // what it was asked with last
+	next       time.Time               // when to ask again
+	notBefore  time.Time               // the server asked to be left alone until then
 	failures   int
 	hooked     bool      // a webhook arrived
 	word       string    // what another process says of the heads, so that it is to be asked
@@ -69,7 +72,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	if err := c.takeRepository(ctx, &repo, r); err != nil {
 		return reconcile.Result{}, err
 	}
-	refs, followers, err := c.followed(ctx, &repo)
+	refs, followers, hopes, err := c.followed(ctx, &repo)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -84,7 +87,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 		c.heard(req.NamespacedName)
 		return reconcile.Result{}, c.repositoryStatus(ctx, &repo, r, refs, "Suspended", errSuspended)
 	}
-	if wait, due := c.due(r, &repo, refs, now); !due {
+	if wait, due := c.due(r, &repo, refs, hopes, now); !due {
 		c.wakeLate(followers)
 		c.heardOf(req.NamespacedName, r)
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -94,7 +97,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	r.hooked, r.url, r.heard, r.word = false, repo.Spec.URL, r.word, "" // a webhook that arrives from here on asks for another look
 	c.mu.Unlock()
 	began := c.now() // what is pushed, or asked for, from here on may be missing in the answer
-	err = c.poll(ctx, &repo, r, refs, followers)
+	err = c.poll(ctx, &repo, r, refs, followers, hopes)
 	r.generation, r.synced = repo.Generation, repo.Annotations[AnnotationSync]
 	c.schedule(r, &repo, err)
 	c.tellFollowers(r, followers, began, err, asked)
@@ -140,11 +143,12 @@ func (c *controller) dropRepository(ctx context.Context, name types.NamespacedNa
 	}
 }
 
-// followed lists the refs that environments follow in a repository, and which environments those are.
-func (c *controller) followed(ctx context.Context, repo *v1alpha1.Repository) ([]source.Ref, map[source.Ref][]fleet.Environment, error) {
+// followed lists the refs that environments follow in a repository, which environments those are, and what else they hope for.
+func (c *controller) followed(ctx context.Context, repo *v1alpha1.Repository) ([]source.Ref, map[source.Ref][]fleet.Environment, hopes, error) {
 	var envs v1alpha1.EnvironmentList
+	var h hopes
 	if err := c.client.List(ctx, &envs, client.InNamespace(repo.Namespace)); err != nil {
-		return nil, nil, fmt.Errorf("list environments: %w", err)
+		return nil, nil, h, fmt.Errorf("list environments: %w", err)
 	}
 	followers := map[source.Ref][]fleet.Environment{}
 	var refs []source.Ref
@@ -162,10 +166,13 @@ func (c *controller) followed(ctx context.Context, repo *v1alpha1.Repository) ([
 			if !slices.Contains(followers[ref], e) {
 				followers[ref] = append(followers[ref], e)
 			}
+			if s.Candidate != nil {
+				h.add(env, s)
+			}
 		}
 	}
 	slices.SortFunc(refs, func(a, b source.Ref) int { return strings.Compare(a.String(), b.String()) })
-	return refs, followers, nil
+	return refs, followers, h, nil
 }
 
 func refOf(r v1alpha1.Ref) source.Ref {
@@ -173,7 +180,7 @@ func refOf(r v1alpha1.Ref) source.Ref {
 }
 
 // due says whether to ask the server now, and if not, how long to wait. What the server asked for goes before what people ask for.
-func (c *controller) due(r *repository, repo *v1alpha1.Repository, refs []source.Ref, now time.Time) (time.Duration, bool) {
+func (c *controller) due(r *repository, repo *v1alpha1.Repository, refs []source.Ref, h hopes, now time.Time) (time.Duration, bool) {
 	if now.Before(r.notBefore) {
 		return r.notBefore.Sub(now), false
 	}
@@ -185,6 +192,7 @@ func (c *controller) due(r *repository, repo *v1alpha1.Repository, refs []source
 			fresh = true
 		}
 	}
+	fresh = fresh || r.failures == 0 && h.isNew(r)
 	c.mu.Unlock()
 	next := r.next
 	if mine := r.polled.Add(intervalOf(repo)*21/20 + time.Millisecond); r.hold.mine && r.failures == 0 && mine.Before(next) {
@@ -197,14 +205,14 @@ func (c *controller) due(r *repository, repo *v1alpha1.Repository, refs []source
 }
 
 // poll asks for the heads, fetches what moved, and wakes the environments that follow it.
-func (c *controller) poll(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, followers map[source.Ref][]fleet.Environment) error {
+func (c *controller) poll(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, followers map[source.Ref][]fleet.Environment, h hopes) error {
 	began := c.now()
-	err := c.pollOnce(ctx, repo, r, refs, followers)
+	err := c.pollOnce(ctx, repo, r, refs, followers, h)
 	c.metrics.stage("fetch", c.now().Sub(began), err)
 	return err
 }
 
-func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, followers map[source.Ref][]fleet.Environment) error {
+func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r *repository, refs []source.Ref, followers map[source.Ref][]fleet.Environment, h hopes) error {
 	secret, err := c.secretOf(ctx, repo)
 	if err != nil {
 		return err
@@ -230,10 +238,12 @@ func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r 
 	timeout := cmp.Or(repo.Spec.Timeout.Duration, 2*time.Minute)
 	asking, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	resolved, err := r.mirror.Resolve(asking, auth, refs)
+	resolved, err := r.mirror.Resolve(asking, auth, refs, h.patterns()...)
 	if err != nil {
 		return keyless(err, secret, auth)
 	}
+	named := resolved[len(refs):]
+	resolved = resolved[:len(refs)]
 	var want []source.Resolved
 	for _, x := range resolved {
 		if x.Err == nil {
@@ -250,7 +260,11 @@ func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r 
 	for _, x := range slices.Concat(resolved, fetched) {
 		byRef[x.Ref] = x
 	}
-	return c.advance(ctx, r, answers{byRef: byRef, followers: followers, auth: auth, trust: trusted})
+	a := answers{byRef: byRef, followers: followers, auth: auth, trust: trusted}
+	if news := c.nominate(fetching, r, h, a, named); news { // before the heads are known: who knows them knows these
+		h.wake(c)
+	}
+	return c.advance(ctx, r, a)
 }
 
 // seldom is how many intervals pass between two looks at a repository that another process asks every time: that one tells when there is something new.

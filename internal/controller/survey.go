@@ -27,6 +27,7 @@ type survey struct {
 type tip struct {
 	source v1alpha1.Source
 	at     atomic.Pointer[head]
+	trial  string // identifies the trial that the head is a candidate of; empty: it is the source's own
 
 	// readers are the apps at rest, and perhaps some that are not, by the directories that they read or looked for something in; dirs are those of each.
 	readers map[string][]*member

@@ -163,6 +163,19 @@ func (m mirror) Tag(_ context.Context, id source.ID) ([]byte, error) {
 	return nil, fault.Newf(fault.Transient, "tag %s is missing from the mirror", id)
 }
 
+// Move implements controller.Mirror.
+func (m mirror) Move(_ context.Context, _ git.Auth, v git.Move) error {
+	r, err := m.ask("move")
+	if err != nil {
+		return err
+	}
+	if r.branches[v.Branch] != v.From {
+		return fault.New(fault.Conflict, git.ErrMoved)
+	}
+	r.branches[v.Branch] = v.To
+	return nil
+}
+
 // Between implements controller.Mirror.
 func (m mirror) Between(_ context.Context, _ git.Auth, old, now source.Commit) ([]source.Commit, error) {
 	r, err := m.ask("compare")

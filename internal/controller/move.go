@@ -1,0 +1,126 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/candidate"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/git"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// move is a branch on its way to a commit. What became of it is known when the branch is read again; this is what is known before. The controller's lock is
+// held by who looks at it.
+type move struct {
+	from            source.Commit
+	under           bool // it is being asked for
+	next            time.Time
+	failures        int
+	denied, delayed string
+}
+
+// moveTime bounds one try.
+const moveTime = time.Minute
+
+func (h *hopeful) move(id string) *move { return h.moves[id] }
+
+// moveBranch asks the Git server to move the branch to what all apps got well with. It does not wait for that.
+func (c *controller) moveBranch(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, mine bool) {
+	src, has := candidateSource(env)
+	if !mine || !has {
+		return
+	}
+	open := map[string]bool{}
+	for _, x := range stateOf(st.status).List {
+		if open[x.Commit] = x.Phase == candidate.Moving; open[x.Commit] {
+			c.askMove(ctx, e, env, st, src, source.Commit(x.Commit))
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, m := range st.hopeful.moves {
+		if !open[id] && !m.under {
+			delete(st.hopeful.moves, id)
+		}
+	}
+}
+
+func (c *controller) askMove(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, src v1alpha1.Source, to source.Commit) {
+	branch, _ := c.headOf(ctx, env.Namespace, src)
+	key := types.NamespacedName{Namespace: env.Namespace, Name: src.Repository}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.repos[key]
+	m := st.hopeful.moves[string(to)]
+	if m == nil {
+		m = &move{}
+		if st.hopeful.moves == nil {
+			st.hopeful.moves = map[string]*move{}
+		}
+		st.hopeful.moves[string(to)] = m
+	}
+	if branch.err != nil || r == nil || r.mirror == nil || m.under || m.denied != "" || m.from == branch.head.Commit && c.now().Before(m.next) {
+		return
+	}
+	m.from, m.under = branch.head.Commit, true
+	mirror := r.mirror
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTime)
+	go func() {
+		defer cancel()
+		err := c.carryOut(ctx, env, src, mirror, git.Move{Branch: src.Ref.Branch, From: m.from, To: to})
+		c.moved(ctx, e, key, m, to, err)
+	}()
+}
+
+// carryOut moves a branch with the credentials that may.
+func (c *controller) carryOut(ctx context.Context, env *v1alpha1.Environment, src v1alpha1.Source, mirror Mirror, v git.Move) error {
+	var repo v1alpha1.Repository
+	if err := c.client.Get(ctx, client.ObjectKey{Namespace: env.Namespace, Name: src.Repository}, &repo); err != nil {
+		return err
+	}
+	const field = "spec.sources.candidate.secretRef"
+	secret, err := c.secretIn(ctx, env.Namespace, field, src.Candidate.SecretRef.Name)
+	if err != nil {
+		return fault.New(fault.Transient, err) // a person may make it yet
+	}
+	auth := authOf(secret, repo.Spec.URL)
+	auth.Field = field
+	return mirror.Move(ctx, auth, v)
+}
+
+// moved notes what became of a try, and has the branch read again.
+func (c *controller) moved(ctx context.Context, e fleet.Environment, repo types.NamespacedName, m *move, to source.Commit, err error) {
+	c.mu.Lock()
+	m.under, m.delayed = false, ""
+	again := moveAgainMost // it is read again, and known then
+	switch {
+	case err == nil:
+		m.failures = 0
+	case errors.Is(err, git.ErrMoved):
+		m.delayed = err.Error()
+		again = moveAgain << min(m.failures, 6)
+		m.failures++
+	case fault.KindOf(err) == fault.Denied || fault.KindOf(err) == fault.Invalid:
+		m.denied = clipText(err.Error(), 500)
+	default:
+		m.delayed = clipText(err.Error(), 500)
+		again = min(max(moveAgain<<min(m.failures, 6), fault.After(err)), moveAgainMost)
+		m.failures++
+	}
+	m.next = c.now().Add(again)
+	if r := c.repos[repo]; r != nil && (err == nil || errors.Is(err, git.ErrMoved) || errors.Is(err, git.ErrUnknown)) {
+		r.hooked = true
+	}
+	c.mu.Unlock()
+	c.log.InfoContext(ctx, "branch asked to move", "environment", e.Namespace+"/"+e.Name, "to", string(to), "error", err)
+	c.repoQueue.add(repo.Namespace, repo.Name)
+	c.envQueue.add(e.Namespace, e.Name)
+	c.envQueue.after(e.Namespace, e.Name, again)
+}

@@ -1,0 +1,335 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/candidate"
+	"github.com/fairlead-cd/fairlead/internal/discover"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// study is what a commit changes of an environment, compared with the branch as it is.
+type study struct {
+	candidate.Study
+	key    string
+	inputs map[string]string // what the apps render from at the commit, by name; those that it removes have none
+}
+
+// examiner studies the candidates of one environment.
+type examiner struct {
+	c      *controller
+	env    *v1alpha1.Environment
+	st     *environment
+	src    v1alpha1.Source
+	branch head
+}
+
+func (x examiner) study(ctx context.Context, id source.Commit) *study {
+	c := x.c
+	c.mu.Lock()
+	r := c.repos[types.NamespacedName{Namespace: x.env.Namespace, Name: x.src.Repository}]
+	var n nominee
+	known := false
+	if r != nil {
+		n, known = r.nominee(id)
+	}
+	c.mu.Unlock()
+	s := &study{}
+	switch {
+	case !known:
+		return s
+	case n.err != nil && fault.KindOf(n.err) != fault.Invalid && fault.KindOf(n.err) != fault.Denied:
+		s.Wrong = n.err.Error()
+		return s
+	case n.err != nil:
+		s.Known, s.Wrong = true, n.err.Error()
+		return s
+	}
+	s.key = fmt.Sprint(x.branch.Commit, " ", id, " ", x.env.Generation)
+	if old := x.st.hopeful.studies[s.key]; old != nil {
+		return old
+	}
+	err := x.relate(ctx, s, r, n)
+	if err == nil && !s.Has && s.Apart == "" {
+		err = x.compare(ctx, s, n)
+	}
+	switch kind := fault.KindOf(err); {
+	case err == nil:
+		s.Known = true
+	case kind == fault.Invalid || kind == fault.Denied:
+		s.Known, s.Wrong = true, err.Error()
+	default:
+		s.key, s.Wrong = "", err.Error() // it is tried again with the next look
+		c.log.WarnContext(ctx, "candidate not compared", "environment", x.env.Namespace+"/"+x.env.Name, "commit", string(id), "error", err)
+	}
+	return s
+}
+
+// relate finds out whether the branch has the commit, or could be moved to it.
+func (x examiner) relate(ctx context.Context, s *study, r *repository, n nominee) error {
+	tip := x.branch.Commit
+	if n.Commit == tip {
+		s.Has = true
+		return nil
+	}
+	x.c.mu.Lock()
+	auth, mirror := r.auth, r.mirror
+	x.c.mu.Unlock()
+	lacks, err := mirror.Between(ctx, auth, tip, n.Commit) // what the commit has and the branch has not
+	if err != nil {
+		return err
+	}
+	if s.Has = len(lacks) == 0; s.Has {
+		return nil
+	}
+	ahead, err := mirror.Between(ctx, auth, n.Commit, tip)
+	if err != nil {
+		return err
+	}
+	if len(ahead) > 0 {
+		s.Apart = fmt.Sprintf("%s is at %s, which is not in it: rebase it on %s", x.src.Ref.Branch, tip.Short(), x.src.Ref.Branch)
+	}
+	return nil
+}
+
+// compare finds the apps that a commit changes. That it renders is found out here: what does not is never applied.
+func (x examiner) compare(ctx context.Context, s *study, n nominee) error {
+	was, err := discover.Apps(x.branch.snapshot.Tree, x.src.Path)
+	if err != nil {
+		return err
+	}
+	is, err := search(sourceHead{source: x.src, head: n.head()})
+	if err != nil {
+		return err
+	}
+	if fresh := discover.Clauses(slices.DeleteFunc(slices.Clone(is.Problems), func(p discover.Problem) bool { return slices.Contains(was.Problems, p) })); len(fresh) > 0 {
+		return fault.New(fault.Invalid, errors.New(summary(fresh)))
+	}
+	s.inputs = map[string]string{}
+	dirs := map[string]string{}
+	for _, f := range was.Found {
+		dirs[f.Name] = f.Dir
+	}
+	changed := map[string]render.Result{}
+	for _, f := range is.Found {
+		dir, there := dirs[f.Name]
+		delete(dirs, f.Name)
+		now, same, err := x.renders(ctx, f, n, there && dir == f.Dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if !same {
+			changed[f.Name], s.inputs[f.Name] = now, now.Inputs.Digest()
+		}
+	}
+	s.Apps = slices.Sorted(maps.Keys(changed))
+	wanted := map[object.Key]bool{}
+	for _, res := range changed {
+		for _, o := range res.Objects {
+			wanted[anywhere(o)] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(dirs)) {
+		s.Apps = append(s.Apps, name)
+		res, err := x.c.renders(render.Request{Tree: x.branch.snapshot.Tree, Dir: dirs[name]})
+		if err != nil && fault.KindOf(err) == fault.Transient {
+			return err
+		}
+		// An app that another one takes the objects of has to let go of them at once. Any other goes when the branch has the commit: there is nothing to try,
+		// and what is refused must not have cost an app.
+		if err == nil && slices.ContainsFunc(res.Objects, func(o object.Object) bool { return wanted[anywhere(o)] }) {
+			s.Leaves = append(s.Leaves, name)
+		}
+	}
+	slices.Sort(s.Apps)
+	return nil
+}
+
+// anywhere is the key of an object but for its namespace, which may follow from the app's name.
+func anywhere(o object.Object) object.Key {
+	k := o.Key()
+	k.Namespace = ""
+	return k
+}
+
+// renders renders an app at a candidate, unless it is the same there as at the branch.
+func (x examiner) renders(ctx context.Context, f discover.Found, n nominee, there bool) (now render.Result, same bool, err error) {
+	b := base{}
+	if there {
+		if b, err = x.base(f); err != nil {
+			return now, false, err
+		}
+		if same, err := b.inputs.Unchanged(n.snapshot.Tree); err == nil && same {
+			return now, true, nil
+		}
+	}
+	if now, err = x.c.renders(render.Request{Tree: n.snapshot.Tree, Dir: f.Dir}); err != nil {
+		return now, false, err
+	}
+	_, envRules, _ := x.c.settings(fleet.Environment{Namespace: x.env.Namespace, Name: x.env.Name})
+	if _, err = rulesFor(envRules, x.env, now.Declaration); err != nil {
+		return now, false, fmt.Errorf("%s/%s: %w", f.Dir, app.DeclarationFile, err)
+	}
+	same = b.digest != "" && b.digest == digest(now.Objects) && reflect.DeepEqual(b.decl, now.Declaration)
+	return now, same, ctx.Err()
+}
+
+// base is an app as the branch has it.
+type base struct {
+	inputs source.Inputs
+	digest string // empty: it does not render there
+	decl   app.Declaration
+}
+
+func (x examiner) base(f discover.Found) (base, error) {
+	n := app.Name{Namespace: x.env.Namespace, Environment: x.env.Name, App: f.Name}
+	x.c.mu.Lock()
+	m := x.c.apps[n.Owner()]
+	x.c.mu.Unlock()
+	if m != nil && m.name == n {
+		if b, ok := m.base(f.Dir, x.branch.Commit); ok {
+			return b, nil
+		}
+	}
+	res, err := x.c.renders(render.Request{Tree: x.branch.snapshot.Tree, Dir: f.Dir})
+	switch {
+	case err == nil:
+		return base{inputs: res.Inputs, digest: digest(res.Objects), decl: res.Declaration}, nil
+	case fault.KindOf(err) == fault.Transient:
+		return base{}, err
+	}
+	return base{}, nil
+}
+
+// base is what the app is at a commit of its branch, if it is rendered there.
+func (m *member) base(dir string, at source.Commit) (base, bool) {
+	m.mu.Lock()
+	defer m.unlock()
+	t := m.place.tip
+	if t == nil || t.trial != "" || t.head().Commit != at || m.place.dir != dir || !m.rendered || m.pending || m.removed || m.broken != nil {
+		return base{}, false
+	}
+	return base{inputs: m.inputs, digest: m.digest, decl: m.decl}, true
+}
+
+// trialOf identifies the trial of a candidate: if a person asks for it again, it is another one.
+func trialOf(x candidate.Candidate) string {
+	return strings.TrimSpace("try " + x.Commit + " " + x.Request)
+}
+
+// trial is a candidate that apps are placed at.
+type trial struct {
+	candidate.Candidate
+	tip  *tip
+	dirs map[string]string // where its apps are
+}
+
+// layout is where candidates have apps placed.
+type layout struct {
+	source v1alpha1.Source
+	trials []trial
+	back   map[string]string // the candidates that apps were tried at last, and that were not moved to
+}
+
+// trials are the candidates that apps of an environment are placed at, and a text that changes when they do. It is false if one of them cannot be read: then
+// it is not known where its apps are.
+func (c *controller) trials(ctx context.Context, env *v1alpha1.Environment, st *environment) (layout, string, bool) {
+	list := st.status.Candidates
+	if !st.hold.mine {
+		list = env.Status.Candidates
+	}
+	src, has := candidateSource(env)
+	if !has || len(list) == 0 {
+		return layout{}, "", true
+	}
+	l := layout{source: src, back: map[string]string{}}
+	word := ""
+	tips := map[source.Commit]*tip{}
+	for _, x := range stateOf(v1alpha1.EnvironmentStatus{Candidates: list}).List {
+		for _, name := range x.Apps {
+			if delete(l.back, name); x.Phase == candidate.Refused || x.Phase == candidate.Gone {
+				l.back[name] = x.Commit
+			}
+		}
+		if !x.Phase.Placed() {
+			continue
+		}
+		t := c.tipOf(env, st, src, x)
+		if t == nil {
+			return l, "", false
+		}
+		res, err := discover.Apps(t.head().snapshot.Tree, src.Path)
+		if err != nil {
+			c.log.WarnContext(ctx, "candidate not read", "environment", env.Namespace+"/"+env.Name, "commit", x.Commit, "error", err)
+			return l, "", false
+		}
+		tr := trial{Candidate: x, tip: t, dirs: map[string]string{}}
+		for _, f := range res.Found {
+			if slices.Contains(x.Apps, f.Name) {
+				tr.dirs[f.Name] = f.Dir
+			}
+		}
+		tips[t.head().Commit] = t
+		l.trials = append(l.trials, tr)
+		word += " " + trialOf(x) + ": " + strings.Join(x.Apps, ",")
+	}
+	st.hopeful.tips = tips
+	return l, word, true
+}
+
+// tipOf is what the apps at a candidate share; nil if it cannot be read.
+func (c *controller) tipOf(env *v1alpha1.Environment, st *environment, src v1alpha1.Source, x candidate.Candidate) *tip {
+	id, name := source.Commit(x.Commit), trialOf(x)
+	if t := st.hopeful.tips[id]; t != nil && t.trial == name {
+		return t
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: src.Repository}]
+	if r == nil {
+		return nil
+	}
+	n, ok := r.nominee(id)
+	if !ok || n.err != nil || n.snapshot.Tree == nil {
+		return nil
+	}
+	t := newTip(src, n.head())
+	t.trial = name
+	return t
+}
+
+// lay places apps at candidates.
+func (f *finding) lay(l layout) {
+	if len(l.trials)+len(l.back) == 0 || f.failed[l.source.Repository+" "+l.source.Path] {
+		return
+	}
+	for name, commit := range l.back {
+		if p, ok := f.apps[name]; ok {
+			p.back = commit
+			f.apps[name] = p
+		}
+	}
+	for _, t := range l.trials {
+		for _, name := range t.Apps {
+			if dir, there := t.dirs[name]; there {
+				f.apps[name] = place{repository: l.source.Repository, dir: dir, pattern: l.source.Path, tip: t.tip}
+			} else if slices.Contains(t.Leaves, name) {
+				delete(f.apps, name)
+			}
+		}
+	}
+}
