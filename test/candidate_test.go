@@ -3,7 +3,9 @@ package test
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -37,13 +39,15 @@ func (w world) gated(t testing.TB, namespace string, o gitserver.Options) place 
 
 // tried has the spec of an environment whose ConfigMaps are healthy unless they say otherwise, and whose candidates are the branches candidate/*.
 func tried(more map[string]any) map[string]any {
-	set := careful(map[string]any{"deadline": "2s"})
+	set := careful(nil)
 	candidate := map[string]any{"branch": "candidate/*", "secretRef": map[string]any{"name": "git-write"}}
+	release := map[string]any{"deadline": "2s"}
+	set["release"] = release
 	for k, v := range more {
 		if name, ok := strings.CutPrefix(k, "candidate."); ok {
 			candidate[name] = v
-		} else {
-			set[k] = v
+		} else if name, ok := strings.CutPrefix(k, "release."); ok {
+			release[name] = v
 		}
 	}
 	set["sources"] = []any{map[string]any{"repository": testkit.RepoName, "path": "apps/*", "ref": map[string]any{"branch": "main"}, "candidate": candidate}}
@@ -171,5 +175,153 @@ func TestCandidates(t *testing.T) {
 		p.candidate(broken, "Refused", "web", "apps/web/a.yaml")
 		p.synced("prod-web")
 		p.moved("first")
+	})
+
+	// All at once, and what fails among them is not in the branch.
+	run("several", func(t *testing.T, p place) {
+		p.begin(tried(map[string]any{"candidate.merge": "WhereApart"}), []string{"web", "api", "db"}, write("apps/web", "a"), write("apps/api", "b"), write("apps/db", "c"))
+		ids := map[string]source.Commit{
+			"web-good": p.nominate("web-good", write("apps/web", "web-good")),
+			"api-bad":  p.nominate("api-bad", sick("a", "very"), write("apps/api", "api-bad")),
+			"db-good":  p.nominate("db-good", write("apps/db", "db-good"), gitserver.Delete("apps/db/c.yaml")),
+			"new":      p.nominate("new", write("apps/new", "new")),
+			"readme":   p.nominate("readme", gitserver.Write("README.md", "hello")),
+		}
+		p.hook()
+		for name, id := range ids {
+			if name != "api-bad" {
+				p.candidate(id, "Moved")
+			}
+		}
+		p.candidate(ids["api-bad"], "Refused")
+		got := strings.Join(p.log(), "\n")
+		for _, name := range []string{"web-good", "db-good", "new", "readme"} {
+			if !strings.Contains(got, name) {
+				t.Errorf("main does not have %s: %s", name, got)
+			}
+		}
+		if strings.Contains(got, "api-bad") {
+			t.Errorf("main has what was refused: %s", got)
+		}
+		p.has("configmap/web-good")
+		p.has("configmap/db-good")
+		p.has("configmap/new")
+		p.gone("configmap/c")
+		p.gone("configmap/api-bad")
+		p.at("configmap/a", ".data.sick", "")
+		for _, a := range []string{"web", "api", "db", "new"} {
+			p.synced("prod-" + a)
+		}
+	})
+
+	// Two change the same app: who was first goes first.
+	run("turns", func(_ *testing.T, p place) {
+		p.begin(tried(map[string]any{"candidate.merge": "WhereApart", "release.deadline": "20s"}), []string{"web"}, write("apps/web", "a"))
+		slow := p.nominate("slow", sick("a", "very"))
+		p.hook()
+		p.candidate(slow, "Trying")
+		quick := p.nominate("quick", write("apps/web", "b"))
+		other := p.nominate("other", write("apps/api", "c"))
+		p.hook()
+		p.candidate(other, "Moved")
+		p.candidate(quick, "Waiting", "candidate/slow came first, and changes web too")
+		// Its author mends it: what was tried first is let go, and what came meanwhile is next.
+		mended := p.nominateOn("slow", slow, write("apps/web", "a"))
+		p.hook()
+		p.candidate(slow, "Gone", "candidate/slow names "+mended.Short())
+		p.candidate(quick, "Moved")
+		p.candidate(mended, "Moved")
+		p.synced("prod-web")
+		p.has("configmap/b")
+		p.at("configmap/a", ".data.sick", "")
+	})
+
+	run("deleted", func(t *testing.T, p place) {
+		p.begin(tried(map[string]any{"release.deadline": "1h"}), []string{"web"}, write("apps/web", "a"))
+		id := p.nominate("one", sick("a", "very"), write("apps/new", "fresh"))
+		p.hook()
+		p.candidate(id, "Trying")
+		p.at("configmap/a", ".data.sick", "very")
+		if err := p.Git.DeleteBranch(t.Context(), "candidate/one"); err != nil {
+			t.Fatal(err)
+		}
+		p.hook()
+		p.candidate(id, "Gone", "candidate/one is gone")
+		p.at("configmap/a", ".data.sick", "")
+		p.gone("configmap/fresh")
+		p.synced("prod-web")
+		p.moved("first")
+	})
+
+	// Somebody pushes to the branch: a candidate without that has to be rebased.
+	run("behind", func(_ *testing.T, p place) {
+		p.begin(tried(map[string]any{"release.deadline": "1h"}), []string{"web"}, write("apps/web", "a"))
+		id := p.nominate("one", sick("a", "very"))
+		p.hook()
+		p.candidate(id, "Trying")
+		head := p.push(write("apps/api", "b"))
+		p.candidate(id, "Refused", "main is at "+head.Short(), "rebase it on main")
+		p.at("configmap/a", ".data.sick", "")
+		p.synced("prod-web")
+		p.synced("prod-api")
+		p.moved("a change", "first")
+	})
+
+	// Somebody pushes to the branch what the candidate changes too.
+	run("clash", func(_ *testing.T, p place) {
+		p.begin(tried(map[string]any{"candidate.merge": "WhereApart", "release.deadline": "1h"}), []string{"web"}, write("apps/web", "a"))
+		id := p.nominate("one", sick("a", "very"))
+		p.hook()
+		p.candidate(id, "Trying")
+		p.push(gitserver.Write("apps/web/a.yaml", config("a", "  labels: {of: main}\n")))
+		p.candidate(id, "Refused", "apps/web/a.yaml", "rebase it on main")
+		p.at("configmap/a", ".metadata.labels.of", "main")
+		p.at("configmap/a", ".data.sick", "")
+		p.synced("prod-web")
+	})
+
+	run("protected", func(t *testing.T, p place) {
+		p.begin(tried(nil), []string{"web"}, write("apps/web", "a"))
+		hooks := filepath.Join(p.Git.Dir, "hooks")
+		if err := os.MkdirAll(hooks, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(hooks, "pre-receive"), []byte("#!/bin/sh\necho main is protected >&2\nexit 1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		id := p.nominate("one", write("apps/web", "b"))
+		p.hook()
+		p.candidate(id, "Refused", "main could not be moved", "pre-receive hook declined")
+		p.gone("configmap/b")
+		p.synced("prod-web")
+		p.moved("first")
+	})
+
+	// Gates bind candidates; the way back is free.
+	run("gated", func(_ *testing.T, p place) {
+		set := tried(map[string]any{"release.gates": []any{map[string]any{"approval": map[string]any{"required": int64(1)}}}})
+		first := p.Git.Commit(p.t, "main", "first", write("apps/web", "a"), write("apps/api", "c"))
+		p.Environment(p.t, "prod", "apps/*", set)
+		p.approves("prod", first)
+		p.synced("prod-web")
+		p.synced("prod-api")
+		id := p.nominate("one", sick("a", "very"), write("apps/api", "d"))
+		p.hook()
+		p.candidate(id, "Trying", "waits for an approval")
+		p.gone("configmap/d")
+		p.approves("prod", id)
+		p.candidate(id, "Refused", "not healthy within 2s")
+		p.gone("configmap/d")
+		p.at("configmap/a", ".data.sick", "")
+		p.synced("prod-web")
+		p.synced("prod-api")
+		// What got well before one of them failed is tried again with the next.
+		next := p.nominate("two", write("apps/api", "d"))
+		p.hook()
+		p.candidate(next, "Trying", "waits for an approval")
+		p.approves("prod", next)
+		p.candidate(next, "Moved")
+		p.has("configmap/d")
+		p.moved("two", "first")
 	})
 }

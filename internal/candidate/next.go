@@ -26,15 +26,12 @@ func Next(s State, seen Seen, p Policy, now time.Time) Decision {
 	}
 	n.refs()
 	n.asked()
-	busy := map[string]string{} // apps, and who has them
 	for i := range n.State.List {
 		if c := &n.State.List[i]; c.Phase.Placed() {
 			n.placed(c)
 		}
 	}
-	for _, c := range n.State.Placed() {
-		take(busy, c.Apps, c)
-	}
+	busy := n.busy("")
 	for i := range n.State.List {
 		if c := &n.State.List[i]; c.Phase == Waiting {
 			n.waiting(c, busy)
@@ -140,10 +137,21 @@ func (n *next) placed(c *Candidate) {
 		n.enter(c, Refused, cmp.Or(st.Wrong, st.Apart))
 		return
 	}
-	c.Apps, c.Leaves = st.Apps, st.Leaves
-	if c.Phase == Moving {
+	busy := n.busy(c.Commit)
+	for _, app := range st.Apps {
+		if by := busy[app]; by != "" { // the branch has come to share something with it
+			n.enter(c, Waiting, "")
+			return
+		}
+	}
+	same := c.Base == n.seen.Tip
+	c.Base, c.Apps, c.Leaves = n.seen.Tip, st.Apps, st.Leaves
+	if c.Phase == Moving && same {
 		n.moving(c)
 		return
+	}
+	if c.Phase == Moving { // somebody else moved the branch: together with that it has not been tried
+		n.enter(c, Trying, "")
 	}
 	waits := ""
 	for _, app := range c.Apps {
@@ -219,6 +227,17 @@ func (n *next) waiting(c *Candidate, busy map[string]string) {
 	if !c.Phase.Ended() {
 		take(busy, st.Apps, *c)
 	}
+}
+
+// busy are the apps that are placed at other candidates, and at which.
+func (n *next) busy(but string) map[string]string {
+	busy := map[string]string{}
+	for _, c := range n.State.Placed() {
+		if c.Commit != but {
+			take(busy, c.Apps, c)
+		}
+	}
+	return busy
 }
 
 func take(busy map[string]string, apps []string, c Candidate) {

@@ -33,7 +33,7 @@ type Candidate struct {
 	Phase   Phase
 	Since   time.Time // of the phase
 	Began   time.Time // when it was first tried; zero before that
-	// Base is the branch's commit when it was tried, Apps are those that it changes, and Leaves those of them that go at once.
+	// Base is the commit of the branch that it is tried for: Apps are those that it changes of that, and Leaves those of them that go at once.
 	Base   string
 	Apps   []string
 	Leaves []string

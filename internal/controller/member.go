@@ -272,7 +272,7 @@ func (m *member) take(p place, at head, round int, res taken) {
 	if m.removed {
 		return
 	}
-	m.pending = m.place.dir != p.dir || m.place.repository != p.repository || m.place.tip.head().Commit != at.Commit
+	m.pending = m.place.dir != p.dir || m.place.repository != p.repository || m.place.tip.head().snapshot.Commit != at.snapshot.Commit
 	m.read, m.inputs, m.broken, m.rendered, m.round = at.revision(), res.Inputs, res.err, res.err == nil, round
 	m.sameWanted()
 	if res.err != nil {

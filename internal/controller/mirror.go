@@ -29,6 +29,7 @@ type Mirror interface {
 	Forced(ctx context.Context, old, now source.Commit) (bool, error)
 	Commit(ctx context.Context, id source.Commit) ([]byte, error)
 	Tag(ctx context.Context, id source.ID) ([]byte, error)
+	Merge(ctx context.Context, auth git.Auth, v git.Merging) (git.Draft, error)
 	Move(ctx context.Context, auth git.Auth, v git.Move) error
 	Between(ctx context.Context, auth git.Auth, old, now source.Commit) ([]source.Commit, error)
 	Close() error

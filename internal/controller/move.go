@@ -40,7 +40,7 @@ func (c *controller) moveBranch(ctx context.Context, e fleet.Environment, env *v
 	open := map[string]bool{}
 	for _, x := range stateOf(st.status).List {
 		if open[x.Commit] = x.Phase == candidate.Moving; open[x.Commit] {
-			c.askMove(ctx, e, env, st, src, source.Commit(x.Commit))
+			c.askMove(ctx, e, env, st, src, x)
 		}
 	}
 	c.mu.Lock()
@@ -52,30 +52,34 @@ func (c *controller) moveBranch(ctx context.Context, e fleet.Environment, env *v
 	}
 }
 
-func (c *controller) askMove(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, src v1alpha1.Source, to source.Commit) {
-	branch, _ := c.headOf(ctx, env.Namespace, src)
+func (c *controller) askMove(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, src v1alpha1.Source, x candidate.Candidate) {
+	of := examiner{env: env, src: src, branch: head{Resolved: source.Resolved{Commit: source.Commit(x.Base)}}}
+	s := st.hopeful.studies[of.key(source.Commit(x.Commit))]
+	if s == nil || s.draft.Commit == "" {
+		return // the branch is somewhere else by now
+	}
 	key := types.NamespacedName{Namespace: env.Namespace, Name: src.Repository}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.repos[key]
-	m := st.hopeful.moves[string(to)]
+	m := st.hopeful.moves[x.Commit]
 	if m == nil {
 		m = &move{}
 		if st.hopeful.moves == nil {
 			st.hopeful.moves = map[string]*move{}
 		}
-		st.hopeful.moves[string(to)] = m
+		st.hopeful.moves[x.Commit] = m
 	}
-	if branch.err != nil || r == nil || r.mirror == nil || m.under || m.denied != "" || m.from == branch.head.Commit && c.now().Before(m.next) {
+	if r == nil || r.mirror == nil || m.under || m.denied != "" || m.from == of.branch.Commit && c.now().Before(m.next) {
 		return
 	}
-	m.from, m.under = branch.head.Commit, true
+	m.from, m.under = of.branch.Commit, true
 	mirror := r.mirror
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTime)
 	go func() {
 		defer cancel()
-		err := c.carryOut(ctx, env, src, mirror, git.Move{Branch: src.Ref.Branch, From: m.from, To: to})
-		c.moved(ctx, e, key, m, to, err)
+		err := c.carryOut(ctx, env, src, mirror, git.Move{Branch: src.Ref.Branch, From: of.branch.Commit, To: s.draft.Commit, Pack: s.draft.Pack})
+		c.moved(ctx, e, key, m, s.draft.Commit, err)
 	}()
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/discover"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/git"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source"
@@ -26,6 +27,8 @@ import (
 type study struct {
 	candidate.Study
 	key    string
+	at     head              // where its apps are placed: the commit, with the files that the branch would have
+	draft  git.Draft         // what the branch would be moved to
 	inputs map[string]string // what the apps render from at the commit, by name; those that it removes have none
 }
 
@@ -59,13 +62,13 @@ func (x examiner) study(ctx context.Context, id source.Commit) *study {
 		s.Known, s.Wrong = true, n.err.Error()
 		return s
 	}
-	s.key = fmt.Sprint(x.branch.Commit, " ", id, " ", x.env.Generation)
+	s.key = x.key(id)
 	if old := x.st.hopeful.studies[s.key]; old != nil {
 		return old
 	}
 	err := x.relate(ctx, s, r, n)
 	if err == nil && !s.Has && s.Apart == "" {
-		err = x.compare(ctx, s, n)
+		err = x.compare(ctx, s)
 	}
 	switch kind := fault.KindOf(err); {
 	case err == nil:
@@ -79,7 +82,11 @@ func (x examiner) study(ctx context.Context, id source.Commit) *study {
 	return s
 }
 
-// relate finds out whether the branch has the commit, or could be moved to it.
+func (x examiner) key(id source.Commit) string {
+	return fmt.Sprint(x.branch.Commit, " ", id, " ", x.env.Generation)
+}
+
+// relate finds out whether the branch has the commit, or what it could be moved to.
 func (x examiner) relate(ctx context.Context, s *study, r *repository, n nominee) error {
 	tip := x.branch.Commit
 	if n.Commit == tip {
@@ -96,23 +103,44 @@ func (x examiner) relate(ctx context.Context, s *study, r *repository, n nominee
 	if s.Has = len(lacks) == 0; s.Has {
 		return nil
 	}
-	ahead, err := mirror.Between(ctx, auth, n.Commit, tip)
-	if err != nil {
+	return x.join(ctx, s, mirror, auth, n)
+}
+
+// join finds out what the branch would be moved to for a commit that it has not.
+func (x examiner) join(ctx context.Context, s *study, mirror Mirror, auth git.Auth, n nominee) error {
+	tip, branch := x.branch.Commit, x.src.Ref.Branch
+	s.at, s.draft = n.head(), git.Draft{Commit: n.Commit}
+	if x.src.Candidate.Merge != v1alpha1.MergeWhereApart {
+		ahead, err := mirror.Between(ctx, auth, n.Commit, tip)
+		if len(ahead) > 0 {
+			s.Apart = fmt.Sprintf("%s is at %s, which is not in it: rebase it on %s", branch, tip.Short(), branch)
+		}
 		return err
 	}
-	if len(ahead) > 0 {
-		s.Apart = fmt.Sprintf("%s is at %s, which is not in it: rebase it on %s", x.src.Ref.Branch, tip.Short(), x.src.Ref.Branch)
+	d, err := mirror.Merge(ctx, auth, git.Merging{
+		Head: tip, Other: n.Commit, When: n.snapshot.Author.When,
+		Message: fmt.Sprintf("Merge %s into %s\n\nEvery app of %s/%s that it changes got well with it.", n.Ref, branch, x.env.Namespace, x.env.Name),
+	})
+	switch {
+	case err != nil && fault.KindOf(err) == fault.Invalid:
+		s.Apart = fmt.Sprintf("%s is at %s: %s: rebase it on %s", branch, tip.Short(), err, branch)
+		return nil
+	case err != nil || d.Commit == n.Commit:
+		return err
 	}
-	return nil
+	merged, err := mirror.Snapshot(ctx, d.Commit)
+	merged.Author, merged.Subject = n.snapshot.Author, n.snapshot.Subject
+	s.at.snapshot, s.draft = merged, d
+	return err
 }
 
 // compare finds the apps that a commit changes. That it renders is found out here: what does not is never applied.
-func (x examiner) compare(ctx context.Context, s *study, n nominee) error {
+func (x examiner) compare(ctx context.Context, s *study) error {
 	was, err := discover.Apps(x.branch.snapshot.Tree, x.src.Path)
 	if err != nil {
 		return err
 	}
-	is, err := search(sourceHead{source: x.src, head: n.head()})
+	is, err := search(sourceHead{source: x.src, head: s.at})
 	if err != nil {
 		return err
 	}
@@ -128,7 +156,7 @@ func (x examiner) compare(ctx context.Context, s *study, n nominee) error {
 	for _, f := range is.Found {
 		dir, there := dirs[f.Name]
 		delete(dirs, f.Name)
-		now, same, err := x.renders(ctx, f, n, there && dir == f.Dir)
+		now, same, err := x.renders(ctx, f, s.at.snapshot.Tree, there && dir == f.Dir)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
@@ -167,17 +195,17 @@ func anywhere(o object.Object) object.Key {
 }
 
 // renders renders an app at a candidate, unless it is the same there as at the branch.
-func (x examiner) renders(ctx context.Context, f discover.Found, n nominee, there bool) (now render.Result, same bool, err error) {
+func (x examiner) renders(ctx context.Context, f discover.Found, tree source.Tree, there bool) (now render.Result, same bool, err error) {
 	b := base{}
 	if there {
 		if b, err = x.base(f); err != nil {
 			return now, false, err
 		}
-		if same, err := b.inputs.Unchanged(n.snapshot.Tree); err == nil && same {
+		if same, err := b.inputs.Unchanged(tree); err == nil && same {
 			return now, true, nil
 		}
 	}
-	if now, err = x.c.renders(render.Request{Tree: n.snapshot.Tree, Dir: f.Dir}); err != nil {
+	if now, err = x.c.renders(render.Request{Tree: tree, Dir: f.Dir}); err != nil {
 		return now, false, err
 	}
 	_, envRules, _ := x.c.settings(fleet.Environment{Namespace: x.env.Namespace, Name: x.env.Name})
@@ -268,8 +296,9 @@ func (c *controller) trials(ctx context.Context, env *v1alpha1.Environment, st *
 		if !x.Phase.Placed() {
 			continue
 		}
-		t := c.tipOf(env, st, src, x)
-		if t == nil {
+		t, err := c.tipOf(ctx, env, st, src, x)
+		if err != nil {
+			c.log.WarnContext(ctx, "candidate not read", "environment", env.Namespace+"/"+env.Name, "commit", x.Commit, "error", err)
 			return l, "", false
 		}
 		res, err := discover.Apps(t.head().snapshot.Tree, src.Path)
@@ -285,31 +314,42 @@ func (c *controller) trials(ctx context.Context, env *v1alpha1.Environment, st *
 		}
 		tips[t.head().Commit] = t
 		l.trials = append(l.trials, tr)
-		word += " " + trialOf(x) + ": " + strings.Join(x.Apps, ",")
+		word += " " + trialOf(x) + " as " + string(t.head().snapshot.Commit) + ": " + strings.Join(x.Apps, ",")
 	}
 	st.hopeful.tips = tips
 	return l, word, true
 }
 
-// tipOf is what the apps at a candidate share; nil if it cannot be read.
-func (c *controller) tipOf(env *v1alpha1.Environment, st *environment, src v1alpha1.Source, x candidate.Candidate) *tip {
+// tipOf is what the apps at a candidate share.
+func (c *controller) tipOf(ctx context.Context, env *v1alpha1.Environment, st *environment, src v1alpha1.Source, x candidate.Candidate) (*tip, error) {
 	id, name := source.Commit(x.Commit), trialOf(x)
-	if t := st.hopeful.tips[id]; t != nil && t.trial == name {
-		return t
-	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: src.Repository}]
-	if r == nil {
-		return nil
+	var n nominee
+	var mirror Mirror
+	var auth git.Auth
+	if r != nil {
+		n, _ = r.nominee(id)
+		mirror, auth = r.mirror, r.auth
 	}
-	n, ok := r.nominee(id)
-	if !ok || n.err != nil || n.snapshot.Tree == nil {
-		return nil
+	c.mu.Unlock()
+	if n.snapshot.Tree == nil || mirror == nil {
+		return nil, fault.Newf(fault.Transient, "it has not been fetched")
 	}
-	t := newTip(src, n.head())
+	examine := examiner{c: c, env: env, st: st, src: src, branch: head{Resolved: source.Resolved{Commit: source.Commit(x.Base)}}}
+	s := st.hopeful.studies[examine.key(id)]
+	if s == nil || s.at.Commit == "" {
+		s = &study{}
+		if err := examine.join(ctx, s, mirror, auth, n); err != nil {
+			return nil, err
+		}
+	}
+	if t := st.hopeful.tips[id]; t != nil && t.trial == name && t.head().snapshot.Commit == s.at.snapshot.Commit {
+		return t, nil
+	}
+	t := newTip(src, s.at)
 	t.trial = name
-	return t
+	return t, nil
 }
 
 // lay places apps at candidates.

@@ -163,6 +163,11 @@ func (m mirror) Tag(_ context.Context, id source.ID) ([]byte, error) {
 	return nil, fault.Newf(fault.Transient, "tag %s is missing from the mirror", id)
 }
 
+// Merge implements controller.Mirror. Nothing is merged here.
+func (m mirror) Merge(context.Context, git.Auth, git.Merging) (git.Draft, error) {
+	return git.Draft{}, fault.Newf(fault.Invalid, "merge in %s: nobody does", m.url)
+}
+
 // Move implements controller.Mirror.
 func (m mirror) Move(_ context.Context, _ git.Auth, v git.Move) error {
 	r, err := m.ask("move")
