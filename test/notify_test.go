@@ -68,6 +68,13 @@ func (x *taker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.came = append(x.came, e.ID)
 }
 
+// ids returns the ids that came, each once, in their order.
+func (x *taker) ids() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Compact(slices.Sorted(slices.Values(x.came)))
+}
+
 // has waits until these came, each once, and no others.
 func (x *taker) has(t testing.TB, ids ...string) {
 	t.Helper()

@@ -283,11 +283,12 @@ func TestGates(t *testing.T) {
 	})
 }
 
-// approves is the word of a person that a commit may be released.
+// approves is the word of a person that a commit may be released. An Environment that was made just now may not be known yet to who vouches for that word.
 func (p place) approves(environment string, c source.Commit) {
 	p.t.Helper()
-	p.apply(fmt.Sprintf("apiVersion: fairlead.dev/v1alpha1\nkind: Approval\nmetadata: {name: of-%s}\nspec: {environment: %s, commit: %s, by: {user: %s}, expires: %q}\n",
-		c.Short(), environment, c, "kubernetes-admin", time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
+	text := fmt.Sprintf("apiVersion: fairlead.dev/v1alpha1\nkind: Approval\nmetadata: {name: of-%s}\nspec: {environment: %s, commit: %s, by: {user: %s}, expires: %q}\n",
+		c.Short(), environment, c, "kubernetes-admin", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	testkit.Eventually(p.t, func(ctx context.Context) error { return p.objs.Apply(ctx, p.Namespace, text) })
 }
 
 // phaseOf is how an App's newest release has to be.

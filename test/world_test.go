@@ -118,22 +118,28 @@ func (p place) begin(set map[string]any, apps []string, changes ...gitserver.Cha
 // status waits until the status of an App is as check says.
 func (p place) status(name string, check func(v1alpha1.AppStatus) error) v1alpha1.AppStatus {
 	p.t.Helper()
-	var a v1alpha1.App
-	testkit.Eventually(p.t, func(ctx context.Context) error {
-		u, err := p.objs.Get(ctx, p.Namespace, "apps.fairlead.dev/"+name)
-		if err != nil {
+	var st v1alpha1.AppStatus
+	testkit.Eventually(p.t, func(ctx context.Context) (err error) {
+		if st, err = p.statusNow(ctx, name); err != nil {
 			return err
 		}
-		a = v1alpha1.App{}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &a); err != nil {
-			return err
-		}
-		if err := check(a.Status); err != nil {
+		if err := check(st); err != nil {
 			return fmt.Errorf("App %s: %w", name, err)
 		}
 		return nil
 	})
-	return a.Status
+	return st
+}
+
+// statusNow is the status of an App.
+func (p place) statusNow(ctx context.Context, name string) (v1alpha1.AppStatus, error) {
+	u, err := p.objs.Get(ctx, p.Namespace, "apps.fairlead.dev/"+name)
+	if err != nil {
+		return v1alpha1.AppStatus{}, err
+	}
+	var a v1alpha1.App
+	err = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &a)
+	return a.Status, err
 }
 
 // phase waits until an App is in a phase for the head of main, and its reason has the given words.

@@ -34,8 +34,8 @@ func versionOf(w release.Want) history.Version {
 	return v
 }
 
-// recordPass tells the history what happened in a pass, and how the app stands since.
-func (c *controller) recordPass(ctx context.Context, m *member, out engine.Outcome, was, is v1alpha1.AppStatus) {
+// recordReleases hands over to the history what releases went through. Whatever else comes of a pass, nobody is given that a second time.
+func (c *controller) recordReleases(ctx context.Context, m *member, out engine.Outcome) {
 	for _, r := range out.Untold {
 		rec := history.OfRelease(placeOf(m), r, versionOf)
 		if r.Phase == release.Applying {
@@ -47,6 +47,10 @@ func (c *controller) recordPass(ctx context.Context, m *member, out engine.Outco
 			c.log.WarnContext(ctx, "not in the history yet", "app", m.name.String(), "what", rec.Key, "error", err)
 		}
 	}
+}
+
+// recordPass tells the history what else happened in a pass, and how the app stands since.
+func (c *controller) recordPass(ctx context.Context, m *member, out engine.Outcome, was, is v1alpha1.AppStatus) {
 	for _, s := range out.Undone {
 		at := cmp.Or(s.Edit.At.UTC(), c.now().UTC().Truncate(time.Second))
 		c.recordOf(ctx, m, history.Record{Time: at, Kind: history.Drift, Phase: history.Found, Who: s.Edit.Manager, Why: edited(s)}, s.Key.String())
