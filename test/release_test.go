@@ -188,12 +188,87 @@ func TestRollback(t *testing.T) {
 		p.at("configmap/a", ".metadata.labels.of", "second")
 		p.synced("prod-web")
 
-		if out, err := p.tries("rollback", "prod/web", "--to", "0000"); err == nil || !strings.Contains(out, "commit 0000 is none that is kept") {
-			t.Errorf("a commit that is not kept: %v: %s", err, out)
+		if out, err := p.tries("rollback", "prod/web", "--to", "0000"); err == nil || !strings.Contains(out, "there is none in the history of") || !strings.Contains(out, "; kept are main@") {
+			t.Errorf("a commit that there is not: %v: %s", err, out)
 		}
 		p.synced("prod-web")
 		if out, err := p.tries("rollback", "prod/api"); err == nil || !strings.Contains(out, "there is nothing else that was good before") {
 			t.Errorf("an app that was released once: %v: %s", err, out)
+		}
+	})
+}
+
+// TestRollbackTo goes back to commits that nothing is kept of: they are read from Git, stored, and then the app needs Git no more.
+func TestRollbackTo(t *testing.T) {
+	w := newWorld(t)
+	run := func(name string, f func(*testing.T, place)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, w.place(t, "rollback-to-"+name))
+		})
+	}
+	labelled := func(of string) gitserver.Change {
+		return gitserver.Write("apps/web/a.yaml", config("a", "  labels: {of: "+of+"}\n"))
+	}
+	// history is an app at several commits, the newest of which is applied: before is one of which nothing is kept.
+	history := func(p place, before ...gitserver.Change) (old source.Commit) {
+		p.t.Helper()
+		old = p.Git.Commit(p.t, "main", "old", append(before, labelled("old"), write("apps/web", "gone"), gitserver.Write("apps/api/c.yaml", config("c", "")))...)
+		p.Git.Commit(p.t, "main", "two", labelled("two"), gitserver.Delete("apps/web/gone.yaml"))
+		p.Git.Commit(p.t, "main", "three", labelled("three"))
+		p.Environment(p.t, "prod", "apps/*", nil)
+		p.synced("prod-web")
+		p.at("configmap/a", ".metadata.labels.of", "three")
+		return old
+	}
+
+	run("commit", func(t *testing.T, p place) {
+		old := history(p)
+		out := p.fairlead("rollback", "prod/web", "--to", string(old[:9]), "--because", "it was fine then")
+		if !strings.Contains(out, "goes back from") || !strings.Contains(out, "to "+old.Short()) {
+			t.Errorf("it says %q", out)
+		}
+		st := p.phase("prod-web", v1alpha1.PhaseRolledBack, "it was fine then")
+		p.at("configmap/a", ".metadata.labels.of", "old")
+		p.has("configmap/gone")
+		if !strings.Contains(st.Applied.Revision, string(old)) || st.Pinned == "" {
+			t.Errorf("%s is applied, pinned at %q", st.Applied.Revision, st.Pinned)
+		}
+		// It is kept at that, and can be gone back to after something newer.
+		p.patch("configmap/a", "{metadata: {labels: {of: somebody}}}")
+		p.at("configmap/a", ".metadata.labels.of", "old")
+		p.push(labelled("four"))
+		p.at("configmap/a", ".metadata.labels.of", "four")
+		p.gone("configmap/gone")
+		p.synced("prod-web")
+		p.fairlead("rollback", "prod/web", "--to", string(old))
+		p.at("configmap/a", ".metadata.labels.of", "old")
+	})
+
+	// What there is to go back to is said, or why there is nothing: and nothing changes.
+	run("refused", func(t *testing.T, p place) {
+		broken := p.Git.Commit(t, "main", "broken", labelled("broken"), gitserver.Write("apps/web/b.yaml", "a: b: c\n"))
+		before := p.Git.Commit(t, "main", "none", gitserver.Delete("apps/web"), gitserver.Write("apps/api/c.yaml", config("c", "")))
+		history(p, gitserver.Write("README.md", "x"))
+		aside := p.Git.Commit(t, "aside", "aside", labelled("aside"), write("apps/web", "b"))
+		was := p.uids("configmap/a")
+		for _, c := range []struct{ to, says string }{
+			{"abc", "4 to 40 of the digits"},
+			{"main", "4 to 40 of the digits"},
+			{strings.Repeat("0", 40), "there is none in the history of"},
+			{string(aside), "there is none in the history of"},
+			{string(before), "app web was not there at main@sha1:" + string(before)},
+			{string(broken), "app web does not render at main@sha1:" + string(broken)},
+		} {
+			if out, err := p.tries("rollback", "prod/web", "--to", c.to); err == nil || !strings.Contains(out, c.says) || !strings.Contains(out, "stays as it is") {
+				t.Errorf("%s: %v: %s", c.to, err, out)
+			}
+			p.synced("prod-web")
+		}
+		p.at("configmap/a", ".metadata.labels.of", "three")
+		p.kept(was)
+		if st := p.status("prod-web", phaseOf("Succeeded")); st.Rollback == nil || !strings.Contains(st.Rollback.Error, "does not render") || len(st.Releases) > 1 {
+			t.Errorf("it says %+v after %d releases", st.Rollback, len(st.Releases))
 		}
 	})
 }

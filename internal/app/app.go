@@ -225,6 +225,12 @@ func (i Identity) User() string {
 	return "system:serviceaccount:" + i.Namespace + ":" + i.ServiceAccount
 }
 
+// Bundle is objects, placed and marked, and what identifies them.
+type Bundle struct {
+	Digest  string // empty: there is none
+	Objects []object.Object
+}
+
 // Record is what is kept of one app between two passes, and across restarts.
 type Record struct {
 	App    Name
@@ -238,6 +244,8 @@ type Record struct {
 	Serial int
 	// Keep are the digests of the stored bundles that are to stay beside this one. It is given to be saved, and not read.
 	Keep []string
+	// Also is another bundle that is to be stored, and kept: of something that was never applied here. It is given to be saved, and not read.
+	Also Bundle
 	// Releases is how far the app's releases are, and Handled the requests of people that were acted upon last, the
 	// newest last: who starts may see an old one again.
 	Releases release.State

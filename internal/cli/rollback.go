@@ -34,7 +34,8 @@ Fairlead's own record in the cluster: Git need not be reachable.
 What is rolled back is not released again: the app stays at the earlier commit, hand edits are undone towards that one,
 and status says so. A newer commit goes on by itself. --lift tries again what was rolled back, as it is.
 
-With --to it goes back to another commit than the last good one, as long as that is kept: see status.releases of the App.
+With --to it goes back to any commit that the followed branch or tag leads to. What is not kept of the last ones (see
+status.releases of the App) is read from Git, and kept from then on.
 Git still has what was rolled back: revert it there as well.
 
 ` + namesHelp,

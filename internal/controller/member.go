@@ -52,10 +52,11 @@ type member struct {
 	rules    health.Rules
 	ruled    string // identifies rules; empty if there are none but the built-in ones
 
-	asked   string // the sync request that is being carried out
-	askedAt time.Time
-	dirty   bool      // found anew since it was looked at last
-	movedAt time.Time // when its App was told last that it is somewhere else
+	lookback *lookback // for what it was, if a person asks to go back there
+	asked    string    // the sync request that is being carried out
+	askedAt  time.Time
+	dirty    bool      // found anew since it was looked at last
+	movedAt  time.Time // when its App was told last that it is somewhere else
 
 	// refusal is why the app is not further though nothing is on its way, and how long it waited last to be tried again.
 	refusal struct {

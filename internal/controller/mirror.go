@@ -32,6 +32,7 @@ type Mirror interface {
 	Merge(ctx context.Context, auth git.Auth, v git.Merging) (git.Draft, error)
 	Move(ctx context.Context, auth git.Auth, v git.Move) error
 	Between(ctx context.Context, auth git.Auth, old, now source.Commit) ([]source.Commit, error)
+	Past(ctx context.Context, auth git.Auth, of source.Commit, id string) (source.Commit, error)
 	Close() error
 }
 

@@ -125,7 +125,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		client: p.Client, reader: p.Reader, events: p.Events, cluster: p.Cluster, ledger: ledger.Open(p.Secrets),
 		metrics: m, log: p.Log, now: p.Now, random: p.Random, disk: p.Mirrors,
 		policies: p.Policies, namespace: p.Namespace, verifier: none{}, keeper: silent{},
-		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{}, noticeQueue: &wakeup{},
+		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{}, noticeQueue: &wakeup{}, pastQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{}, rolls: map[fleet.Environment]*roll{},
 		notices: map[types.NamespacedName]bool{},
@@ -198,6 +198,7 @@ func (c *controller) loops() []Loop {
 			Reconcile: c.reconcileApp, Start: start(c.appQueue),
 		},
 		{Name: "status", Workers: 8, Reconcile: c.reconcileStatus, Start: start(c.statusQueue)},
+		{Name: "past", Workers: 4, Reconcile: c.reconcilePast, Start: start(c.pastQueue)},
 		{Name: "forge", Workers: tellers, Reconcile: c.reconcileForge, Start: start(c.forgeQueue)},
 	}
 }

@@ -42,9 +42,13 @@ func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Env
 	var asked Rollback
 	if text := obj.Annotations[AnnotationRollback]; text != "" && json.Unmarshal([]byte(text), &asked) == nil && asked.Request != "" {
 		r.Request = asked.Request
+		r.Past = c.searching(m, asked.Request)
 		r.Asked = &release.Asked{By: asked.By, Because: asked.Because, Back: !asked.Lift, Lift: asked.Lift, To: release.Want{Revision: asked.To}}
 	}
 	c.tries(m, &r)
+	if done := m.status.Rollback; m.lookback != nil && done != nil && done.Request == m.lookback.request {
+		m.lookback = nil
+	}
 	rules := env.Spec.Release
 	if rules == nil || m.removed { // what is removed is held by other rules, and there is nothing to verify
 		return r

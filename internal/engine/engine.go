@@ -209,6 +209,7 @@ type memory struct {
 	untold   []untold      // what happened to them, until it is in the history
 	handled  []string      // what was asked for last, the newest last
 	answer   string        // why that could not be done
+	past     past          // what is asked for, if nothing is kept of it
 	done     string        // the bundle that was found to be all applied
 	look     time.Time     // when the release is to be looked at again
 

@@ -62,6 +62,9 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 		s.Rendered, s.Revision = false, m.record.Revision
 		m.placed = placed{}
 	}
+	if err := e.lookBack(ctx, m, s); err != nil {
+		return Outcome{}, err
+	}
 	wait, err := e.namespaceReady(ctx, session, m, s)
 	if err != nil {
 		return Outcome{}, err
@@ -215,6 +218,7 @@ func (e *Engine) save(ctx context.Context, m *memory, next app.Record, must bool
 	}
 	next.App, next.Version = m.record.App, m.record.Version
 	next.Releases, next.Handled, next.Untold, next.Keep = m.releases, m.handled, e.toTell(m), m.keep()
+	next.Also = m.also(next.Keep)
 	return e.stage("record", func() error {
 		version, err := e.Ledger.Save(ctx, next)
 		m.written = e.Now()
@@ -223,7 +227,10 @@ func (e *Engine) save(ctx context.Context, m *memory, next app.Record, must bool
 			return err
 		}
 		m.first = m.first || next.Version == ""
-		next.Version, next.Bundle = version, nil
+		if next.Also.Digest != "" {
+			m.past = past{}
+		}
+		next.Version, next.Bundle, next.Also = version, nil, app.Bundle{}
 		e.setRecord(m, next)
 		m.stored = next.Claims
 		m.fightsOf(next.Claims)

@@ -31,6 +31,8 @@ type Releasing struct {
 	// Asked is what a person asks for, and Request identifies that: it is carried out once.
 	Asked   *release.Asked
 	Request string
+	// Past is asked for what the app was at a commit, by its id or the first digits of that, if none that is kept is meant. See [Past].
+	Past func(commit string) (past Past, known bool, err error)
 	// Told is the newest release as was written down last: its Want has no digest.
 	Told release.Release
 }
@@ -226,7 +228,7 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 	if m.releases.Current.Phase == release.Verifying {
 		seen.Verdict, seen.Refuted = s.Releasing.verdict(m.releases.Current)
 	}
-	if r := s.Releasing; r.Request != "" && !slices.Contains(m.handled, r.Request) {
+	if r := s.Releasing; m.isAsked(s) && !m.past.sought {
 		seen.Asked, m.answer = m.resolve(r.Asked)
 		m.handled = append(slices.Clone(m.handled), r.Request)
 		m.handled = m.handled[max(0, len(m.handled)-mostHandled):]
@@ -343,27 +345,6 @@ func imagesOf(objs map[object.Key]object.Object) string {
 	return strings.Join(slices.Sorted(maps.Keys(images)), "\n")
 }
 
-// resolve finds the bundle of a commit that a person asks to go back to, or says why there is none.
-func (m *memory) resolve(a *release.Asked) (*release.Asked, string) {
-	switch {
-	case a == nil || !a.Back:
-		return a, ""
-	case a.To.Revision == "":
-		if before := m.releases.Before(); before.IsZero() || before.Digest == m.releases.Released.Digest {
-			return nil, "there is nothing else that was good before"
-		}
-		return a, ""
-	}
-	for _, w := range m.keptWants() {
-		if id := w.Revision[strings.LastIndex(w.Revision, ":")+1:]; w.Revision == a.To.Revision || strings.HasPrefix(id, a.To.Revision) {
-			out := *a
-			out.To = w
-			return &out, ""
-		}
-	}
-	return nil, fmt.Sprintf("commit %s is none that is kept: %s", a.To.Revision, strings.Join(m.keptRevisions(), ", "))
-}
-
 // keptWants are those whose bundles are kept, the newest first.
 func (m *memory) keptWants() []release.Want {
 	st := m.releases
@@ -372,14 +353,6 @@ func (m *memory) keptWants() []release.Want {
 		if !w.IsZero() && !slices.ContainsFunc(out, func(o release.Want) bool { return o.Digest == w.Digest }) {
 			out = append(out, w)
 		}
-	}
-	return out
-}
-
-func (m *memory) keptRevisions() []string {
-	var out []string
-	for _, w := range m.keptWants() {
-		out = append(out, w.Revision)
 	}
 	return out
 }

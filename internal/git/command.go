@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -36,14 +37,20 @@ func (b *bare) run(ctx context.Context, args ...string) error {
 
 // output runs git to its end and returns what it printed.
 func (b *bare) output(ctx context.Context, args ...string) (string, error) {
-	cmd := b.command(ctx, args...)
 	var out bytes.Buffer
+	err := b.print(ctx, &out, args...)
+	return out.String(), err
+}
+
+// print runs git to its end and hands on what it prints.
+func (b *bare) print(ctx context.Context, to io.Writer, args ...string) error {
+	cmd := b.command(ctx, args...)
 	var errs tail
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdout, cmd.Stderr = to, &errs
 	if err := cmd.Run(); err != nil {
-		return "", gitError(ctx, args[0], err, &errs)
+		return gitError(ctx, args[0], err, &errs)
 	}
-	return out.String(), nil
+	return nil
 }
 
 func gitError(ctx context.Context, verb string, err error, errs *tail) error {

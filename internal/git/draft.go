@@ -160,22 +160,43 @@ func (m *Mirror) isCut(ctx context.Context, ids ...source.Commit) (bool, error) 
 	if err != nil || len(shallow) == 0 {
 		return false, err
 	}
-	args := []string{"rev-list"}
-	for _, id := range ids {
-		args = append(args, string(id))
-	}
-	out, err := m.bare.output(ctx, args...)
-	if err != nil {
-		return false, fault.New(fault.Transient, err)
-	}
 	ends := make(map[string]bool, len(shallow))
 	for _, id := range shallow {
 		ends[id] = true
 	}
-	for line := range strings.Lines(out) {
-		if ends[strings.TrimSpace(line)] {
-			return true, nil
-		}
+	cut := false
+	err = m.each(ctx, ids, func(id string) { cut = cut || ends[id] })
+	return cut, err
+}
+
+// each calls f for each commit that the mirror holds of the history of some.
+func (m *Mirror) each(ctx context.Context, of []source.Commit, f func(id string)) error {
+	args := []string{"rev-list"}
+	for _, id := range of {
+		args = append(args, string(id))
 	}
-	return false, nil
+	lines := &lines{f: f}
+	if err := m.bare.print(ctx, lines, args...); err != nil {
+		return fault.New(fault.Transient, err)
+	}
+	return nil
+}
+
+// lines calls a function for each whole line that is written to it.
+type lines struct {
+	f    func(string)
+	rest []byte
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
+		if !whole {
+			l.rest = append([]byte(nil), line...)
+			return len(p), nil
+		}
+		l.f(string(line))
+		l.rest = rest
+	}
 }

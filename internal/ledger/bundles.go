@@ -28,12 +28,12 @@ const (
 	annBundle = "fairlead.dev/bundle"
 	// The API server accepts Secrets of up to 1 MiB. A head holds small bundles only if its claims leave room for them, now and once all objects are applied.
 	partSize   = 500 << 10
-	headSize   = 150 << 10
+	headSize   = 112 << 10
 	claimsSize = 1000 << 10
 	fewClaims  = 4000
 	// maxParts bounds a bundle to about 31 MiB compressed, maxBundles how many there are of an app.
 	maxParts   = 64
-	maxBundles = 3
+	maxBundles = 4
 )
 
 // bundle is where one is stored.
@@ -100,6 +100,19 @@ func bundlesOf(head *corev1.Secret, applied string) ([]bundle, error) {
 		return []bundle{{Digest: applied, Bytes: bytes, Parts: parts}}, nil
 	}
 	return []bundle{{Digest: applied, Key: keyBundle}}, nil
+}
+
+// putAlso stores the bundle that a record brings beside its own, unless it is stored, and returns the version that has it.
+func (l *Ledger) putAlso(ctx context.Context, r app.Record, was version, data map[string][]byte) (version, error) {
+	if r.Also.Digest == "" {
+		return was, nil
+	}
+	r.Digest, r.Bundle = r.Also.Digest, r.Also.Objects
+	b, err := l.putBundle(ctx, r, was, data)
+	if err == nil && !slices.Contains(was.bundles, b) {
+		was.bundles = append([]bundle{b}, was.bundles...)
+	}
+	return was, err
 }
 
 // putBundle stores the bundle of a record, unless it is stored: in a part of the head that is still to be written, or in parts.

@@ -66,7 +66,11 @@ func (l *Ledger) Save(ctx context.Context, r app.Record) (string, error) {
 	if err != nil {
 		return r.Version, err
 	}
-	stay, gone := was.next(applied, r.Keep)
+	has, err := l.putAlso(ctx, r, was, data)
+	if err != nil {
+		return r.Version, err
+	}
+	stay, gone := has.next(applied, r.Keep)
 	is := version{bundles: stay}
 	if is.resourceVersion, err = l.write(ctx, r.App, was, is, gone, data); err != nil {
 		return r.Version, err

@@ -109,7 +109,7 @@ func holds(t *testing.T, l *ledger.Ledger, r app.Record, objs []object.Object) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Bundle, r.Keep = nil, nil
+	r.Bundle, r.Keep, r.Also = nil, nil, app.Bundle{}
 	if diff := cmp.Diff(r, got); diff != "" {
 		t.Errorf("record: -want +got\n%.2000s", diff)
 	}
@@ -262,6 +262,19 @@ func (b bench) kept(t *testing.T) {
 				t.Errorf("bundle %s of %d bytes: %v", r.Digest, size, err)
 			}
 		}
+		also := three
+		also.Bundle, also.Also = nil, app.Bundle{Digest: "also", Objects: bundle(4, size)}
+		also.Keep = []string{"also", two.Digest, one.Digest}
+		save(t, l, &also)
+		holds(t, l, also, three.Bundle)
+		if got, err := l.Bundle(t.Context(), also.App, "also"); err != nil || !slices.Equal(hashes(got), hashes(also.Also.Objects)) {
+			t.Errorf("a bundle of %d bytes that was never applied: %v", size, err)
+		}
+		if got, err := l.Bundle(t.Context(), also.App, one.Digest); err != nil || !slices.Equal(hashes(got), hashes(one.Bundle)) {
+			t.Errorf("beside it, bundle %s of %d bytes: %v", one.Digest, size, err)
+		}
+		three = also
+		three.Also = app.Bundle{}
 		back := three
 		back.Bundle, back.Digest, back.Keep = nil, one.Digest, nil
 		back.Releases, back.Handled = release.State{Released: release.Want{Digest: one.Digest}}, []string{"asked"}

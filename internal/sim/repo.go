@@ -135,6 +135,20 @@ func (m mirror) Snapshot(_ context.Context, id source.Commit) (source.Snapshot, 
 	}, nil
 }
 
+// Past implements controller.Mirror.
+func (m mirror) Past(_ context.Context, _ git.Auth, of source.Commit, start string) (source.Commit, error) {
+	r, err := m.ask("search")
+	if err != nil {
+		return "", err
+	}
+	for id := of; id != ""; id = r.commits[id].parent {
+		if strings.HasPrefix(string(id), start) {
+			return id, nil
+		}
+	}
+	return "", fault.Newf(fault.Invalid, "commit %s does not exist", start)
+}
+
 // Forced implements controller.Mirror.
 func (m mirror) Forced(_ context.Context, old, now source.Commit) (bool, error) {
 	r, err := m.ask("compare")

@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/release"
+)
+
+// Past is an app as it was at a commit that a person asks to go back to, and of which nothing is kept. Releasing.Past finds it. As long as it is not known, the
+// request is not carried out; an error says why the app cannot go back there, and is the answer to the request.
+type Past struct {
+	Revision  string
+	Author    string
+	Committed time.Time
+	Objects   []object.Object
+}
+
+// past is what became of looking for one.
+type past struct {
+	sought bool         // it is being looked for
+	why    string       // why it was not found
+	want   release.Want // zero if nothing was looked for
+	bundle app.Bundle   // of want: to be stored before anything follows from it
+}
+
+// isAsked reports whether a person asks for something that was not acted upon yet.
+func (m *memory) isAsked(s Subject) bool {
+	return s.Releasing.Request != "" && !slices.Contains(m.handled, s.Releasing.Request)
+}
+
+// lookBack finds what the app was at a commit that a person asks to go back to, if none that is kept is meant. The error is one that passes by itself.
+func (e *Engine) lookBack(ctx context.Context, m *memory, s Subject) error {
+	m.past = past{}
+	a, find := s.Releasing.Asked, s.Releasing.Past
+	if !m.isAsked(s) || a == nil || !a.Back || a.To.Revision == "" || find == nil || len(m.keptAt(a.To.Revision)) > 0 {
+		return nil
+	}
+	was, known, err := find(a.To.Revision)
+	switch {
+	case !known:
+		m.past.sought = true
+		return nil
+	case err != nil:
+		m.past.why = err.Error()
+		return nil
+	}
+	git := m.placed
+	defer func() { m.placed = git }()
+	s.Rendered, s.Objects, s.Digest, s.Files = true, func() []object.Object { return was.Objects }, "past "+was.Revision, ""
+	if err := e.place(ctx, m, s); fault.KindOf(err) == fault.Invalid && err != nil {
+		m.past.why = "at " + was.Revision + ", " + err.Error()
+		return nil
+	} else if err != nil {
+		return err
+	}
+	m.past.bundle.Digest = m.placed.bundle
+	for _, b := range m.placed.batches {
+		m.past.bundle.Objects = append(m.past.bundle.Objects, b.Objects()...)
+	}
+	m.past.want = release.Want{
+		Digest: m.placed.bundle, Revision: was.Revision, Author: was.Author, Committed: was.Committed, Images: imagesOf(m.placed.objects),
+	}
+	return nil
+}
+
+// resolve finds the want that a person asks to go back to, or says why there is none.
+func (m *memory) resolve(a *release.Asked) (*release.Asked, string) {
+	switch {
+	case a == nil || !a.Back:
+		return a, ""
+	case a.To.Revision == "":
+		if before := m.releases.Before(); before.IsZero() || before.Digest == m.releases.Released.Digest {
+			return nil, "there is nothing else that was good before"
+		}
+		return a, ""
+	}
+	out := *a
+	switch meant := m.keptAt(a.To.Revision); {
+	case len(meant) > 1:
+		return nil, fmt.Sprintf("%s may be more than one commit: %s", a.To.Revision, strings.Join(meant.revisions(), ", "))
+	case len(meant) == 1:
+		out.To = meant[0]
+	case m.past.why != "":
+		return nil, fmt.Sprintf("%s; kept are %s", m.past.why, strings.Join(wants(m.keptWants()).revisions(), ", "))
+	case m.past.want.IsZero():
+		return nil, fmt.Sprintf("commit %s is none that is kept: %s", a.To.Revision, strings.Join(wants(m.keptWants()).revisions(), ", "))
+	default:
+		out.To = m.past.want
+	}
+	return &out, ""
+}
+
+type wants []release.Want
+
+func (w wants) revisions() []string {
+	var out []string
+	for _, x := range w {
+		out = append(out, x.Revision)
+	}
+	return out
+}
+
+// keptAt are the wants that are kept of a commit, by its id or the first digits of that.
+func (m *memory) keptAt(commit string) (out wants) {
+	for _, w := range m.keptWants() {
+		if id := w.Revision[strings.LastIndex(w.Revision, ":")+1:]; w.Revision == commit || strings.HasPrefix(id, commit) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// also is what is to be stored beside what is applied, of all that is kept.
+func (m *memory) also(keep []string) app.Bundle {
+	if b := m.past.bundle; b.Digest != "" && slices.Contains(keep, b.Digest) {
+		return b
+	}
+	return app.Bundle{}
+}
