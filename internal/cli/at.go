@@ -126,7 +126,7 @@ func drawScene(apps []history.Entry, t time.Time, everywhere, wide bool) *table 
 	out := &table{header: append(header, "IMAGES")}
 	for _, e := range apps {
 		row := []cell{
-			plain(nameOf(e.Place)), plain(clip(cmp.Or(e.Runs.Commit, e.Runs.Digest), 12)), plain(releaseOf(e.State)),
+			plain(nameOf(e.Place)), plain(shortVersion(cmp.Or(e.Runs.Commit, e.Runs.Digest))), plain(releaseOf(e.State)),
 			plain(ageOf(e.Since, t)),
 			{marksOf(e.State), pick(marksOf(e.State) != "", yellow, "")},
 		}
@@ -215,7 +215,7 @@ func standOf(there *history.State, s history.State) string {
 	if there == nil {
 		return "not there"
 	}
-	text := cmp.Or(clip(cmp.Or(s.Runs.Commit, s.Runs.Digest), 12), "nothing")
+	text := cmp.Or(shortVersion(cmp.Or(s.Runs.Commit, s.Runs.Digest)), "nothing")
 	if marks := marksOf(s); marks != "" {
 		text += " (" + marks + ")"
 	}

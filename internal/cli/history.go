@@ -143,7 +143,7 @@ func drawRecords(records []history.Record, everywhere, wide bool) *table {
 	}
 	t.header = append(t.header, "WHY")
 	for _, r := range records {
-		row := []cell{plain(stampOf(r.Time)), plain(nameOf(r.Place())), whatOf(r), plain(clip(commitOf(r), 12)), plain(oneLine(r.Who))}
+		row := []cell{plain(stampOf(r.Time)), plain(nameOf(r.Place())), whatOf(r), plain(shortVersion(commitOf(r))), plain(oneLine(r.Who))}
 		if everywhere {
 			row = slices.Insert(row, 1, plain(r.Namespace))
 		}
@@ -172,6 +172,9 @@ func commitOf(r history.Record) string {
 	}
 	return cmp.Or(r.Want.Commit, r.Want.Digest)
 }
+
+// shortVersion is a commit, or the digest of what has none, as other commands show a commit.
+func shortVersion(id string) string { return id[:min(len(id), 8)] }
 
 // whatOf says what happened in a few words.
 func whatOf(r history.Record) cell {

@@ -70,30 +70,30 @@ func TestHistoryOfStore(t *testing.T) {
 	address := storeOf(t)
 	for line, want := range map[string]string{
 		"history -n shop --limit 4": `TIME                   NAME             WHAT                  COMMIT         WHO            WHY
-2026-03-03T09:00:00Z   production/web   Release 2 Applying    bbbbbbbbbbb…   -
-2026-03-03T09:05:00Z   production/web   Release 2 RollingBack   aaaaaaaaaaa…   -              Deployment shop/web is not ready: 0 of 3
-2026-03-03T09:06:00Z   production/web   Release 2 RolledBack   aaaaaaaaaaa…   -              Deployment shop/web is not ready: 0 of 3
+2026-03-03T09:00:00Z   production/web   Release 2 Applying    bbbbbbbb   -
+2026-03-03T09:05:00Z   production/web   Release 2 RollingBack   aaaaaaaa   -              Deployment shop/web is not ready: 0 of 3
+2026-03-03T09:06:00Z   production/web   Release 2 RolledBack   aaaaaaaa   -              Deployment shop/web is not ready: 0 of 3
 2026-03-03T09:30:00Z   production/web   Drift Found           -              kubectl-edit   spec.replicas of Deployment shop/web
 `,
 		"history -A --kind suspension": `TIME                   NAMESPACE   NAME         WHAT         COMMIT   WHO   WHY
 2026-03-03T09:35:00Z   bank        staging/db   Suspension   -        ada   migration
 `,
 		"history production/web --since 2026-03-03T09:06Z -o wide": `TIME                   NAME             WHAT                   COMMIT         WHO            AUTHOR                  IMAGES           RECORD   WHY
-2026-03-03T09:06:00Z   production/web   Release 2 RolledBack   aaaaaaaaaaa…   -              Ada <ada@example.com>   registry/web:b   5        Deployment shop/web is not ready: 0 of 3
+2026-03-03T09:06:00Z   production/web   Release 2 RolledBack   aaaaaaaa   -              Ada <ada@example.com>   registry/web:b   5        Deployment shop/web is not ready: 0 of 3
 2026-03-03T09:30:00Z   production/web   Drift Found            -              kubectl-edit   -                       -                6        spec.replicas of Deployment shop/web
 `,
 		"at 2026-03-03T09:02Z": `NAME             COMMIT         RELEASE      FOR   STATE   IMAGES
-production/web   bbbbbbbbbbb…   2 Applying   2m    -       registry/web:b
+production/web   bbbbbbbb   2 Applying   2m    -       registry/web:b
 `,
 		"at 2026-03-03T10:06Z production": `NAME             COMMIT         RELEASE        FOR   STATE             IMAGES
-production/web   aaaaaaaaaaa…   2 RolledBack   60m   pinned, drifted   registry/web:a
+production/web   aaaaaaaa   2 RolledBack   60m   pinned, drifted   registry/web:a
 `,
-		"history diff 2026-03-03T08:30Z 2026-03-03T09:02Z": `production/web  aaaaaaaaaaa… → bbbbbbbbbbb…
+		"history diff 2026-03-03T08:30Z 2026-03-03T09:02Z": `production/web  aaaaaaaa → bbbbbbbb
   - registry/web:a
   + registry/web:b
 `,
 		"history diff 2026-03-03T08:30Z 2026-03-03T10:00Z -A": `bank/staging/db  not there → nothing (suspended)
-shop/production/web  aaaaaaaaaaa… → aaaaaaaaaaa… (pinned, drifted)
+shop/production/web  aaaaaaaa → aaaaaaaa (pinned, drifted)
 `,
 	} {
 		code, out, errs := said(t, append(strings.Fields(line), "--store", address)...)
