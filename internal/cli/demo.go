@@ -20,8 +20,8 @@ func demoCommand(w IO) *cobra.Command {
 		Use:   "demo",
 		Short: "Show Fairlead at work, on a control plane of its own",
 		Long: `Starts a control plane, a Git server with a sample shop and the controller on this machine, and shows
-a commit arriving, a hand edit undone, a broken commit refused, a directory removed and a big deletion
-held, each measured. Then all of it stays until Ctrl-C, for you to try.
+a commit arriving, a hand edit undone, a broken commit refused, a release verified and another taken back,
+a directory removed and a big deletion held, each measured. Then all of it stays until Ctrl-C, for you to try.
 
 With --kubeconfig or --context the shop runs in your own cluster instead, in namespaces of its own, and is
 taken away again at the end.`,

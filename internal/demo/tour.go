@@ -21,6 +21,7 @@ func steps() []step {
 		{"A commit goes live", "Ada raises the version of web in staging and pushes. The Git server tells Fairlead by a signed webhook.", (*tour).commit},
 		{"A hand edit is undone", "Somebody changes production with kubectl. Fairlead sees it by its watch, puts it right and says who it was.", (*tour).undo},
 		{"A broken commit is refused", "One commit breaks the YAML of catalog, misspells a field of cart, and changes web. What is broken stays as it was; web goes on.", (*tour).refuse},
+		{"A release proves itself, or goes back", "What is healthy may be wrong all the same. web in the US says what has to be so after each release; what is not so is taken back by itself, and all of it is on record.", (*tour).prove},
 		{"A directory is removed", "Taking mail out of staging is removing its directory: its objects go, and then its App.", (*tour).remove},
 		{"A big deletion is held", "A commit that would delete more than a quarter of an environment waits for a person. Here it is taken back in Git.", (*tour).hold},
 	}
