@@ -2,12 +2,14 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -323,5 +325,125 @@ func TestCandidates(t *testing.T) {
 		p.candidate(next, "Moved")
 		p.has("configmap/d")
 		p.moved("two", "first")
+	})
+
+	// CI asks for a commit that no branch of a candidate names, and is told how it fares.
+	run("asked", func(t *testing.T, p place) {
+		p.begin(tried(nil), []string{"web"}, write("apps/web", "a"))
+		deploy := func(id source.Commit, more ...string) (string, int) {
+			out, err := p.tries(append([]string{"deploy", "--environment", "prod", "--commit", string(id), "--wait"}, more...)...)
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				return out, exit.ExitCode()
+			}
+			return out, 0
+		}
+		head, err := p.Git.Head(t.Context(), "main")
+		if err != nil {
+			t.Fatal(err)
+		}
+		feature := func(name string, changes ...gitserver.Change) source.Commit {
+			if err := p.Git.Reset(t.Context(), name, head); err != nil {
+				t.Fatal(err)
+			}
+			return p.Git.Commit(t, name, name, changes...)
+		}
+		good, bad := feature("feature", write("apps/web", "b")), feature("other", sick("a", "very"))
+		out, code := deploy(bad)
+		if code != 1 || !strings.Contains(out, "is refused, and main stays: web: rolled back") {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+		p.at("configmap/a", ".data.sick", "")
+		// Again, as it was asked for: it is tried anew, and fails anew.
+		if out, code = deploy(bad); code != 1 || !strings.Contains(out, "trying: it changes web") {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+		if out, code = deploy(good); code != 0 || !strings.Contains(out, "moved: main has it") {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+		p.moved("feature", "first")
+		p.has("configmap/b")
+		if out, code = deploy(good); code != 0 || !strings.Contains(out, "moved: main has it") {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+		if out, code = deploy(source.Commit(strings.Repeat("1", 40))); code != 1 || !strings.Contains(out, "not in the repository") {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+		if out, code = deploy("main"); code != 2 {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+		slow := feature("slow", gitserver.Write("apps/web/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {sick: very}\n"))
+		p.Environment(t, "prod", "apps/*", tried(map[string]any{"release.deadline": "1h", "candidate.merge": "WhereApart"}))
+		if out, code = deploy(slow, "--timeout", "3s"); code != 3 || !strings.Contains(out, "still on its way") {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+		p.moved("feature", "first")
+	})
+}
+
+// TestCandidateKilled kills the controller, as kill -9 does, before and after each write of the status of an environment that has candidates, and when the Git
+// server has moved the branch and nobody has heard of it. Whenever it dies, the one that is started next comes to the same end.
+func TestCandidateKilled(t *testing.T) {
+	plane := testkit.Start(t, testkit.Options{})
+	g := newGate(t, plane)
+	ctl := plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})
+	w := world{home: t, plane: plane, ctl: ctl}
+	story := func(t *testing.T, namespace, at string, after bool, o gitserver.Options) (writes []string, died bool) {
+		t.Helper()
+		p := w.gated(t, namespace, o)
+		p.begin(tried(map[string]any{"candidate.merge": "WhereApart"}), []string{"web", "api"}, write("apps/web", "a"), write("apps/api", "c"))
+		good := p.nominate("good", write("apps/web", "b"))
+		bad := p.nominate("bad", gitserver.Write("apps/api/c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {sick: very}\n"), write("apps/bad", "d"))
+		alive, over := g.deadly(t.Context(), ctl, namespace, at, after)
+		if err := p.Hook(alive, ctl); err != nil && alive.Err() == nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, func(ctx context.Context) error {
+			if alive.Err() != nil || !ctl.Running() {
+				return nil
+			}
+			for ref, want := range map[source.Commit]string{good: "Moved", bad: "Refused"} {
+				got, err := p.objs.Field(ctx, p.Namespace, "environments.fairlead.dev/prod", fmt.Sprintf(`{.status.candidates[?(@.commit=="%s")].phase}`, ref))
+				if err != nil || got != want {
+					return fmt.Errorf("%s is %q, want %s: %w", ref, got, want, errors.Join(err, errors.New("not yet")))
+				}
+			}
+			return nil
+		})
+		writes, died = over()
+		if died = died || !ctl.Running(); died {
+			ctl.Start(t)
+		}
+		p.candidate(good, "Moved")
+		p.candidate(bad, "Refused", "api", "not healthy within 2s")
+		p.moved("good", "first")
+		p.has("configmap/b")
+		p.gone("configmap/d")
+		p.at("configmap/c", ".data.sick", "")
+		p.synced("prod-web")
+		p.synced("prod-api")
+		return writes, died
+	}
+	writes, _ := story(t, "killed-never", "", false, gitserver.Options{})
+	n := 0
+	for _, at := range writes {
+		if !strings.Contains(at, "/environments/") {
+			continue
+		}
+		n++
+		for _, after := range []bool{false, true} {
+			name := fmt.Sprintf("killed-%d-%s", n, map[bool]string{false: "before", true: "after"}[after])
+			t.Run(name, func(t *testing.T) { story(t, name, at, after, gitserver.Options{}) })
+		}
+	}
+	if n < 3 {
+		t.Errorf("the run without a crash made the writes %q: the test no longer does what it says", writes)
+	}
+	t.Run("killed-pushed", func(t *testing.T) {
+		var once sync.Once
+		_, died := story(t, "killed-pushed", "", false, gitserver.Options{OnPush: func(gitserver.Push) { once.Do(ctl.Kill) }})
+		if !died {
+			t.Error("it did not die when the branch was moved")
+		}
 	})
 }
