@@ -119,9 +119,9 @@ func (c *controller) seen(ctx context.Context, e fleet.Environment, env *v1alpha
 	for _, r := range seen.Refs {
 		commits[r.Commit] = true
 	}
-	trials := map[string]string{}
+	attempts := map[string]string{}
 	for _, o := range was.Open() {
-		commits[o.Commit], trials[o.Commit] = true, trialOf(o)
+		commits[o.Commit], attempts[o.Commit] = true, attemptOf(o)
 	}
 	if seen.Asked != nil {
 		commits[seen.Asked.Commit] = true
@@ -131,7 +131,7 @@ func (c *controller) seen(ctx context.Context, e fleet.Environment, env *v1alpha
 		s := x.study(ctx, source.Commit(id))
 		keep[s.key] = s
 		seen.Studies[id] = s.Study
-		seen.Verdicts[id] = c.verdicts(e, s, trials[id])
+		seen.Verdicts[id] = c.verdicts(e, s, attempts[id])
 		if m := st.hopeful.move(id); m != nil {
 			c.mu.Lock()
 			seen.Denied[id], seen.Delayed[id] = m.denied, m.delayed
@@ -162,7 +162,7 @@ func (c *controller) named(env *v1alpha1.Environment, src v1alpha1.Source) ([]ca
 }
 
 // verdicts are how the apps fare that a commit changes.
-func (c *controller) verdicts(e fleet.Environment, s *study, trial string) map[string]candidate.Verdict {
+func (c *controller) verdicts(e fleet.Environment, s *study, attempt string) map[string]candidate.Verdict {
 	out := map[string]candidate.Verdict{}
 	for _, name := range s.Apps {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
@@ -178,23 +178,23 @@ func (c *controller) verdicts(e fleet.Environment, s *study, trial string) map[s
 		case m == nil || m.name != n:
 			out[name] = candidate.Verdict{Why: "it is new"}
 		default:
-			out[name] = m.verdict(inputs, trial)
+			out[name] = m.verdict(inputs, attempt)
 		}
 	}
 	return out
 }
 
 // verdict is how the app fares with what it renders from at a candidate; empty: it is to be gone.
-func (m *member) verdict(inputs, trial string) candidate.Verdict {
+func (m *member) verdict(inputs, attempt string) candidate.Verdict {
 	m.mu.Lock()
 	defer m.unlock()
 	st := m.status
 	switch {
 	case inputs == "":
 		return candidate.Verdict{Why: st.Reason}
-	case m.place.tip == nil || m.place.tip.trial != trial || m.dirty || m.behind || st.Inputs != inputs:
+	case m.place.tip == nil || m.place.tip.attempt != attempt || m.dirty || m.behind || st.Inputs != inputs:
 		return candidate.Verdict{Why: "it is being looked at"}
-	case m.mustTry(trial):
+	case m.mustTry(attempt):
 		return candidate.Verdict{Why: "it is about to be tried"}
 	case st.Phase == v1alpha1.PhaseSynced && isReady(st):
 		return candidate.Verdict{Outcome: candidate.Well}

@@ -213,7 +213,7 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	if !asked {
 		return nil
 	}
-	trials, word, known := c.trials(ctx, env, st)
+	placed, word, known := c.attempts(ctx, env, st)
 	if !known {
 		return nil
 	}
@@ -241,7 +241,7 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 	}
 	st.survey = nil
 	found := c.findIn(heads)
-	found.lay(trials)
+	found.lay(placed)
 	st.hopeful.laid = word
 	clashed := c.clash(e, &found)
 	c.metrics.stage("discover", c.now().Sub(began), found.problem())

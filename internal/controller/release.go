@@ -66,15 +66,15 @@ func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Env
 // tries asks for what is wanted of an app at a candidate to be tried, also if it was gone back from before. The lock of the member is held.
 func (c *controller) tries(m *member, r *engine.Releasing) {
 	t := m.place.tip
-	if t == nil || t.trial == "" || !m.mustTry(t.trial) {
+	if t == nil || t.attempt == "" || !m.mustTry(t.attempt) {
 		return
 	}
-	r.Request, r.Asked = t.trial, &release.Asked{By: "Fairlead", Because: "it is tried as a candidate", Again: true}
+	r.Request, r.Asked = t.attempt, &release.Asked{By: "Fairlead", Because: "it is tried as a candidate", Again: true}
 }
 
-// mustTry reports whether the app has still to be asked for a trial. The lock is held.
-func (m *member) mustTry(trial string) bool {
-	return m.env != nil && m.env.Spec.Release != nil && (m.status.Rollback == nil || m.status.Rollback.Request != trial)
+// mustTry reports whether the app has still to be asked for an attempt. The lock is held.
+func (m *member) mustTry(attempt string) bool {
+	return m.env != nil && m.env.Spec.Release != nil && (m.status.Rollback == nil || m.status.Rollback.Request != attempt)
 }
 
 // returns asks an app that was tried at a candidate to go back to what its branch has, if its gates would have to agree to that else: they did before. The lock

@@ -248,19 +248,19 @@ func (m *member) base(dir string, at source.Commit) (base, bool) {
 	m.mu.Lock()
 	defer m.unlock()
 	t := m.place.tip
-	if t == nil || t.trial != "" || t.head().Commit != at || m.place.dir != dir || !m.rendered || m.pending || m.removed || m.broken != nil {
+	if t == nil || t.attempt != "" || t.head().Commit != at || m.place.dir != dir || !m.rendered || m.pending || m.removed || m.broken != nil {
 		return base{}, false
 	}
 	return base{inputs: m.inputs, digest: m.digest, decl: m.decl}, true
 }
 
-// trialOf identifies the trial of a candidate: if a person asks for it again, it is another one.
-func trialOf(x candidate.Candidate) string {
+// attemptOf identifies the attempt of a candidate: if a person asks for it again, it is another one.
+func attemptOf(x candidate.Candidate) string {
 	return strings.TrimSpace("try " + x.Commit + " " + x.Request)
 }
 
-// trial is a candidate that apps are placed at.
-type trial struct {
+// attempt is a candidate that apps are placed at.
+type attempt struct {
 	candidate.Candidate
 	tip  *tip
 	dirs map[string]string // where its apps are
@@ -268,14 +268,14 @@ type trial struct {
 
 // layout is where candidates have apps placed.
 type layout struct {
-	source v1alpha1.Source
-	trials []trial
-	back   map[string]string // the candidates that apps were tried at last, and that were not moved to
+	source   v1alpha1.Source
+	attempts []attempt
+	back     map[string]string // the candidates that apps were tried at last, and that were not moved to
 }
 
-// trials are the candidates that apps of an environment are placed at, and a text that changes when they do. It is false if one of them cannot be read: then
+// attempts are the candidates that apps of an environment are placed at, and a text that changes when they do. It is false if one of them cannot be read: then
 // it is not known where its apps are.
-func (c *controller) trials(ctx context.Context, env *v1alpha1.Environment, st *environment) (layout, string, bool) {
+func (c *controller) attempts(ctx context.Context, env *v1alpha1.Environment, st *environment) (layout, string, bool) {
 	list := st.status.Candidates
 	if !st.hold.mine {
 		list = env.Status.Candidates
@@ -306,15 +306,15 @@ func (c *controller) trials(ctx context.Context, env *v1alpha1.Environment, st *
 			c.log.WarnContext(ctx, "candidate not read", "environment", env.Namespace+"/"+env.Name, "commit", x.Commit, "error", err)
 			return l, "", false
 		}
-		tr := trial{Candidate: x, tip: t, dirs: map[string]string{}}
+		tr := attempt{Candidate: x, tip: t, dirs: map[string]string{}}
 		for _, f := range res.Found {
 			if slices.Contains(x.Apps, f.Name) {
 				tr.dirs[f.Name] = f.Dir
 			}
 		}
 		tips[t.head().Commit] = t
-		l.trials = append(l.trials, tr)
-		word += " " + trialOf(x) + " as " + string(t.head().snapshot.Commit) + ": " + strings.Join(x.Apps, ",")
+		l.attempts = append(l.attempts, tr)
+		word += " " + attemptOf(x) + " as " + string(t.head().snapshot.Commit) + ": " + strings.Join(x.Apps, ",")
 	}
 	st.hopeful.tips = tips
 	return l, word, true
@@ -322,7 +322,7 @@ func (c *controller) trials(ctx context.Context, env *v1alpha1.Environment, st *
 
 // tipOf is what the apps at a candidate share.
 func (c *controller) tipOf(ctx context.Context, env *v1alpha1.Environment, st *environment, src v1alpha1.Source, x candidate.Candidate) (*tip, error) {
-	id, name := source.Commit(x.Commit), trialOf(x)
+	id, name := source.Commit(x.Commit), attemptOf(x)
 	c.mu.Lock()
 	r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: src.Repository}]
 	var n nominee
@@ -344,17 +344,17 @@ func (c *controller) tipOf(ctx context.Context, env *v1alpha1.Environment, st *e
 			return nil, err
 		}
 	}
-	if t := st.hopeful.tips[id]; t != nil && t.trial == name && t.head().snapshot.Commit == s.at.snapshot.Commit {
+	if t := st.hopeful.tips[id]; t != nil && t.attempt == name && t.head().snapshot.Commit == s.at.snapshot.Commit {
 		return t, nil
 	}
 	t := newTip(src, s.at)
-	t.trial = name
+	t.attempt = name
 	return t, nil
 }
 
 // lay places apps at candidates.
 func (f *finding) lay(l layout) {
-	if len(l.trials)+len(l.back) == 0 || f.failed[l.source.Repository+" "+l.source.Path] {
+	if len(l.attempts)+len(l.back) == 0 || f.failed[l.source.Repository+" "+l.source.Path] {
 		return
 	}
 	for name, commit := range l.back {
@@ -363,7 +363,7 @@ func (f *finding) lay(l layout) {
 			f.apps[name] = p
 		}
 	}
-	for _, t := range l.trials {
+	for _, t := range l.attempts {
 		for _, name := range t.Apps {
 			if dir, there := t.dirs[name]; there {
 				f.apps[name] = place{repository: l.source.Repository, dir: dir, pattern: l.source.Path, tip: t.tip}

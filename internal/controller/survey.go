@@ -25,9 +25,9 @@ type survey struct {
 
 // tip is a source of an environment as it was read last. The apps that were found in it share it: a commit moves them all at once.
 type tip struct {
-	source v1alpha1.Source
-	at     atomic.Pointer[head]
-	trial  string // identifies the trial that the head is a candidate of; empty: it is the source's own
+	source  v1alpha1.Source
+	at      atomic.Pointer[head]
+	attempt string // identifies the attempt that the head is a candidate of; empty: it is the source's own
 
 	// readers are the apps at rest, and perhaps some that are not, by the directories that they read or looked for something in; dirs are those of each.
 	readers map[string][]*member
