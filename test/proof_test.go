@@ -121,15 +121,7 @@ func (p *proof) figures(limit time.Duration) {
 
 // deployment is an app's Deployment; a simulated node lets its Pods fail as the annotation says, if there is one.
 func deployment(image, fail string) gitserver.Change {
-	return gitserver.Write("apps/web/web.yaml", fmt.Sprintf(`apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}%s}
-    spec: {containers: [{name: web, image: %q}]}
-`, podFails(fail), image))
+	return gitserver.Write("apps/web/web.yaml", deploymentOf("web", image, fail))
 }
 
 // podFails is the annotation by which a Pod fails on a simulated node, beside its labels.
