@@ -150,9 +150,6 @@ func (d *deploying) look(env *v1alpha1.Environment, apps []v1alpha1.App) (done b
 	}
 	c := env.Status.Candidates[i]
 	phase := candidate.Phase(c.Phase)
-	if phase == candidate.Trying {
-		d.tellApps(c, apps)
-	}
 	line := d.commit[:8] + " " + strings.ToLower(c.Phase)
 	if phase == candidate.Trying {
 		line += ": it changes " + cmp.Or(strings.Join(c.Apps, ", "), "no app")
@@ -164,6 +161,9 @@ func (d *deploying) look(env *v1alpha1.Environment, apps []v1alpha1.App) (done b
 		if !phase.Ended() {
 			d.out.say("%s", line)
 		}
+	}
+	if phase == candidate.Trying {
+		d.tellApps(c, apps)
 	}
 	switch phase {
 	case candidate.Moved:

@@ -125,9 +125,9 @@ func (o *rollbackOptions) begun(ctx context.Context, c client.Client, a *v1alpha
 	return fmt.Sprintf("app %s is where it was asked to be", appName(a)), nil
 }
 
-// shortRevision is the short id of a revision such as "main@sha1:…".
+// shortRevision is the short id of a revision such as "main@sha1:…", or "sha1:…" where no ref was followed.
 func shortRevision(revision string) string {
-	_, id, ok := strings.Cut(revision, "@sha")
+	_, id, ok := strings.Cut("@"+revision, "@sha")
 	if !ok {
 		return revision
 	}

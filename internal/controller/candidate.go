@@ -200,6 +200,8 @@ func (m *member) verdict(inputs, attempt string) candidate.Verdict {
 		return candidate.Verdict{Outcome: candidate.Well}
 	case st.Phase == v1alpha1.PhaseHeld:
 		return candidate.Verdict{Why: st.Reason}
+	case st.Phase == v1alpha1.PhaseRolledBack && st.Release != nil && st.Release.Why != "": // without what people can do about an app
+		return candidate.Verdict{Outcome: candidate.Failed, Why: "rolled back: " + st.Release.Why}
 	case isFailed(st):
 		return candidate.Verdict{Outcome: candidate.Failed, Why: cmp.Or(st.Reason, string(st.Phase))}
 	}

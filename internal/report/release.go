@@ -104,9 +104,9 @@ func (f Finding) released() (v1alpha1.Phase, string) {
 	return "", ""
 }
 
-// shortOf is the short form of the commit of a revision, such as "main@sha1:…".
+// shortOf is the short form of the commit of a revision, such as "main@sha1:…", or "sha1:…" where no ref was followed.
 func shortOf(revision string) string {
-	_, id, ok := strings.Cut(revision, "@sha")
+	_, id, ok := strings.Cut("@"+revision, "@sha")
 	if !ok {
 		return revision
 	}
