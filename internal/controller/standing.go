@@ -39,7 +39,7 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 	switch {
 	case m.older:
 		f.Wanted = m.status.Wanted
-	case m.rendered || m.broken != nil && m.place.repository != "":
+	case m.rendered || m.broken != nil && m.read.Revision != "": // else it was not looked for in any commit yet
 		f.Inputs = m.inputs.Digest()
 	}
 	m.unlock()
