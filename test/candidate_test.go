@@ -381,6 +381,51 @@ func TestCandidates(t *testing.T) {
 	})
 }
 
+// TestCandidatesShared has three replicas that share the apps, and one that dies while candidates are tried: the branch shows only what got well.
+func TestCandidatesShared(t *testing.T) {
+	plane := testkit.Start(t, testkit.Options{})
+	w := world{home: t, plane: plane, push: true}
+	r := w.replicas(t, "shared", 3)
+	r.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: git-write}\n")
+	var first []gitserver.Change
+	for i := range 9 {
+		first = append(first, write(fmt.Sprintf("apps/a%d", i), fmt.Sprintf("a%d", i)))
+	}
+	r.begin(tried(map[string]any{"candidate.merge": "WhereApart"}), nil, first...)
+	r.shared(9)
+	for i := range 9 {
+		r.synced(fmt.Sprintf("prod-a%d", i))
+	}
+	var good, bad []source.Commit
+	for i := range 3 {
+		one, two := fmt.Sprintf("apps/a%d", 2*i), fmt.Sprintf("apps/a%d", 2*i+1)
+		good = append(good, r.nominate(fmt.Sprintf("good%d", i), write(one, fmt.Sprintf("new%d", i)), write(two, fmt.Sprintf("other%d", i))))
+		last := fmt.Sprintf("a%d", 6+i)
+		bad = append(bad, r.nominate(fmt.Sprintf("bad%d", i), gitserver.Write("apps/"+last+"/"+last+".yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "+last+"}\ndata: {sick: very}\n")))
+	}
+	r.hook()
+	r.candidate(bad[0], "Trying")
+	r.all[0].Kill()
+	for _, id := range good {
+		r.candidate(id, "Moved")
+	}
+	for _, id := range bad {
+		r.candidate(id, "Refused", "not healthy within 2s")
+	}
+	got := strings.Join(r.log(), "\n")
+	for i := range 3 {
+		if !strings.Contains(got, fmt.Sprintf("good%d", i)) || strings.Contains(got, fmt.Sprintf("bad%d", i)) {
+			t.Errorf("main has\n%s", got)
+		}
+		r.has(fmt.Sprintf("configmap/new%d", i))
+		r.has(fmt.Sprintf("configmap/other%d", i))
+	}
+	for i := range 9 {
+		r.synced(fmt.Sprintf("prod-a%d", i))
+		r.at(fmt.Sprintf("configmap/a%d", i), ".data.sick", "")
+	}
+}
+
 // TestCandidateKilled kills the controller, as kill -9 does, before and after each write of the status of an environment that has candidates, and when the Git
 // server has moved the branch and nobody has heard of it. Whenever it dies, the one that is started next comes to the same end.
 func TestCandidateKilled(t *testing.T) {

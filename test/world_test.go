@@ -25,6 +25,7 @@ type world struct {
 	home  testing.TB // as long as it runs, so do the Git servers: one that is gone would be waited for before anything is deleted anywhere
 	plane *testkit.Plane
 	ctl   *testkit.Controller
+	push  bool // the Git servers take pushes
 }
 
 func newWorld(t *testing.T) world {
@@ -43,7 +44,7 @@ type place struct {
 
 func (w world) place(t testing.TB, namespace string) place {
 	t.Helper()
-	git := testkit.StartGit(w.home, gitserver.Options{})
+	git := testkit.StartGit(w.home, gitserver.Options{Push: w.push})
 	p := place{Tenant: w.plane.Tenant(t, namespace, git), t: t, ctl: w.ctl, objs: w.plane.Objects}
 	t.Cleanup(func() {
 		if t.Failed() {

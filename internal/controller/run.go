@@ -286,6 +286,20 @@ func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Conf
 	if _, err := apps.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: told, UpdateFunc: func(_, now any) { told(now) }}); err != nil {
 		return fmt.Errorf("watch Apps: %w", err)
 	}
+	envs, err := mgr.GetCache().GetInformer(ctx, &v1alpha1.Environment{})
+	if err != nil {
+		return fmt.Errorf("watch Environments: %w", err)
+	}
+	changed := func(was, now any) {
+		if x, ok := was.(*v1alpha1.Environment); ok {
+			if y, ok := now.(*v1alpha1.Environment); ok {
+				c.environmentTold(x, y)
+			}
+		}
+	}
+	if _, err := envs.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: changed}); err != nil {
+		return fmt.Errorf("watch Environments: %w", err)
+	}
 	if err := c.watchPolicies(mgr); err != nil {
 		return err
 	}
