@@ -35,6 +35,8 @@ func TestReleaseKilledAtEveryWrite(t *testing.T) {
 
 	want, writes, _ := releaseRun(t, w, g, "killed-never", "", false)
 	want.told(t)
+	counted(t, ctl, `fairlead_trials_total{kind="cel",verdict="passed"}`)
+	counted(t, ctl, `fairlead_trials_total{kind="cel",verdict="refuted"}`)
 	t.Logf("without a crash there are the writes %q", writes)
 	if len(writes) < 30 {
 		t.Fatalf("there are %d writes: the test no longer does what it says", len(writes))

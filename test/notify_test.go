@@ -93,6 +93,18 @@ func messageOf(c source.Commit, outcome string) string {
 	return "prod/web " + string(c) + " " + outcome
 }
 
+// counted waits until a controller tells Prometheus of more than none of something.
+func counted(t testing.TB, c *testkit.Controller, selector string) {
+	t.Helper()
+	testkit.Eventually(t, func(ctx context.Context) error {
+		m, err := c.Metrics(ctx)
+		if err == nil && m.Sum(selector) == 0 {
+			err = fmt.Errorf("none is counted of %s", selector)
+		}
+		return err
+	})
+}
+
 // TestNotifier: a release that succeeds, one that is rolled back and the next are told, each once, though the controller is killed in between, and another one
 // starts.
 func TestNotifier(t *testing.T) {
@@ -113,6 +125,7 @@ func TestNotifier(t *testing.T) {
 	w.ctl.Start(t)
 	x.has(t, key(good, "Succeeded"), key(bad, "RolledBack"))
 
+	counted(t, w.ctl, `fairlead_messages_total{result="sent",way="webhook"}`)
 	fixed := "main@sha1:" + string(p.push(write("apps/web", "a", "b")))
 	p.synced("prod-web")
 	x.has(t, key(good, "Succeeded"), key(bad, "RolledBack"), key(fixed, "Succeeded"))

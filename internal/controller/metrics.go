@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,6 +11,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/pace"
+	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
 // metrics are what Fairlead tells Prometheus. Their names are part of the interface: docs/reference/metrics.md.
@@ -25,6 +27,8 @@ type metrics struct {
 	api        *prometheus.CounterVec
 	git        *prometheus.CounterVec
 	told       *prometheus.CounterVec
+	messages   *prometheus.CounterVec
+	trials     *prometheus.CounterVec
 	liveEvents prometheus.Counter
 }
 
@@ -54,6 +58,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		api:       counter("api_requests_total", "Requests to the API server, each attempt of them.", "verb", "resource"),
 		git:       counter("git_requests_total", "Requests to Git servers.", "kind"),
 		told:      counter("commit_statuses_total", "Commit statuses that a forge was told.", "state"),
+		messages:  counter("messages_total", "Tries to send a message of a Notifier.", "way", "result"),
+		trials:    counter("trials_total", "Trials of releases that have come to a verdict.", "kind", "verdict"),
 		liveEvents: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "fairlead", Name: "live_changes_total", Help: "Changes of claimed objects that made an app be looked at.",
 		}),
@@ -131,6 +137,14 @@ func (m *metrics) app(n app.Name, was, st v1alpha1.AppStatus) {
 	m.appPhase.WithLabelValues(n.Namespace, n.Object(), string(st.Phase)).Set(1)
 	m.appHealth.WithLabelValues(n.Namespace, n.Object(), st.Health).Set(1)
 	m.appDrift.WithLabelValues(n.Namespace, n.Object()).Set(float64(st.Drift.Objects))
+}
+
+func (m *metrics) message(way string, taken bool) {
+	m.messages.WithLabelValues(way, map[bool]string{true: "sent", false: "failed"}[taken]).Inc()
+}
+
+func (m *metrics) trial(kind string, v release.Verdict) {
+	m.trials.WithLabelValues(kind, strings.ToLower(string(v))).Inc()
 }
 
 func (m *metrics) forget(n app.Name) {

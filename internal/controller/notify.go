@@ -26,7 +26,7 @@ const (
 // notifies has people told of what happens. What there is to tell is read from the Apps as the API server has them, so that nothing is lost with this process.
 func (c *controller) notifies(mgr manager.Manager) error {
 	m := messenger.New(messenger.Options{
-		Client: c.client, Reader: c.reader, Secret: c.notifierSecret, May: verifier.Public, Now: c.now, Log: c.log,
+		Client: c.client, Reader: c.reader, Secret: c.notifierSecret, May: verifier.Public, Now: c.now, Log: c.log, Tried: c.metrics.message,
 	})
 	start := source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		c.noticeQueue.start(q)

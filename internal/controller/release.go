@@ -170,6 +170,7 @@ func (c *controller) trier(ctx context.Context, config *rest.Config) Verifier {
 		Kinds:   c.cluster.Kinds,
 		Secret:  c.secretData,
 		Changed: func(n app.Name) { c.appQueue.add(n.Namespace, n.Object()) },
+		Judged:  c.metrics.trial,
 		Now:     c.now, Log: c.log,
 	})
 }

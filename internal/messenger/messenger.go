@@ -21,7 +21,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/notify"
 )
 
-// Options are what a Messenger needs. All must be set.
+// Options are what a Messenger needs. All but Tried must be set.
 type Options struct {
 	// Client reads from a cache, which may lag behind, and writes; Reader asks the API server.
 	Client client.Client
@@ -32,6 +32,8 @@ type Options struct {
 	May func(netip.Addr) bool
 	Now func() time.Time
 	Log *slog.Logger
+	// Tried is told of each try to send a message: by which way, such as "slack", and whether it was taken. Nil: nobody is told.
+	Tried func(way string, taken bool)
 }
 
 // Messenger sends messages. It is safe for concurrent use, but for two looks at the same Notifier.
@@ -223,17 +225,25 @@ func (m *Messenger) try(ctx context.Context, n *v1alpha1.Notifier, msg notify.Me
 	defer cancel()
 	var r notify.Result
 	var err error
+	way := "none"
 	switch {
 	case n.Spec.Slack != nil:
+		way = "slack"
 		r.Thread, err = m.slack(ctx, n, msg)
 	case n.Spec.Teams != nil:
+		way = "teams"
 		err = m.teams(ctx, n, msg)
 	case n.Spec.Email != nil:
+		way = "email"
 		err = m.email(ctx, n, msg)
 	case n.Spec.Webhook != nil:
+		way = "webhook"
 		err = m.webhook(ctx, n, msg)
 	default:
 		err = fault.New(fault.Invalid, errors.New("the Notifier says nobody whom to tell"))
+	}
+	if m.Tried != nil {
+		m.Tried(way, err == nil)
 	}
 	if err != nil {
 		kind := fault.KindOf(err)

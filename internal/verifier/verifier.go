@@ -28,6 +28,8 @@ type Options struct {
 	Secret func(ctx context.Context, namespace, name string) (map[string][]byte, error)
 	// Changed is told when the verdict of an app's release, or why it is so, may have changed. It must not block. Nil: nobody is told.
 	Changed func(app.Name)
+	// Judged is told when a trial has passed or was refuted: of which kind it is, such as "http", and which of both. It must not block. Nil: nobody is told.
+	Judged func(kind string, v release.Verdict)
 	// Now is the clock by which answers are dated; nil: that of the machine.
 	Now func() time.Time
 	// May says whether an address may be asked directly; nil: see [Public].
@@ -85,6 +87,9 @@ func New(ctx context.Context, o Options) *Verifier {
 	}
 	if o.Changed == nil {
 		o.Changed = func(app.Name) {}
+	}
+	if o.Judged == nil {
+		o.Judged = func(string, release.Verdict) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -251,6 +256,9 @@ func (v *Verifier) observed(r *run, i int, o verify.Observation) release.Verdict
 	}
 	own := r.courses[i].Verdict
 	v.mu.Unlock()
+	if own != release.Pending {
+		v.Judged(kindOf(r.trials[i]), own)
+	}
 	if changed {
 		v.Log.Info("verification", "app", r.App.String(), "release", r.Serial, "verdict", cmp.Or(string(verdict), "Pending"), "why", why)
 		v.Changed(r.App)
@@ -273,6 +281,21 @@ func (v *Verifier) asker(r *run, t verify.Trial) func(context.Context) verify.Ob
 		return func(ctx context.Context) verify.Observation { return v.webhook(ctx, r, t) }
 	}
 	return func(ctx context.Context) verify.Observation { return v.objects(ctx, r, t) }
+}
+
+// kindOf is which of its fields says what a trial tries.
+func kindOf(t verify.Trial) string {
+	switch {
+	case t.HTTP != nil:
+		return "http"
+	case t.Job != nil:
+		return "job"
+	case t.Metric != nil:
+		return "metric"
+	case t.Webhook != nil:
+		return "webhook"
+	}
+	return "cel"
 }
 
 // spokenOf are those objects that a trial looks at.
