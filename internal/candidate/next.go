@@ -24,13 +24,15 @@ func Next(s State, seen Seen, p Policy, now time.Time) Decision {
 	if seen.Tip == "" {
 		return n.Decision
 	}
-	n.refs()
+	n.unnamed()
+	n.named()
 	n.asked()
 	for i := range n.State.List {
 		if c := &n.State.List[i]; c.Phase.Placed() {
 			n.placed(c)
 		}
 	}
+	n.unnamed() // one that is not Moving any more
 	busy := n.busy("")
 	for i := range n.State.List {
 		if c := &n.State.List[i]; c.Phase == Waiting {
@@ -57,8 +59,8 @@ func (n *next) enter(c *Candidate, phase Phase, why string) {
 	n.Records = append(n.Records, *c)
 }
 
-// refs takes up what is named, and lets go what is not any more.
-func (n *next) refs() {
+// unnamed lets go what is not named any more.
+func (n *next) unnamed() {
 	if !n.seen.Listed {
 		return
 	}
@@ -84,6 +86,13 @@ func (n *next) refs() {
 		default:
 			n.enter(c, Gone, c.Ref+" is gone")
 		}
+	}
+}
+
+// named takes up what is named and was not before.
+func (n *next) named() {
+	if !n.seen.Listed {
+		return
 	}
 	for _, r := range n.seen.Refs {
 		known := slices.ContainsFunc(n.State.List, func(c Candidate) bool { return c.Commit == r.Commit && (!c.Phase.Ended() || c.Phase == Refused) })
