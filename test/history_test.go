@@ -110,6 +110,24 @@ func TestHistoryStore(t *testing.T) {
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Errorf("releases on record (-want +got):\n%s", diff)
 	}
+	// A store that can be read, and takes nothing: who asks is told that this is not all.
+	server.ReadOnly(t, true)
+	p.push(write("apps/web", "ha", "hb", "hc"))
+	p.synced("prod-web")
+	const warning = "warning: not all is on record yet: "
+	testkit.Eventually(t, func(context.Context) error {
+		if out, err := ask("history", "prod/web"); err != nil || !strings.Contains(out, warning) || strings.Contains(out, "Release 3") {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
+	server.ReadOnly(t, false)
+	testkit.Eventually(t, func(context.Context) error {
+		if out, err := ask("history", "prod/web"); err != nil || strings.Contains(out, warning) || !strings.Contains(out, "Release 3 Succeeded") {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
 	if v, err := other.Verify(t.Context()); err != nil {
 		t.Errorf("%+v, %v", v, err)
 	}

@@ -134,6 +134,7 @@ func (o *recordOptions) ask(ctx context.Context, w IO, name string, q history.Qu
 	}
 	var all found
 	var left []error
+	waits := ""
 	for _, who := range slices.SortedFunc(maps.Keys(accounts), func(a, b account) int {
 		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 	}) {
@@ -151,6 +152,10 @@ func (o *recordOptions) ask(ctx context.Context, w IO, name string, q history.Qu
 		if at, err := time.Parse(time.RFC3339Nano, header.Get(history.DroppedHeader)); err == nil {
 			all.dropped = at
 		}
+		waits = cmp.Or(waits, header.Get(history.WaitingHeader))
+	}
+	if waits != "" {
+		_, _ = fmt.Fprintf(w.Err, "warning: not all is on record yet: %s\n", oneLine(waits))
 	}
 	if len(left) == len(accounts) {
 		return found{}, left[0]

@@ -34,6 +34,7 @@ const (
 type archive struct {
 	guard        *guard
 	store        func() (*store.Store, error)
+	waits        func() string // why records wait for the store; empty: they do not
 	environments func(ctx context.Context, namespace string) ([]v1alpha1.Environment, error)
 	now          func() time.Time
 	refused      func(ctx context.Context, path string, why error)
@@ -43,9 +44,9 @@ type archive struct {
 }
 
 // archive makes one of the controller.
-func (c *controller) archive(g *guard, open func() (*store.Store, error)) *archive {
+func (c *controller) archive(g *guard, open func() (*store.Store, error), waits func() string) *archive {
 	return &archive{
-		guard: g, store: open, now: c.now, turns: make(chan struct{}, recordsAtOnce),
+		guard: g, store: open, waits: waits, now: c.now, turns: make(chan struct{}, recordsAtOnce),
 		environments: func(ctx context.Context, namespace string) ([]v1alpha1.Environment, error) {
 			var list v1alpha1.EnvironmentList
 			err := c.client.List(ctx, &list, client.InNamespace(namespace))
@@ -90,6 +91,9 @@ func (a *archive) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-ctx.Done():
 		http.Error(w, "others read the history: try again", http.StatusServiceUnavailable)
 		return
+	}
+	if why := a.waits(); why != "" {
+		w.Header().Set(history.WaitingHeader, clipText(why, 1000))
 	}
 	if err := answer(ctx, w, s, namespace, query); err != nil {
 		a.refused(ctx, r.URL.Path, err)

@@ -52,7 +52,8 @@ func testArchive(t *testing.T, open func(s *store.Store, path string) (*store.St
 			}
 			return []v1alpha1.Environment{env("prod", "deployer"), env("rest", "")}, nil
 		},
-		now: func() time.Time { return noon }, refused: func(context.Context, string, error) {}, turns: make(chan struct{}, 1),
+		waits: func() string { return "2 records wait for the history store: it is read-only" },
+		now:   func() time.Time { return noon }, refused: func(context.Context, string, error) {}, turns: make(chan struct{}, 1),
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /api/v1/history", a)
@@ -137,6 +138,9 @@ func TestHistoryHeaders(t *testing.T) {
 	got, header := asked(t, at+"/api/v1/history/team?kind=Prune", "ours:reader of team")
 	if got != "team/rest" || header.Get(history.DroppedHeader) != noon.UTC().Format(time.RFC3339Nano) {
 		t.Errorf("what is left is %q, and of what was dropped it is said %q", got, header.Get(history.DroppedHeader))
+	}
+	if why := header.Get(history.WaitingHeader); why != "2 records wait for the history store: it is read-only" {
+		t.Errorf("of what is not on record it is said %q", why)
 	}
 	if end, err := history.ParseLink(header.Get(history.EndHeader)); err != nil || end.Seq != 6 {
 		t.Errorf("the end is said to be %s, %v", end, err)

@@ -46,7 +46,7 @@ func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool, kept
 	mux.HandleFunc("POST /webhook/{namespace}/{repository}", c.hook)
 	mux.Handle("POST /api/v1/plan/{namespace}/{environment}", c.planner(g))
 	if kept != nil {
-		archive := c.archive(g, kept.Store)
+		archive := c.archive(g, kept.Store, kept.Trouble)
 		mux.Handle("GET /api/v1/history", archive)
 		mux.Handle("GET /api/v1/history/{namespace}", archive)
 	}

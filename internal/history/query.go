@@ -82,8 +82,10 @@ func ParseQuery(v url.Values) (Query, error) {
 	return q, nil
 }
 
-// Headers of an answer with records: where the chain ends, and when the last thing happened of which the records were dropped with age, if any were.
+// Headers of an answer with records: where the chain ends, when the last thing happened of which the records were dropped with age, if any were, and, while the
+// store takes none, why records wait.
 const (
 	EndHeader     = "Fairlead-History-End"
 	DroppedHeader = "Fairlead-History-Dropped"
+	WaitingHeader = "Fairlead-History-Waiting"
 )

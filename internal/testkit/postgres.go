@@ -139,6 +139,16 @@ func (p *Postgres) Start(t testing.TB) {
 	}
 }
 
+// ReadOnly lets the server be read and not be written, as one is that takes the place of another, or ends that.
+func (p *Postgres) ReadOnly(t testing.TB, on bool) {
+	t.Helper()
+	for _, do := range []string{fmt.Sprintf("ALTER SYSTEM SET default_transaction_read_only = %t", on), "SELECT pg_reload_conf()"} {
+		if out, err := exec.Command(filepath.Join(p.bin, "psql"), "-h", p.dir, "-U", "fairlead", "-c", do, "postgres").CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", do, err, out)
+		}
+	}
+}
+
 // Database makes a database, and returns its address.
 func (p *Postgres) Database(t testing.TB) string {
 	t.Helper()
