@@ -26,6 +26,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/live"
+	"github.com/fairlead-cd/fairlead/internal/messenger"
 	"github.com/fairlead-cd/fairlead/internal/preview"
 	"github.com/fairlead-cd/fairlead/internal/render"
 )
@@ -58,6 +59,7 @@ type controller struct {
 	policies  Policies
 	verifier  Verifier
 	keeper    Keeper
+	messenger *messenger.Messenger
 	namespace string // Fairlead's own
 
 	share   Share

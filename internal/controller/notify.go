@@ -4,16 +4,7 @@ import (
 	"context"
 	"time"
 
-	"k8s.io/client-go/util/workqueue"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
-
-	"github.com/fairlead-cd/fairlead/api/v1alpha1"
-	"github.com/fairlead-cd/fairlead/internal/messenger"
-	"github.com/fairlead-cd/fairlead/internal/verifier"
 )
 
 const (
@@ -22,23 +13,6 @@ const (
 	// tellSoon is how long what happens is gathered before it is told.
 	tellSoon = 500 * time.Millisecond
 )
-
-// notifies has people told of what happens. What there is to tell is read from the Apps as the API server has them, so that nothing is lost with this process.
-func (c *controller) notifies(mgr manager.Manager) error {
-	m := messenger.New(messenger.Options{
-		Client: c.client, Reader: c.reader, Secret: c.notifierSecret, May: verifier.Public, Now: c.now, Log: c.log, Tried: c.metrics.message,
-	})
-	start := source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-		c.noticeQueue.start(q)
-		return nil
-	})
-	return ctrl.NewControllerManagedBy(mgr).Named("notifier").WithOptions(options(tellAtOnce)).
-		Watches(&v1alpha1.Notifier{}, handler.EnqueueRequestsFromMapFunc(itself), withWatchPredicate(Worthwhile)).
-		WatchesRawSource(start).
-		Complete(untilStopped(func(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-			return c.tellPeople(ctx, m, req)
-		}))
-}
 
 // wakeNotifiers lets those Notifiers of a namespace be looked at that were before; of an empty one, all.
 func (c *controller) wakeNotifiers(namespace string) {
@@ -51,8 +25,9 @@ func (c *controller) wakeNotifiers(namespace string) {
 	}
 }
 
-// tellPeople looks at one Notifier, if it is this process's: of several one tells, and it is the same for all apps, so that many may become one message.
-func (c *controller) tellPeople(ctx context.Context, m *messenger.Messenger, req reconcile.Request) (res reconcile.Result, err error) {
+// tellPeople looks at one Notifier, if it is this process's: of several one tells, and it is the same for all apps, so that many may become one message. What
+// there is to tell is read from the Apps as the API server has them, so that nothing is lost with this process.
+func (c *controller) tellPeople(ctx context.Context, req reconcile.Request) (res reconcile.Result, err error) {
 	if err := c.share.Wait(ctx); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -67,7 +42,7 @@ func (c *controller) tellPeople(ctx context.Context, m *messenger.Messenger, req
 	}
 	defer done()
 	defer cutShort(act, &res, &err)
-	again, err := m.Look(act, req.NamespacedName)
+	again, err := c.messenger.Look(act, req.NamespacedName)
 	return reconcile.Result{RequeueAfter: again}, err
 }
 

@@ -6,6 +6,7 @@ import (
 	cryptorand "crypto/rand"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,9 +26,11 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/live"
+	"github.com/fairlead-cd/fairlead/internal/messenger"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/preview"
 	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/verifier"
 )
 
 // Parts are what a controller is made of. [Run] makes them of an API server and a data directory; who simulates those makes his own.
@@ -63,7 +66,11 @@ type Parts struct {
 	Metrics prometheus.Registerer
 	// History takes what happened; nil: nobody wants to know.
 	History history.Recorder
-	Log     *slog.Logger
+	// Verifier makes what tries releases, and is given whom to tell when a verdict may have changed; nil: nothing tries them.
+	Verifier func(changed func(app.Name)) Verifier
+	// Carry carries what Notifiers tell by HTTP; nil: the network, to addresses that may be asked.
+	Carry http.RoundTripper
+	Log   *slog.Logger
 }
 
 // Policies are the policies of Block mode in the API server. See admission.Store.
@@ -176,6 +183,12 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		go c.ledger.Follow(ctx, c.engine.Recorded(), c.recordTold, func(err error) { c.log.WarnContext(ctx, "the ledger is not followed", "error", err) })
 	}
 	c.share.Notify(c.shareChanged, c.told)
+	if p.Verifier != nil {
+		c.verifier = p.Verifier(c.verdictChanged)
+	}
+	c.messenger = messenger.New(messenger.Options{
+		Client: c.client, Reader: c.reader, Secret: c.notifierSecret, May: verifier.Public, Carry: p.Carry, Now: c.now, Log: c.log, Tried: c.metrics.message,
+	})
 	return c
 }
 
@@ -197,6 +210,7 @@ func (c *controller) loops() []Loop {
 			Watches:   []Watched{{&v1alpha1.App{}, itself}, {&v1alpha1.Approval{}, c.waitingIn}, {&v1alpha1.Override{}, c.waitingIn}},
 			Reconcile: c.reconcileApp, Start: start(c.appQueue),
 		},
+		{Name: "notifier", Workers: tellAtOnce, Watches: []Watched{{&v1alpha1.Notifier{}, itself}}, Reconcile: c.tellPeople, Start: start(c.noticeQueue)},
 		{Name: "status", Workers: 8, Reconcile: c.reconcileStatus, Start: start(c.statusQueue)},
 		{Name: "past", Workers: 4, Reconcile: c.reconcilePast, Start: start(c.pastQueue)},
 		{Name: "forge", Workers: tellers, Reconcile: c.reconcileForge, Start: start(c.forgeQueue)},

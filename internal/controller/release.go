@@ -169,11 +169,14 @@ func (c *controller) trier(ctx context.Context, config *rest.Config) Verifier {
 		As:      func(id app.Identity) *rest.Config { return cluster.Acting(config, id.User()) },
 		Kinds:   c.cluster.Kinds,
 		Secret:  c.secretData,
-		Changed: func(n app.Name) { c.appQueue.add(n.Namespace, n.Object()) },
+		Changed: c.verdictChanged,
 		Judged:  c.metrics.trial,
 		Now:     c.now, Log: c.log,
 	})
 }
+
+// verdictChanged looks at an app again whose release was tried.
+func (c *controller) verdictChanged(n app.Name) { c.appQueue.add(n.Namespace, n.Object()) }
 
 // told is the newest release as an App tells of it.
 func told(r *v1alpha1.ReleaseStatus) release.Release {

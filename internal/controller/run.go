@@ -303,9 +303,6 @@ func (c *controller) register(ctx context.Context, mgr manager.Manager, cfg Conf
 	if err := c.watchPolicies(mgr); err != nil {
 		return err
 	}
-	if err := c.notifies(mgr); err != nil {
-		return fmt.Errorf("notifiers: %w", err)
-	}
 	return c.watchKinds(ctx, mgr)
 }
 

@@ -184,11 +184,12 @@ func (m *Messenger) dialer() *net.Dialer {
 
 // client is one that connects anew each time, follows no redirect, and asks no address that it may not.
 func (m *Messenger) client(c credentials) *http.Client {
-	return &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
+	carry := m.Carry
+	if carry == nil {
+		carry = &http.Transport{
 			DialContext: m.dialer().DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
 			TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12},
-		},
+		}
 	}
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Transport: carry}
 }

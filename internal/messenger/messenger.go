@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/notify"
 )
 
-// Options are what a Messenger needs. All but Tried must be set.
+// Options are what a Messenger needs. All but Carry and Tried must be set.
 type Options struct {
 	// Client reads from a cache, which may lag behind, and writes; Reader asks the API server.
 	Client client.Client
@@ -30,8 +31,10 @@ type Options struct {
 	Secret func(ctx context.Context, namespace, name string) (map[string][]byte, error)
 	// May says whether an address may be asked.
 	May func(netip.Addr) bool
-	Now func() time.Time
-	Log *slog.Logger
+	// Carry carries what is told by HTTP; nil: the network, to addresses that may be asked.
+	Carry http.RoundTripper
+	Now   func() time.Time
+	Log   *slog.Logger
 	// Tried is told of each try to send a message: by which way, such as "slack", and whether it was taken. Nil: nobody is told.
 	Tried func(way string, taken bool)
 }
