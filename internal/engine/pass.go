@@ -111,7 +111,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	}
 	out.Takers = slices.SortedFunc(maps.Values(in.Census.Elsewhere), func(a, b app.Owner) int { return strings.Compare(a.String(), b.String()) })
 	p := plan.Compute(in)
-	known := m.record.Version
+	known, was := m.record.Version, m.releases
 	records := e.decide(m, s, p, l, git)
 	aside := s.Rendered && m.placed.bundle != m.releases.Released.Digest // this is not what is released: not yet, or no more
 	if aside && p.Blocked == "" {
@@ -127,6 +127,9 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	}
 	e.happened(m, records)
 	err := e.record(ctx, m, s, p, steps)
+	if err != nil {
+		m.releases, m.loaded = was, false // nobody is told of what may not have been recorded
+	}
 	if err == nil && m.record.Version == known && len(steps) > 0 && e.isShared() {
 		err = e.confirm(ctx, m)
 	}

@@ -381,11 +381,12 @@ func (m *memory) mustStore(s Subject) bool {
 }
 
 // healthOf is how the objects of an app are as a whole, and what is not healthy. That a Job failed is final; what else is degraded may get well within the
-// time that a release has.
+// time that a release has. What cannot be seen, as just after a start, is no sickness: a release that got well is not taken back for it.
 func healthOf(all map[object.Key]health.Verdict) (release.Health, string) {
+	worst := []release.Health{release.Healthy, release.Unknown, release.Moving, release.Doomed}
 	out, sick := release.Healthy, ""
 	worse := func(h release.Health, k object.Key, v health.Verdict) {
-		if out == release.Doomed || h == out && sick != "" {
+		if slices.Index(worst, h) <= slices.Index(worst, out) {
 			return
 		}
 		out, sick = h, fmt.Sprintf("%s is %s: %s", k, v.Status, cmp.Or(v.Message, "no reason is known"))
@@ -395,6 +396,8 @@ func healthOf(all map[object.Key]health.Verdict) (release.Health, string) {
 		case v.Status == health.Healthy, v.Status == health.Suspended:
 		case v.Status == health.Degraded && k.Kind == "Job":
 			worse(release.Doomed, k, v)
+		case v.Status == health.Unknown:
+			worse(release.Unknown, k, v)
 		default:
 			worse(release.Moving, k, v)
 		}
