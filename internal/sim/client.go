@@ -31,6 +31,12 @@ func kindOf(o client.Object) (schema.GroupVersionKind, string) {
 		return own.WithKind("Environment"), "environments"
 	case *v1alpha1.App:
 		return own.WithKind("App"), "apps"
+	case *v1alpha1.Approval:
+		return own.WithKind("Approval"), "approvals"
+	case *v1alpha1.Override:
+		return own.WithKind("Override"), "overrides"
+	case *v1alpha1.Notifier:
+		return own.WithKind("Notifier"), "notifiers"
 	case *corev1.Secret:
 		return corev1.SchemeGroupVersion.WithKind("Secret"), "secrets"
 	case *metav1.PartialObjectMetadata:
@@ -177,6 +183,16 @@ func (c cached) List(_ context.Context, list client.ObjectList, opts ...client.L
 	case *v1alpha1.AppList:
 		for _, x := range c.process.caches["App"].in(o.Namespace) {
 			a, _ := x.(*v1alpha1.App)
+			l.Items = append(l.Items, *a.DeepCopy())
+		}
+	case *v1alpha1.ApprovalList:
+		for _, x := range c.process.caches["Approval"].in(o.Namespace) {
+			a, _ := x.(*v1alpha1.Approval)
+			l.Items = append(l.Items, *a.DeepCopy())
+		}
+	case *v1alpha1.OverrideList:
+		for _, x := range c.process.caches["Override"].in(o.Namespace) {
+			a, _ := x.(*v1alpha1.Override)
 			l.Items = append(l.Items, *a.DeepCopy())
 		}
 	default:

@@ -64,8 +64,8 @@ const (
 	GitTorn     Kind = "git-torn" // the files of the commit that is read cannot be read for a while
 )
 
-// toRequests, toWrites, toAnswers, toDiscovery, toFirst and toGit are the kinds that can strike a request, a write, one that is answered with objects, a
-// discovery, the first list of a watch, and one to Git. toAlone are those that can strike a write of who shares nothing; toShared and toReplicas a request, and a
+// toRequests, toWrites, toAnswers, toDiscovery, toFirst, toGit and toOutside are the kinds that can strike a request, a write, one that is answered with
+// objects, a discovery, the first list of a watch, one to Git, and one to somebody else: who is told, or an app that is tried. toAlone are those that can strike a write of who shares nothing; toShared and toReplicas a request, and a
 // write, of who does.
 var (
 	toRequests  = []Kind{Timeout, Absent, Expired, Invalid, Busy, Broken, Unavailable, Cut, Compact, Coalesce, Repeat}
@@ -77,6 +77,7 @@ var (
 	toDiscovery = []Kind{Partial}
 	toFirst     = []Kind{Stale}
 	toGit       = []Kind{CrashBefore, GitDown, GitDenied, GitTorn}
+	toOutside   = []Kind{CrashBefore, CrashAfter, Timeout, Lost, Broken, Busy}
 )
 
 var (

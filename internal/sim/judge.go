@@ -57,6 +57,10 @@ func (w *world) judge() {
 	if w.twinned && w.forsaken() {
 		return
 	}
+	if w.schedule.Scenario.releases {
+		w.heardOutside(calm.told)
+		w.remembered(calm.phases)
+	}
 	for what := range w.orphans() {
 		if !calm.orphans[what] {
 			w.fail("%s", what)
@@ -261,7 +265,7 @@ func (w *world) begun(u *unstructured.Unstructured) bool {
 
 // passing are the fields of Fairlead's own status that say when, how often, and which commits were seen on the way. How a release fared is of that kind, where
 // nobody wrote rules for it: it was healthy for a moment, or was not seen to be.
-var passing = []string{"lastTransitionTime", "moved", "forced", "at", "bundle", "last", "total", "wanted", "applied", "since", "lastHandledSync", "holdID", "release", "releases"}
+var passing = []string{"lastTransitionTime", "moved", "forced", "at", "bundle", "last", "total", "wanted", "applied", "since", "began", "lastHandledSync", "holdID", "release", "releases"}
 
 // plain is an object without what is never the same twice, found out once of each state: from rest to rest, most of them stay.
 func (w *world) plain(u *unstructured.Unstructured) string {
@@ -311,8 +315,11 @@ func plain(m map[string]any) {
 			drop(st["conditions"])
 		}
 		if version, _ := m["apiVersion"].(string); strings.HasPrefix(version, "fairlead.dev/") {
-			if m["kind"] == "App" {
+			switch m["kind"] {
+			case "App":
 				settled(st)
+			case "Notifier":
+				tried(st)
 			}
 			drop(st)
 		}
@@ -335,6 +342,18 @@ func settled(st map[string]any) {
 	}
 }
 
+// tried leaves out when and how often it was tried to tell what was told.
+func tried(st map[string]any) {
+	all, _ := st["told"].([]any)
+	for _, x := range all {
+		if t, ok := x.(map[string]any); ok {
+			for _, f := range []string{"noted", "again", "tries"} {
+				delete(t, f)
+			}
+		}
+	}
+}
+
 // holds are named by uids, among others.
 var holds = regexp.MustCompile(`--hold [0-9a-f]+`)
 
@@ -342,6 +361,12 @@ var holds = regexp.MustCompile(`--hold [0-9a-f]+`)
 // with the other words.
 var budgets = regexp.MustCompile(`\d+ objects of environment \S+ would be deleted, more than sync\.prune\.max\w+ \(\d+\)|` +
 	`its commit deletes more than the environment's budget allows, and only other parts of that were approved`)
+
+// overdue is how the word of a release begins that did not get well within its deadline.
+const overdue = "not healthy within "
+
+// soonAfter is how long after its success a release got sick.
+var soonAfter = regexp.MustCompile(`-?[0-9µhms.]+ after it succeeded`)
 
 func drop(v any) any {
 	switch v := v.(type) {
@@ -358,9 +383,16 @@ func drop(v any) any {
 			v[i] = drop(x)
 		}
 	case string:
+		if i := strings.Index(v, overdue); i >= 0 { // who comes after the deadline may not have seen yet what is the matter
+			v = v[:i+len(overdue)] + "…"
+		}
+		if strings.Contains(v, " after it succeeded") {
+			v = soonAfter.ReplaceAllString(v, "soon after it succeeded")
+		}
 		if strings.Contains(v, "hold") || strings.Contains(v, "deletes") || strings.Contains(v, "deleted") { // a look for each word is much faster
 			return budgets.ReplaceAllString(holds.ReplaceAllString(v, "--hold …"), "the budget is exceeded")
 		}
+		return v
 	}
 	return v
 }

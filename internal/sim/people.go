@@ -30,6 +30,9 @@ var served = map[string]schema.GroupVersionResource{
 	"Repository":               {Group: "fairlead.dev", Version: "v1alpha1", Resource: "repositories"},
 	"Environment":              {Group: "fairlead.dev", Version: "v1alpha1", Resource: "environments"},
 	"App":                      apps,
+	"Approval":                 {Group: "fairlead.dev", Version: "v1alpha1", Resource: "approvals"},
+	"Override":                 {Group: "fairlead.dev", Version: "v1alpha1", Resource: "overrides"},
+	"Notifier":                 {Group: "fairlead.dev", Version: "v1alpha1", Resource: "notifiers"},
 }
 
 var (

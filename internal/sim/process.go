@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/cluster"
 	"github.com/fairlead-cd/fairlead/internal/controller"
 	"github.com/fairlead-cd/fairlead/internal/live"
@@ -79,6 +80,12 @@ func (w *world) start() {
 		Client: cached{direct{dynamic: own, world: w}, p}, Reader: direct{dynamic: own, world: w}, Events: recorder{p}, Secrets: kube.Secrets(own, system),
 		Mirrors: mirrors{p}, Render: p.render, Driver: driver{p}, Parallel: 1, Room: w.room(), Now: p.now, Random: w.dice.Float64, Metrics: prometheus.NewRegistry(), Log: w.logger(p),
 	}
+	if w.schedule.Scenario.releases {
+		parts.History, parts.Carry = chronicle{p}, carrier{p}
+		parts.Verifier = func(changed func(app.Name)) controller.Verifier {
+			return &prober{process: p, changed: changed, tries: map[app.Name]*try{}}
+		}
+	}
 	if w.shares {
 		if err := p.join(own); err != nil { // as the real one, which ends then
 			if !p.dead {
@@ -99,7 +106,11 @@ func (w *world) start() {
 		p.loops = append(p.loops, own)
 		l.Start(p.ctx, own)
 	}
-	for _, kind := range []client.Object{&v1alpha1.Repository{}, &v1alpha1.Environment{}, &v1alpha1.App{}} {
+	looked := []client.Object{&v1alpha1.Repository{}, &v1alpha1.Environment{}, &v1alpha1.App{}}
+	if w.schedule.Scenario.releases {
+		looked = append(looked, &v1alpha1.Approval{}, &v1alpha1.Override{}, &v1alpha1.Notifier{})
+	}
+	for _, kind := range looked {
 		gvk, plural := kindOf(kind)
 		c := &cache{process: p, kind: kind, objects: map[client.ObjectKey]client.Object{}}
 		p.caches[gvk.Kind] = c
@@ -185,7 +196,10 @@ func (p *process) event(before, after client.Object) {
 
 // again lets everything be looked at.
 func (p *process) again() {
-	for _, kind := range []string{"Repository", "Environment", "App"} {
+	for _, kind := range []string{"Repository", "Environment", "App", "Notifier"} {
+		if p.caches[kind] == nil {
+			continue
+		}
 		for k, o := range p.caches[kind].objects {
 			for _, l := range p.loops {
 				for _, watched := range l.Watches {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -37,12 +38,15 @@ import (
 //	twin                            start another one beside it, which believes that everything is its own, as does the first
 //	deaf                            break off every watch of the controller; what happens is not told to it
 //	hear                            let it watch again, after the history was forgotten: it has to list
+//	pass NAME DURATION              let time pass in which nothing happens; what comes later than that names it "time NAME"
 //	later KIND NS/NAME KIND NS/NAME nobody does that: the first object must not be made before the second one is ready
 type Scenario struct {
 	Name string
 	Acts []Act
 	course
 	shares, twins bool // several controllers share the apps, or each believes that everything is its own
+	// releases says that it has gates, trials or Notifiers: who plays it looks at their kinds, too, asks, tells and remembers. Any other story would only take longer.
+	releases bool
 	// later are pairs of objects: the first is not made before the second is ready.
 	later [][2]string
 }
@@ -101,7 +105,7 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 	for _, f := range ar.Files {
 		st.files[f.Name] = string(f.Data)
 	}
-	s := Scenario{Name: name, course: course{Rests: st.files["rests"], Deleted: st.files["deleted"], End: st.files["end"]}}
+	s := Scenario{Name: name, releases: st.hasReleases(), course: course{Rests: st.files["rests"], Deleted: st.files["deleted"], End: st.files["end"]}}
 	await, compare := false, false
 	for line := range strings.Lines(string(ar.Comment)) {
 		line = strings.TrimSpace(line)
@@ -128,9 +132,21 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 	return s, nil
 }
 
+// hasReleases reports whether a story speaks of what happens around releases.
+func (st story) hasReleases() bool {
+	for _, text := range st.files {
+		for _, word := range []string{"kind: Notifier", "gates:", "verify:"} {
+			if strings.Contains(text, word) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (st story) act(words []string) (func(*world) error, error) {
 	verb, args := words[0], words[1:]
-	need := map[string]int{"apply": 1, "remake": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1, "stop": 0, "start": 0, "twin": 0, "deaf": 0, "hear": 0, "replicas": 1, "pause": 1}
+	need := map[string]int{"apply": 1, "remake": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1, "stop": 0, "start": 0, "twin": 0, "deaf": 0, "hear": 0, "replicas": 1, "pause": 1, "pass": 2}
 	if n, ok := need[verb]; !ok || len(args) < n {
 		return nil, fmt.Errorf("%s needs %d words", verb, n)
 	}
@@ -160,6 +176,9 @@ func (st story) act(words []string) (func(*world) error, error) {
 		return func(w *world) error { return w.remove(args[0], args[1]) }, nil
 	case "approve":
 		return func(w *world) error { return w.approve(args[0]) }, nil
+	case "pass":
+		d, err := time.ParseDuration(args[1])
+		return func(w *world) error { w.pass(args[0], d); return nil }, err
 	case "replicas", "pause":
 		n, err := strconv.Atoi(args[0])
 		return func(w *world) error { w.operateOn(verb, n); return nil }, err

@@ -66,6 +66,8 @@ type calm struct {
 	events   map[string]int
 	orphans  map[string]bool
 	relapses map[string]int
+	told     map[string]int // to those outside
+	phases   map[string]int // that the history has
 	log      []sent
 	err      error
 }
@@ -85,7 +87,8 @@ func calmOf(s Scenario) calm {
 			err = fmt.Errorf("%s does not end as its file says:\n%s", s.Name, diff.Diff("file", []byte(s.String()), "now", []byte(now.String())))
 		}
 		return calm{
-			end: w.end(), rests: w.rests, deleted: w.deleted, events: w.events, orphans: w.orphans(), relapses: w.history.relapses, log: w.log, err: err,
+			end: w.end(), rests: w.rests, deleted: w.deleted, events: w.events, orphans: w.orphans(), relapses: w.history.relapses, told: w.outside.told,
+			phases: w.phases(), log: w.log, err: err,
 		}
 	})
 }
@@ -147,6 +150,8 @@ func (s sent) kinds(shared bool) []Kind {
 	switch {
 	case s.verb == "git":
 		return slices.Clone(toGit)
+	case s.verb == "post", s.verb == "probe":
+		return slices.Clone(toOutside)
 	case s.verb == "discover":
 		return slices.Concat(toDiscovery, all)
 	case s.first:

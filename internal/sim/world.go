@@ -44,9 +44,11 @@ type world struct {
 	alone     map[app.Owner]time.Time // since when an app is nobody's
 	since     time.Time               // when something happened last to those that share the apps
 	history   history
-	blind     bool // one wrote while it could not know that others had what it wrote
-	haunted   bool // what it wrote was nobody's by then
-	deaf      bool // no watch can be opened
+	outside   outside
+	passed    time.Duration // of the run, in which nothing happened
+	blind     bool          // one wrote while it could not know that others had what it wrote
+	haunted   bool          // what it wrote was nobody's by then
+	deaf      bool          // no watch can be opened
 
 	acts    []Act
 	rests   []end // what there was when all was at rest
@@ -93,7 +95,7 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, known: map[app.Owner]string{}, alone: map[app.Owner]time.Time{}, history: newHistory(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, known: map[app.Owner]string{}, alone: map[app.Owner]time.Time{}, history: newHistory(), outside: newOutside(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
@@ -126,7 +128,7 @@ func (w *world) play() {
 		if w.failure != nil || !w.step() {
 			return
 		}
-		if w.now.Sub(epoch) > longest {
+		if w.now.Sub(epoch)-w.passed > longest {
 			w.fail("it does not come to rest within %s", longest)
 		}
 	}
