@@ -149,6 +149,8 @@ type AppStatus struct {
 	Pinned string `json:"pinned,omitempty"`
 	// Rollback is the request by the annotation fairlead.dev/rollback that was acted upon last.
 	Rollback *RollbackStatus `json:"rollback,omitempty"`
+	// Revert is the commit that has Git agree, if spec.release.revert of the Environment asks for one and the newest release was rolled back.
+	Revert *RevertStatus `json:"revert,omitempty"`
 
 	// Told is what the forge was told last, if the Repository asks for commit statuses.
 	Told *CommitTold `json:"told,omitempty"`

@@ -99,6 +99,10 @@ type Source struct {
 	// Candidate has commits checked, applied and verified before the branch is moved to them, by Fairlead. The ref has to be a branch, and one source of an
 	// Environment may have it.
 	Candidate *Candidate `json:"candidate,omitempty"`
+
+	// WriteSecretRef names a Secret beside the Environment with credentials that may push to the repository, with the keys of spec.secretRef of a Repository.
+	// It is for spec.release.revert; without it, that takes the Secret of candidate.
+	WriteSecretRef *LocalReference `json:"writeSecretRef,omitempty"`
 }
 
 // Ref names what to follow in a repository.

@@ -29,6 +29,33 @@ type Release struct {
 
 	// WatchFor is for how long after its success a release has to stay healthy: it fails if it does not. 0: it is not watched.
 	WatchFor metav1.Duration `json:"watchFor,omitempty"`
+
+	// Revert has Git agree with what was rolled back: None, which is the default, leaves that to people. Branch pushes a commit that restores the directory of the app to a branch
+	// fairlead/revert-ENVIRONMENT-APP-COMMIT, for a pull request. Commit pushes it to the branch that is followed. The source needs a writeSecretRef.
+	//
+	// +kubebuilder:validation:Enum=None;Branch;Commit
+	Revert Revert `json:"revert,omitempty"`
+}
+
+// Revert is what becomes in Git of a release that was rolled back.
+type Revert string
+
+// The choices for Revert.
+const (
+	RevertNone   Revert = "None"
+	RevertBranch Revert = "Branch"
+	RevertCommit Revert = "Commit"
+)
+
+// RevertStatus is the commit that has Git agree with a release that was rolled back.
+type RevertStatus struct {
+	// Serial is that of the release that was rolled back.
+	Serial int64 `json:"serial"`
+	// Branch is where the commit is. Both are empty as long as there is none.
+	Branch string `json:"branch,omitempty"`
+	Commit string `json:"commit,omitempty"`
+	// Error is why there is none.
+	Error string `json:"error,omitempty"`
 }
 
 // OnFailure is what happens to a release that fails.

@@ -243,6 +243,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		return again(m, out, f, err) // somebody was faster: look anew before anything is said
 	}
 	f.Was = m.stands()
+	f.Revert = c.revertOf(m, env, out, f.Was.Revert)
 	c.conclude(ctx, m, obj, f)
 	is := m.stands()
 	c.tell(obj, out, is.Drift.Total > f.Was.Drift.Total)

@@ -69,7 +69,7 @@ type controller struct {
 	follow  func()      // begins to follow what others write to the ledger
 	follows atomic.Bool
 
-	repoQueue, envQueue, appQueue, statusQueue, forgeQueue, noticeQueue, pastQueue *wakeup
+	repoQueue, envQueue, appQueue, statusQueue, forgeQueue, noticeQueue, pastQueue, revertQueue *wakeup
 
 	mu      sync.Mutex
 	repos   map[types.NamespacedName]*repository

@@ -52,8 +52,9 @@ type member struct {
 	rules    health.Rules
 	ruled    string // identifies rules; empty if there are none but the built-in ones
 
-	lookback *lookback // for what it was, if a person asks to go back there
-	asked    string    // the sync request that is being carried out
+	reverts  *reverting // what is to be reverted in Git, or was
+	lookback *lookback  // for what it was, if a person asks to go back there
+	asked    string     // the sync request that is being carried out
 	askedAt  time.Time
 	dirty    bool      // found anew since it was looked at last
 	movedAt  time.Time // when its App was told last that it is somewhere else

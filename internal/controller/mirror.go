@@ -30,6 +30,7 @@ type Mirror interface {
 	Commit(ctx context.Context, id source.Commit) ([]byte, error)
 	Tag(ctx context.Context, id source.ID) ([]byte, error)
 	Merge(ctx context.Context, auth git.Auth, v git.Merging) (git.Draft, error)
+	Restore(ctx context.Context, v git.Restoring) (git.Draft, error)
 	Move(ctx context.Context, auth git.Auth, v git.Move) error
 	Between(ctx context.Context, auth git.Auth, old, now source.Commit) ([]source.Commit, error)
 	Past(ctx context.Context, auth git.Auth, of source.Commit, id string) (source.Commit, error)

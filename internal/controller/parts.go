@@ -132,7 +132,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		client: p.Client, reader: p.Reader, events: p.Events, cluster: p.Cluster, ledger: ledger.Open(p.Secrets),
 		metrics: m, log: p.Log, now: p.Now, random: p.Random, disk: p.Mirrors,
 		policies: p.Policies, namespace: p.Namespace, verifier: none{}, keeper: silent{},
-		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{}, noticeQueue: &wakeup{}, pastQueue: &wakeup{},
+		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{}, noticeQueue: &wakeup{}, pastQueue: &wakeup{}, revertQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
 		envs: map[fleet.Environment]*environment{}, apps: map[app.Owner]*member{}, rolls: map[fleet.Environment]*roll{},
 		notices: map[types.NamespacedName]bool{},
@@ -213,6 +213,7 @@ func (c *controller) loops() []Loop {
 		{Name: "notifier", Workers: tellAtOnce, Watches: []Watched{{&v1alpha1.Notifier{}, itself}}, Reconcile: c.tellPeople, Start: start(c.noticeQueue)},
 		{Name: "status", Workers: 8, Reconcile: c.reconcileStatus, Start: start(c.statusQueue)},
 		{Name: "past", Workers: 4, Reconcile: c.reconcilePast, Start: start(c.pastQueue)},
+		{Name: "revert", Workers: 4, Reconcile: c.reconcileRevert, Start: start(c.revertQueue)},
 		{Name: "forge", Workers: tellers, Reconcile: c.reconcileForge, Start: start(c.forgeQueue)},
 	}
 }

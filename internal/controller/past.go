@@ -98,19 +98,28 @@ func (c *controller) pastOf(ctx context.Context, n app.Name, p place, commit str
 
 // renderAt renders an app from where it was in a commit.
 func (c *controller) renderAt(n app.Name, of v1alpha1.Source, at head) (render.Result, error) {
-	found, err := discover.Apps(at.snapshot.Tree, of.Path)
+	dir, err := dirAt(n, of, at)
 	if err != nil {
-		return render.Result{}, fmt.Errorf("read %s: %w", at.Revision(), err)
+		return render.Result{}, err
 	}
-	i := slices.IndexFunc(found.Found, func(f discover.Found) bool { return f.Name == n.App })
-	if i < 0 {
-		return render.Result{}, fault.Newf(fault.Invalid, "app %s was not there at %s: no directory of it matches %s", n.App, at.Revision(), of.Path)
-	}
-	res, err := c.renders(render.Request{Tree: at.snapshot.Tree, Dir: found.Found[i].Dir})
+	res, err := c.renders(render.Request{Tree: at.snapshot.Tree, Dir: dir})
 	if err != nil {
 		return render.Result{}, fmt.Errorf("app %s does not render at %s: %w", n.App, at.Revision(), err)
 	}
 	return res, nil
+}
+
+// dirAt is where an app is in a commit.
+func dirAt(n app.Name, of v1alpha1.Source, at head) (string, error) {
+	found, err := discover.Apps(at.snapshot.Tree, of.Path)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", at.Revision(), err)
+	}
+	i := slices.IndexFunc(found.Found, func(f discover.Found) bool { return f.Name == n.App })
+	if i < 0 {
+		return "", fault.Newf(fault.Invalid, "app %s was not there at %s: no directory of it matches %s", n.App, at.Revision(), of.Path)
+	}
+	return found.Found[i].Dir, nil
 }
 
 // vouchPast makes sure that a commit to go back to is signed, if a Repository asks for that.

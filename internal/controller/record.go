@@ -107,6 +107,13 @@ func (c *controller) recordAsked(ctx context.Context, m *member, asked *release.
 	c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Rollback, Who: asked.By, Why: what}, request)
 }
 
+// recordRevert tells of the commit that reverts a release in Git, once, whoever finds it there again.
+func (c *controller) recordRevert(ctx context.Context, m *member, of release.Release, st v1alpha1.RevertStatus) {
+	c.recordOf(ctx, m, history.Record{
+		Time: of.Since, Kind: history.Rollback, Who: "Fairlead", Serial: of.Serial, Why: "reverted in Git by commit " + st.Commit + " on branch " + st.Branch,
+	}, fmt.Sprintf("revert %d %s", of.Serial, st.Commit))
+}
+
 // recordWords tells of what people said about the releases of an app.
 func (c *controller) recordWords(ctx context.Context, m *member, f gate.Facts, s gate.Subject) {
 	for _, a := range f.Approvals {

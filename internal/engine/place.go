@@ -66,6 +66,14 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	return nil
 }
 
+// Digest identifies what the objects of a subject are in their places, as Want.Digest does of what is released.
+func (e *Engine) Digest(ctx context.Context, s Subject) (string, error) {
+	m := &memory{kinds: map[object.Key]object.Resource{}, misfits: map[object.Key]misfit{}}
+	s.Rendered = true
+	err := e.place(ctx, m, s)
+	return m.placed.bundle, err
+}
+
 // digestOf identifies what is placed where.
 func digestOf(s Subject) string { return s.Digest + s.Namespace + s.Files }
 

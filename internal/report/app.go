@@ -69,6 +69,8 @@ type Finding struct {
 	Ruled    bool
 	// Handled is the request of a person's that was acted upon last, and Answer why nothing was done; empty if it was.
 	Handled, Answer string
+	// Revert is the commit that has Git agree with what was rolled back, or why there is none; nil: what was told of it last holds.
+	Revert *v1alpha1.RevertStatus
 	// Back says that Plan and Health are about what was released before, not about what Git wants.
 	Back bool
 	// App is the name by which people ask for the app.

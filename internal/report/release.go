@@ -20,6 +20,9 @@ func (f Finding) releases(st *v1alpha1.AppStatus) {
 	if st.Rollback = f.Was.Rollback; f.Handled != "" && (st.Rollback == nil || st.Rollback.Request != f.Handled) {
 		st.Rollback = &v1alpha1.RollbackStatus{Request: clip(f.Handled, maxName), Error: clip(f.Answer, maxText)}
 	}
+	if st.Revert = f.Was.Revert; f.Revert != nil {
+		st.Revert = f.Revert
+	}
 	if st.Release, st.Releases = f.Was.Release, f.Was.Releases; f.Releases.Current.Phase == "" {
 		st.Pinned = f.Was.Pinned
 		return
@@ -32,6 +35,9 @@ func (f Finding) releases(st *v1alpha1.AppStatus) {
 		st.Releases = st.Releases[:min(len(st.Releases), maxReleases)]
 	}
 	st.Release = &is
+	if st.Revert != nil && st.Revert.Serial != is.Serial {
+		st.Revert = nil
+	}
 	if st.Pinned = ""; f.pinned() {
 		st.Pinned = shortOf(f.Releases.Released.Revision)
 	}
@@ -88,7 +94,7 @@ func (f Finding) released() (v1alpha1.Phase, string) {
 		if r.Phase == release.RollingBack {
 			text = "is being " + text
 		}
-		return v1alpha1.PhaseRolledBack, text + "; a newer commit goes on, and so does `fairlead rollback " + f.App + " --lift`"
+		return v1alpha1.PhaseRolledBack, text + f.reverted() + "; a newer commit goes on, and so does `fairlead rollback " + f.App + " --lift`"
 	case !f.Ruled:
 		return "", ""
 	}
@@ -102,6 +108,18 @@ func (f Finding) released() (v1alpha1.Phase, string) {
 	case release.Planned, release.Applying, release.Progressing, release.Succeeded, release.Superseded, release.RollingBack, release.RolledBack:
 	}
 	return "", ""
+}
+
+// reverted is what became of that in Git.
+func (f Finding) reverted() string {
+	switch r := cmp.Or(f.Revert, f.Was.Revert); {
+	case r == nil || r.Serial != int64(f.Releases.Current.Serial):
+	case r.Error != "":
+		return "; not reverted in Git: " + clip(r.Error, maxReason/2)
+	case r.Commit != "":
+		return "; reverted in Git by " + r.Commit[:min(len(r.Commit), 8)] + " on branch " + r.Branch
+	}
+	return ""
 }
 
 // shortOf is the short form of the commit of a revision, such as "main@sha1:…", or "sha1:…" where no ref was followed.

@@ -195,6 +195,11 @@ func (m mirror) Move(_ context.Context, _ git.Auth, v git.Move) error {
 	return nil
 }
 
+// Restore implements controller.Mirror.
+func (m mirror) Restore(context.Context, git.Restoring) (git.Draft, error) {
+	return git.Draft{}, fault.Newf(fault.Invalid, "restore in %s: nobody does", m.url)
+}
+
 // Between implements controller.Mirror.
 func (m mirror) Between(_ context.Context, _ git.Auth, old, now source.Commit) ([]source.Commit, error) {
 	r, err := m.ask("compare")
