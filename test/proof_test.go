@@ -166,13 +166,13 @@ func TestProof(t *testing.T) {
 			release: map[string]any{"deadline": "3s"}, deadline: 3 * time.Second,
 			good: []gitserver.Change{deployment("web:1", "")}, bad: []gitserver.Change{deployment("web:2-typo", "ImagePullBackOff")},
 			fixed: []gitserver.Change{deployment("web:2", "")},
-			ref:   "deployment/web", path: image, was: "web:1", is: "web:2", words: []string{"not healthy within 3s: Deployment"},
+			ref:   "deployment/web", path: image, was: "web:1", is: "web:2", words: []string{"not healthy within 3s: Deployment", "1 replica not available"},
 		},
 		"unready": {
 			release: map[string]any{"deadline": "3s"}, deadline: 3 * time.Second,
 			good: []gitserver.Change{deployment("web:1", "")}, bad: []gitserver.Change{deployment("web:2", "CrashLoopBackOff")},
 			fixed: []gitserver.Change{deployment("web:3", "")},
-			ref:   "deployment/web", path: image, was: "web:1", is: "web:3", words: []string{"not healthy within 3s: Deployment"},
+			ref:   "deployment/web", path: image, was: "web:1", is: "web:3", words: []string{"not healthy within 3s: Deployment", "1 replica not available"},
 		},
 		"smoke": {
 			release: map[string]any{"verify": []any{map[string]any{"job": map[string]any{"name": "smoke"}}}},

@@ -46,11 +46,19 @@ func deployment(o object.Object) Verdict {
 	case updated < want:
 		return sayf(Progressing, "%d of %d replicas updated", updated, want)
 	case all > updated:
-		return sayf(Progressing, "%s still running", plural(all-updated, "old replica"))
+		return sayf(Progressing, "%s still running%s", plural(all-updated, "old replica"), lacking(number(o, 0, "status", "unavailableReplicas")))
 	case all > want:
 		return sayf(Progressing, "%s still running", plural(all-want, "surplus replica"))
 	}
 	return running(number(o, 0, "status", "availableReplicas"), want, "replica", "available")
+}
+
+// lacking says why old replicas stay: new ones may not get ready.
+func lacking(unavailable int64) string {
+	if unavailable <= 0 {
+		return ""
+	}
+	return ", " + plural(unavailable, "replica") + " not available"
 }
 
 // running is the last question about a workload: is enough of it up?
