@@ -121,6 +121,22 @@ func TestRevert(t *testing.T) {
 		}
 	})
 
+	// What a process pushed that was killed before it could say so is found, and not pushed again.
+	run("found", func(t *testing.T, p place) {
+		p.begin(reverting("Branch", "git-write"), []string{"web"}, write("apps/web", "a"))
+		bad := p.Git.Commit(t, "main", "bad", sick("a", "very"))
+		branch := "fairlead/revert-prod-web-" + bad.Short()
+		if err := p.Git.Reset(t.Context(), branch, bad); err != nil {
+			t.Fatal(err)
+		}
+		is := p.Git.Commit(t, branch, "the revert", write("apps/web", "a"))
+		p.hook()
+		p.phase("prod-web", v1alpha1.PhaseRolledBack, "reverted in Git by "+is.Short()+" on branch "+branch)
+		if now := p.head(branch, ""); now != is || p.Git.Count("push") != 0 {
+			t.Errorf("%s is at %s, after %d pushes", branch, now, p.Git.Count("push"))
+		}
+	})
+
 	// By hand, too; and what people made of the rest of the repository meanwhile stays.
 	run("asked", func(t *testing.T, p place) {
 		p.begin(reverting("Commit", "git-write"), two, write("apps/web", "a"), write("apps/api", "c"))
