@@ -327,6 +327,43 @@ func TestCandidates(t *testing.T) {
 		p.moved("two", "first")
 	})
 
+	// The forge is told of the whole, beside each app, also of what no app ever heard of; and the history keeps it.
+	run("told", func(t *testing.T, place place) {
+		p := place.atForge("t0ken")
+		p.begin(tried(nil), []string{"web"}, write("apps/web", "a"))
+		says := func(c source.Commit, state, word string) {
+			testkit.Eventually(t, func(context.Context) error {
+				last := "nothing"
+				for _, x := range p.forge.Told() {
+					if x.Commit == string(c) && x.Context == "fairlead/prod" {
+						last = x.State + ": " + x.Description
+					}
+				}
+				if !strings.HasPrefix(last, state) || !strings.Contains(last, word) {
+					return fmt.Errorf("of %s it was told %s, want %s and %q", c.Short(), last, state, word)
+				}
+				return nil
+			})
+		}
+		broken := p.nominate("broken", gitserver.Write("apps/web/a.yaml", "kind: [\n"))
+		bad := p.nominate("bad", sick("a", "very"))
+		p.hook()
+		says(broken, "failure", "apps/web/a.yaml")
+		says(bad, "failure", "not healthy within 2s")
+		good := p.nominate("good", write("apps/web", "b"))
+		p.hook()
+		says(good, "success", "moved")
+		p.told(good, "web", "success")
+		p.inOrder()
+		testkit.Eventually(t, func(context.Context) error {
+			out, err := p.tries("history", "prod", "--kind", "Candidate", "--server", "http://"+p.ctl.Addr())
+			if err == nil && (!strings.Contains(out, "Candidate Moved") || !strings.Contains(out, "Candidate Refused")) {
+				err = fmt.Errorf("the history has\n%s", out)
+			}
+			return err
+		})
+	})
+
 	// CI asks for a commit that no branch of a candidate names, and is told how it fares.
 	run("asked", func(t *testing.T, p place) {
 		p.begin(tried(nil), []string{"web"}, write("apps/web", "a"))

@@ -70,4 +70,6 @@ type CandidateStatus struct {
 	Leaves []string `json:"leaves,omitempty"`
 	// Why is what it waits for, or why it ended so.
 	Why string `json:"why,omitempty"`
+	// Told is what the forge was told last of it, if the Repository asks for commit statuses.
+	Told CommitState `json:"told,omitempty"`
 }

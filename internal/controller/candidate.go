@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/candidate"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
@@ -29,6 +30,7 @@ type hopeful struct {
 	studies map[string]*study
 	tips    map[source.Commit]*tip
 	moves   map[string]*move // by commit
+	telling forgeTelling
 }
 
 // moveAgain is how soon it is tried again to move a branch of which the server could not be asked; longer each time.
@@ -58,7 +60,7 @@ func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v
 	} else {
 		d = withdrawn(was, c.now())
 	}
-	next.Candidates, next.LastHandledDeploy = c.toldOf(env, src, d.State, st.status.Candidates), d.State.Request
+	next.Candidates, next.LastHandledDeploy = c.toldOf(env, st, src, d.State), d.State.Request
 	if !equality.Semantic.DeepEqual(next, st.status) {
 		if err := c.writeEnvironment(ctx, env, st, next); err != nil {
 			return 0, err
@@ -70,6 +72,7 @@ func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v
 			c.tellCandidate(ctx, env, src, r)
 		}
 	}
+	c.tellForges(ctx, e, env, st, src)
 	var again time.Duration
 	if !d.Again.IsZero() {
 		again = max(d.Again.Sub(c.now()), time.Millisecond)
@@ -213,6 +216,14 @@ func (c *controller) tellCandidate(ctx context.Context, env *v1alpha1.Environmen
 	name := cmp.Or(r.Ref, "commit") + " " + source.Commit(r.Commit).Short()
 	c.log.InfoContext(ctx, "candidate", "environment", env.Namespace+"/"+env.Name, "ref", r.Ref, "commit", r.Commit, "phase", string(r.Phase),
 		"apps", strings.Join(r.Apps[:min(len(r.Apps), 20)], " "), "why", r.Why)
+	key := fmt.Sprintf("candidate %s/%s %s %s %s %s", env.Namespace, env.Name, r.Commit, r.Phase, r.Request, r.Since.UTC().Format(time.RFC3339Nano))
+	rec := history.Record{
+		Time: r.Since, Kind: history.Candidate, Key: key[:min(len(key), history.MostKey)], Namespace: env.Namespace, Environment: env.Name, Phase: string(r.Phase),
+		Want: history.Version{Commit: r.Commit}, Who: r.By, Why: clipText(strings.TrimPrefix(r.Ref+": "+r.Why, ": "), history.MostText),
+	}
+	if err := c.history.Record(rec, nil); err != nil {
+		c.log.WarnContext(ctx, "not in the history", "environment", env.Namespace+"/"+env.Name, "what", rec.Key, "error", err)
+	}
 	switch r.Phase {
 	case candidate.Moved:
 		c.note(env, "CandidateMoved", "Move", fmt.Sprintf("%s got well, and %s has it", name, src.Ref.Branch))
@@ -237,27 +248,30 @@ func stateOf(st v1alpha1.EnvironmentStatus) candidate.State {
 }
 
 // toldOf is how a status records candidates.
-func (c *controller) toldOf(env *v1alpha1.Environment, src v1alpha1.Source, s candidate.State, was []v1alpha1.CandidateStatus) []v1alpha1.CandidateStatus {
+func (c *controller) toldOf(env *v1alpha1.Environment, st *environment, src v1alpha1.Source, s candidate.State) []v1alpha1.CandidateStatus {
 	var out []v1alpha1.CandidateStatus
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: src.Repository}]
 	for _, x := range s.List {
-		st := v1alpha1.CandidateStatus{
+		is := v1alpha1.CandidateStatus{
 			Ref: clipText(x.Ref, 255), Commit: x.Commit, Request: x.Request, By: x.By, Phase: string(x.Phase), Since: toSecond(x.Since), Began: toSecond(x.Began),
 			Base: x.Base, Apps: x.Apps, Leaves: x.Leaves, Why: clipText(x.Why, 700),
 		}
-		for _, old := range was {
+		for _, old := range st.status.Candidates {
 			if old.Commit == x.Commit {
-				st.Author, st.Subject = old.Author, old.Subject
+				is.Author, is.Subject, is.Told = old.Author, old.Subject, old.Told
 			}
 		}
-		if r != nil && st.Author == "" {
+		if r != nil && is.Author == "" {
 			if n, ok := r.nominee(source.Commit(x.Commit)); ok && n.err == nil {
-				st.Author, st.Subject = author(n.snapshot.Author), clipText(n.snapshot.Subject, 120)
+				is.Author, is.Subject = author(n.snapshot.Author), clipText(n.snapshot.Subject, 120)
 			}
 		}
-		out = append(out, st)
+		if told, ok := st.hopeful.telling.told[x.Commit]; ok {
+			is.Told = told
+		}
+		out = append(out, is)
 	}
 	return out
 }

@@ -52,6 +52,9 @@ func (c *controller) reconcileForge(ctx context.Context, req reconcile.Request) 
 	defer cutShort(ctx, &res, &err)
 	m.mu.Lock()
 	st, repository := *m.status.DeepCopy(), m.place.repository
+	if m.place.back != "" { // its branch's commit was told of before the candidate
+		m.telling.sure = hold{}
+	}
 	m.unlock()
 	v := report.Verdict(st)
 	repo := &v1alpha1.Repository{}

@@ -83,7 +83,7 @@ func check(r Record) error {
 func (k Kind) known() bool { return slices.Contains(Kinds, k) }
 
 // Kinds are all there are.
-var Kinds = []Kind{Release, Hold, Approval, Override, Drift, Suspension, Resumption, Rollback, Prune, Standing, Retention}
+var Kinds = []Kind{Release, Hold, Approval, Override, Drift, Suspension, Resumption, Rollback, Prune, Candidate, Standing, Retention}
 
 func fit(v Version) Version {
 	v.Commit, v.Author, v.Digest = clip(v.Commit, MostText), clip(v.Author, MostText), clip(v.Digest, MostText)

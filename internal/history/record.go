@@ -16,6 +16,7 @@ const (
 	Resumption Kind = "Resumption" // it goes on
 	Rollback   Kind = "Rollback"   // somebody asked to go back; that the app does so is told by its Release
 	Prune      Kind = "Prune"      // objects that are no longer wanted were deleted
+	Candidate  Kind = "Candidate"  // a commit on its way to an environment's branch entered a phase: one of package candidate
 
 	// Standing and Retention are written by a store alone, when old records are dropped: what those had said of an app, and that they were there.
 	Standing  Kind = "Standing"

@@ -51,7 +51,7 @@ func (s *State) take(r Record) {
 		if r.Stands != nil {
 			*s = *r.Stands
 		}
-	case Hold, Approval, Override, Rollback, Retention:
+	case Hold, Approval, Override, Rollback, Candidate, Retention:
 	}
 }
 
