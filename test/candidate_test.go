@@ -441,7 +441,13 @@ func TestCandidatesShared(t *testing.T) {
 		bad = append(bad, r.nominate(fmt.Sprintf("bad%d", i), gitserver.Write("apps/"+last+"/"+last+".yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "+last+"}\ndata: {sick: very}\n")))
 	}
 	r.hook()
-	r.candidate(bad[0], "Trying")
+	testkit.Eventually(t, func(ctx context.Context) error {
+		got, err := r.objs.Field(ctx, r.Namespace, "environments.fairlead.dev/prod", `{.status.candidates[0].apps}`)
+		if err == nil && got == "" {
+			err = errors.New("nothing is tried yet")
+		}
+		return err
+	})
 	r.all[0].Kill()
 	for _, id := range good {
 		r.candidate(id, "Moved")

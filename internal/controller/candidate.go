@@ -27,6 +27,7 @@ import (
 // hopeful is what is known of an environment's candidates beyond what its status says. Its own reconciler has it.
 type hopeful struct {
 	laid    string // where apps were placed by candidates last; empty: nowhere
+	unread  bool   // where apps are placed is not known: a commit cannot be read
 	studies map[string]*study
 	tips    map[source.Commit]*tip
 	moves   map[string]*move // by commit

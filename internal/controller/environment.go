@@ -113,6 +113,9 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 		return reconcile.Result{}, err
 	}
 	c.moveBranch(ctx, e, &env, st, mine)
+	if st.hopeful.unread { // the commits may have been fetched by then
+		again = lateAgain
+	}
 	if torn := st.torn.Sub(c.now()); !st.torn.IsZero() && (again == 0 || torn < again) {
 		again = max(torn, time.Millisecond)
 	}
@@ -127,7 +130,7 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // one status for the commit and for what its apps make of it
 	}
 	if st.read == "" {
-		return reconcile.Result{}, nil // nothing is known yet that would be worth saying
+		return reconcile.Result{RequeueAfter: again}, nil // nothing is known yet that would be worth saying
 	}
 	if c.now().Sub(st.since) < startingFor && st.ruleErr == nil && (st.roll.isNew() || st.roll.isBusy() && st.commit == st.status.Commit) { // a start is not a change
 		return reconcile.Result{RequeueAfter: statusDelay}, nil // what an earlier process said is nearer to the truth than what is known so far
@@ -214,7 +217,7 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 		return nil
 	}
 	placed, word, known := c.attempts(ctx, env, st)
-	if !known {
+	if st.hopeful.unread = !known; !known {
 		return nil
 	}
 	c.setWaits(st, false)
