@@ -206,6 +206,7 @@ type memory struct {
 
 	releases release.State // how far the app's releases are, as far as this process knows: the record may be behind
 	recalled bool          // what was written down of them beside the record is taken over
+	began    time.Time     // when this process took that over
 	untold   []untold      // what happened to them, until it is in the history
 	handled  []string      // what was asked for last, the newest last
 	answer   string        // why that could not be done

@@ -62,7 +62,7 @@ func began(r app.Record) release.State {
 
 // begins takes over how far the releases are by the record.
 func (e *Engine) begins(m *memory, r app.Record) {
-	m.releases, m.handled, m.recalled = began(r), r.Handled, false
+	m.releases, m.handled, m.recalled, m.began = began(r), r.Handled, false, e.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m.untold = nil
@@ -216,7 +216,7 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 	}
 	seen := release.Seen{
 		Want: git, Ready: p.Blocked == "" && !p.Suspended, NotReady: p.Blocked, Of: of, Applied: p.Applied() && len(p.Deletes) == 0,
-		Suspended: s.Policy.Suspended, Serial: m.releases.Current.Serial,
+		Suspended: s.Policy.Suspended, Serial: m.releases.Current.Serial, Since: m.began,
 	}
 	seen.Health, seen.Sick = healthOf(l.health())
 	if p.Suspended {

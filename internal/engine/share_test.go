@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/engine"
@@ -11,7 +12,7 @@ import (
 // TestTake takes an app: it claims what was heard last, until its record is read. A record that is gone by then is not written again.
 func TestTake(t *testing.T) {
 	n := app.Name{Namespace: "team", Environment: "prod", App: "web"}
-	e := &engine.Engine{Ledger: empty{}}
+	e := &engine.Engine{Ledger: empty{}, Now: time.Now}
 	e.Told(n, app.Claims{{Kind: "ConfigMap", Name: "one"}: {}})
 	for range 2 {
 		e.Take(n)
@@ -44,7 +45,7 @@ func TestGive(t *testing.T) {
 		"another one wrote while nobody looked": {[]app.Claims{two}, "two"},
 		"another one had it and it is gone":     {[]app.Claims{two, nil}, ""},
 	} {
-		e := &engine.Engine{}
+		e := &engine.Engine{Now: time.Now}
 		e.Preload(app.Record{App: n, Version: "1", Claims: one})
 		for _, claims := range c.told {
 			e.Told(n, claims)

@@ -131,12 +131,35 @@ func (n *next) begin(w Want, why string) {
 	n.enter(Planned, why)
 }
 
-// step goes one phase further, and reports whether it did.
+// step goes one phase further, and reports whether it did. What is well by the time that it is looked at is not late: nobody may have been there to look
+// before.
 func (n *next) step() bool {
-	r := &n.State.Current
-	if r.Phase.applies() && n.late() {
-		return n.fail("not " + lacks[r.Phase] + " within " + n.policy.Deadline.String() + told(n.seen))
+	if n.goes() {
+		return true
 	}
+	r := n.State.Current
+	if !r.Phase.applies() || !n.late() || !n.looked() {
+		return false
+	}
+	return n.fail("not " + lacks[r.Phase] + " within " + n.policy.Deadline.String() + told(n.seen))
+}
+
+// settling is how long who has only begun to look may take to see how all is.
+const settling = time.Minute
+
+// looked reports whether it is known how what is released is, or will not be known soon.
+func (n *next) looked() bool {
+	end := n.seen.Since.Add(settling)
+	if n.health() != Unknown || !n.now.Before(end) {
+		return true
+	}
+	n.by(end)
+	return false
+}
+
+// goes goes one phase further if nothing keeps it from that.
+func (n *next) goes() bool {
+	r := &n.State.Current
 	switch r.Phase {
 	case Planned:
 		if !n.seen.Ready {

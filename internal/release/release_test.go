@@ -110,6 +110,9 @@ func (s *story) sees(w string) {
 		s.seen.Applied = true
 	case "unapplied":
 		s.seen.Applied, s.seen.Health = false, release.Moving
+	case "unseen": // who looks has only begun to
+		d, _ := time.ParseDuration(value)
+		s.seen.Health, s.seen.Sick, s.seen.Applied, s.seen.Since = release.Unknown, "", false, began.Add(d)
 	case "healthy":
 		s.seen.Health, s.seen.Sick = release.Healthy, ""
 	case "sick":

@@ -125,6 +125,8 @@ type Seen struct {
 	Applied bool
 	Health  Health
 	Sick    string // what is not healthy, and why
+	// Since is when who looks began to: before that, nobody may have been there.
+	Since time.Time
 	// Verdict is that of the verification of the release with this Serial.
 	Serial  int
 	Verdict Verdict
