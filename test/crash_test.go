@@ -33,8 +33,9 @@ func TestKilledAtEveryWrite(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				end, writes, died := crashRun(t, w, g, name, write, after)
 				end.same(t, want)
-				// How many changes a status gathers is a matter of time.
-				if !died && !strings.Contains(write, "/status") {
+				// How many changes a status gathers is a matter of time, and so is how many a record does beyond the first: one app gives what another takes.
+				gathers := strings.Contains(write, "/status") || strings.Contains(write, "/secrets/ledger-") && !strings.HasSuffix(write, " 1")
+				if !died && !gathers {
 					t.Errorf("the controller never came to %s; it made the writes %q", write, writes)
 				}
 			})
