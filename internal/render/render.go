@@ -17,7 +17,10 @@ import (
 type Request struct {
 	Tree   source.Tree
 	Dir    string // the app's directory in the tree
+	Place  Place
 	Limits Limits
+	// Outside is asked for what is not in the tree; nil: nobody is, as on a machine without a network.
+	Outside Outside
 	// Memory makes the next render of the same app cheaper; nil: nothing is remembered.
 	Memory *Memory
 }
@@ -54,6 +57,8 @@ type Result struct {
 	// Inputs are what the render read or looked for, up to an error if there was one: trying again can help
 	// exactly when one of them has changed.
 	Inputs source.Inputs
+	// Asked is what the render asked of Outside, up to an error if there was one.
+	Asked Asked
 }
 
 // declarationFile is the optional file of an app directory that holds what belongs to the app alone.
@@ -66,22 +71,27 @@ const chartFile = "Chart.yaml"
 // no objects, but Inputs are always there. It is safe for concurrent use.
 func Render(req Request) (Result, error) {
 	rec := source.NewRecorder(req.Tree)
-	r := &renderer{dir: req.Dir, files: newFiles(rec, req.Limits.withDefaults()), memory: req.Memory, read: map[reading][]object.Object{}}
+	r := &renderer{
+		dir: req.Dir, at: req.Place, files: newFiles(rec, req.Limits.withDefaults()), outside: &asker{outside: req.Outside},
+		memory: req.Memory, read: map[reading][]object.Object{},
+	}
 	res, err := r.render()
 	if err != nil {
 		res.Objects = nil
 	} else if r.memory != nil {
 		r.memory.files = r.read // and what is not read any more is forgotten
 	}
-	res.Inputs = rec.Inputs()
+	res.Inputs, res.Asked = rec.Inputs(), r.outside.asked()
 	return res, err
 }
 
 type renderer struct {
-	dir    string
-	files  *files
-	memory *Memory
-	read   map[reading][]object.Object
+	dir     string
+	at      Place
+	files   *files
+	outside *asker
+	memory  *Memory
+	read    map[reading][]object.Object
 }
 
 func (r *renderer) render() (Result, error) {

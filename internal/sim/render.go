@@ -15,6 +15,7 @@ var renders sync.Map
 type rendering struct {
 	tree   source.ID
 	dir    string
+	place  render.Place
 	limits render.Limits
 }
 
@@ -28,15 +29,15 @@ type rendered struct {
 func (p *process) render(req render.Request) (render.Result, error) {
 	w := p.world
 	t, ok := req.Tree.(tree)
-	if !ok || w.schedule.reference || w.now.Before(w.torn) {
+	if !ok || req.Outside != nil || w.schedule.reference || w.now.Before(w.torn) {
 		return render.Render(req)
 	}
 	id, err := t.Tree.ID(".")
 	if err != nil {
 		return render.Render(req)
 	}
-	f, _ := renders.LoadOrStore(rendering{id, req.Dir, req.Limits}, sync.OnceValue(func() rendered {
-		result, err := render.Render(render.Request{Tree: t.Tree, Dir: req.Dir, Limits: req.Limits})
+	f, _ := renders.LoadOrStore(rendering{id, req.Dir, req.Place, req.Limits}, sync.OnceValue(func() rendered {
+		result, err := render.Render(render.Request{Tree: t.Tree, Dir: req.Dir, Place: req.Place, Limits: req.Limits})
 		return rendered{result, err}
 	}))
 	once, _ := f.(func() rendered)

@@ -1,0 +1,144 @@
+package render
+
+import (
+	"sync"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// Place is where an app's objects go: what templates and substitutions may speak of.
+type Place struct {
+	App, Environment string
+	// Home is the namespace of the Environment: the ConfigMaps, Secrets and keys that its apps may use are there.
+	Home string
+	// Namespace is given to objects that name none.
+	Namespace string
+}
+
+// Outside is whom a render asks for what is not in its tree. It fetches and caches; a render itself never does. Every question that a render asked is noted
+// with what identifies the answer, as the files are that it read. It has to be safe for concurrent use.
+//
+// An error of kind fault.Transient passes by itself: the render is to be tried again. Any other is the app's to mend.
+type Outside interface {
+	Ask(Question) (Answer, error)
+}
+
+// Question is one thing that is asked of an Outside. It is comparable; equal questions have equal answers for as long as nothing changed outside.
+type Question struct {
+	About About
+	// Of kind Object and Objects: what is asked for. Objects are all of a namespace, or of the cluster if none is named.
+	GVK             object.GVK
+	Namespace, Name string
+	// Of kind Chart and Base: from where. Version is a version or a range of a chart, or the commit of a base.
+	URL, Chart, Version string
+}
+
+// About is what a question is about.
+type About string
+
+// The kinds of questions. What is read of the cluster is read with the rights of the environment's ServiceAccount.
+const (
+	AboutObject  About = "object"  // one object as it is now; no Objects in the answer: there is none
+	AboutObjects About = "objects" // all objects of a kind
+	AboutCluster About = "cluster" // which Kubernetes it is, and which kinds it serves
+	AboutChart   About = "chart"   // the files of a Helm chart
+	AboutBase    About = "base"    // the files of another repository at a commit
+)
+
+// Answer is what an Outside says. It is not changed by who gets it.
+type Answer struct {
+	// ID is equal for equal answers.
+	ID      string
+	Objects []object.Object
+	Cluster Cluster
+	// Tree are the files of a chart or base, and Version which one it is: a range was resolved to it. Digest identifies them.
+	Tree            source.Tree
+	Version, Digest string
+}
+
+// Cluster is what a cluster can do.
+type Cluster struct {
+	// Version is that of Kubernetes, such as v1.36.3.
+	Version string
+	// APIs are the versions, such as apps/v1, and the kinds, such as apps/v1/Deployment, that are served. Ordered.
+	APIs []string
+}
+
+// Asked are the questions of a render, and what identified the answers. The zero Asked means that nothing was asked.
+type Asked struct {
+	answers map[Question]string
+}
+
+// Questions returns what was asked, in no order.
+func (a Asked) Questions() []Question {
+	out := make([]Question, 0, len(a.answers))
+	for q := range a.answers {
+		out = append(out, q)
+	}
+	return out
+}
+
+// Unchanged reports whether every question has the answer that it had. An error is one of asking: nothing is known then.
+func (a Asked) Unchanged(o Outside) (bool, error) {
+	for q, id := range a.answers {
+		if o == nil {
+			return false, nil
+		}
+		now, err := o.Ask(q)
+		if err != nil {
+			return false, err
+		}
+		if now.ID != id {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// asker notes what is asked.
+type asker struct {
+	outside Outside
+
+	mu      sync.Mutex
+	answers map[Question]Answer
+}
+
+// offline reports whether there is nobody to ask.
+func (a *asker) offline() bool { return a.outside == nil }
+
+// ask asks each question once in a render: all of it sees the same world.
+func (a *asker) ask(q Question) (Answer, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known, ok := a.answers[q]; ok {
+		return known, nil
+	}
+	if a.outside == nil {
+		return Answer{}, fault.Newf(fault.Invalid, "%s is not at hand: nothing outside of the tree can be asked here", q.About)
+	}
+	answer, err := a.outside.Ask(q)
+	if err != nil {
+		return Answer{}, err
+	}
+	if a.answers == nil {
+		a.answers = map[Question]Answer{}
+	}
+	a.answers[q] = answer
+	return answer, nil
+}
+
+// asked is what was asked so far.
+func (a *asker) asked() Asked {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.answers) == 0 {
+		return Asked{}
+	}
+	ids := map[Question]string{}
+	for q, answer := range a.answers {
+		ids[q] = answer.ID
+	}
+	return Asked{ids}
+}
