@@ -164,15 +164,19 @@ func (s sent) kinds(shared bool) []Kind {
 	return slices.Concat(toAnswers, all)
 }
 
-// long is how many requests a scenario makes without faults that is drawn half as often as others: a run of one takes as long as three or four of those.
-const long = 250
+// fair is how many requests a scenario makes without faults that is drawn as often as any. One that makes more is drawn the less often: what it has as much of
+// as others is the time, not the runs.
+const fair = 130
 
 // Random draws a schedule: a scenario, how many replicas play it, its order, and up to five faults.
 func Random(seed uint64) Schedule {
 	dice := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // not secret
 	all := Scenarios()
 	s := Schedule{Scenario: all[dice.IntN(len(all))], Seed: seed}
-	if len(logOf(s.Scenario, 0)) > long && dice.IntN(2) == 0 {
+	for range 3 {
+		if n := len(logOf(s.Scenario, 0)); n <= fair || dice.IntN(n) < fair {
+			break
+		}
 		s.Scenario = all[dice.IntN(len(all))]
 	}
 	if n := dice.IntN(20); n >= 18 && !s.Scenario.twins && !s.Scenario.shares { // a few: who shares does more
