@@ -105,9 +105,6 @@ type asker struct {
 	answers map[Question]Answer
 }
 
-// offline reports whether there is nobody to ask.
-func (a *asker) offline() bool { return a.outside == nil }
-
 // ask asks each question once in a render: all of it sees the same world.
 func (a *asker) ask(q Question) (Answer, error) {
 	a.mu.Lock()
