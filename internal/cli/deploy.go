@@ -36,7 +36,7 @@ verified at it. If all of them get well, Fairlead moves the environment's branch
 branch, which has never moved. The commit has to be in the repository: any branch or tag may lead to it. One that was refused
 before is tried again. The source of the environment needs 'candidate' (see 'kubectl explain environment.spec.sources.candidate').
 
-It needs the right to patch the Environment, and no other.
+It needs the right to patch the Environment, and to read the Environments, Apps and Repositories of its namespace.
 
 With --wait it tells how the commit and each of its apps fares, and ends when the branch has it (exit code 0), or when it is
 refused (1). After --timeout it ends with 3: the commit is still on its way, and goes on by itself.`,
@@ -79,7 +79,8 @@ func (o *deployOptions) run(ctx context.Context, w IO) error {
 		return err
 	}
 	env := &s.envs[0]
-	if !slices.ContainsFunc(env.Spec.Sources, func(s v1alpha1.Source) bool { return s.Candidate != nil }) {
+	branch := branchOf(env)
+	if branch == "" {
 		return fmt.Errorf("environment %s has no candidates: no source of it says what may move its branch, and with which credentials (spec.sources.candidate)", env.Name)
 	}
 	asked := controller.Deploy{Request: time.Now().UTC().Format(time.RFC3339Nano), Commit: o.commit, By: o.user(ctx, w)}
@@ -94,7 +95,7 @@ func (o *deployOptions) run(ctx context.Context, w IO) error {
 		_, err := fmt.Fprintf(w.Out, "asked for %s in environment %s\n", o.commit[:8], env.Name)
 		return err
 	}
-	d := deploying{request: asked.Request, commit: o.commit, branch: branchOf(env), out: newTeller(w), apps: map[string]string{}}
+	d := deploying{request: asked.Request, commit: o.commit, branch: branch, out: newTeller(w), apps: map[string]string{}}
 	var result error
 	err = until(ctx, c, namespace, o.timeout, func(f *fleet) (done bool, err error) {
 		now := f.now(s)
@@ -111,6 +112,7 @@ func (o *deployOptions) run(ctx context.Context, w IO) error {
 	return cmp.Or(err, result)
 }
 
+// branchOf is the branch that candidates of an environment are for; empty if it has none.
 func branchOf(env *v1alpha1.Environment) string {
 	for _, s := range env.Spec.Sources {
 		if s.Candidate != nil {

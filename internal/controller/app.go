@@ -48,9 +48,7 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 	if err := c.preload(ctx); err != nil {
 		return reconcile.Result{}, err
 	}
-	c.mu.Lock()
-	m := c.apps[app.Owner{Namespace: req.Namespace, Name: req.Name}]
-	c.mu.Unlock()
+	m := c.known(app.Owner{Namespace: req.Namespace, Name: req.Name})
 	if m == nil {
 		return reconcile.Result{}, nil // its environment has not been read, or is gone
 	}

@@ -170,9 +170,7 @@ func (c *controller) verdicts(e fleet.Environment, s *study, attempt string) map
 	out := map[string]candidate.Verdict{}
 	for _, name := range s.Apps {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
-		c.mu.Lock()
-		m := c.apps[n.Owner()]
-		c.mu.Unlock()
+		m := c.known(n.Owner())
 		inputs, there := s.inputs[name]
 		switch {
 		case !there && !slices.Contains(s.Leaves, name): // it goes when the branch has the commit: there is nothing to try

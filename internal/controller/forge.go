@@ -36,9 +36,7 @@ const (
 // reconcileForge tells the forge how the commit fares that changed an app last, if that is news. What was told is in the App's status. A process that does not
 // know whether it was the one before it that had the last word, or whether it was heard itself, asks the forge first: nothing is said twice.
 func (c *controller) reconcileForge(ctx context.Context, req reconcile.Request) (res reconcile.Result, err error) {
-	c.mu.Lock()
-	m := c.apps[app.Owner{Namespace: req.Namespace, Name: req.Name}]
-	c.mu.Unlock()
+	m := c.known(app.Owner{Namespace: req.Namespace, Name: req.Name})
 	if m == nil {
 		return reconcile.Result{}, nil
 	}

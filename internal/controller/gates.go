@@ -81,9 +81,7 @@ func (c *controller) there(m *member, at string) gate.There {
 	if space, env, ok := strings.Cut(at, "/"); ok {
 		n.Namespace, n.Environment = space, env
 	}
-	c.mu.Lock()
-	x := c.apps[n.Owner()]
-	c.mu.Unlock()
+	x := c.known(n.Owner())
 	if x == nil {
 		return gate.There{}
 	}

@@ -44,9 +44,7 @@ func (w watched) Autoscaled(id app.Identity, key object.Key) bool {
 
 // lens says how the objects of an app are looked at.
 func (c *controller) lens(owner app.Owner) observed.Lens {
-	c.mu.Lock()
-	m := c.apps[owner]
-	c.mu.Unlock()
+	m := c.known(owner)
 	if m == nil {
 		return observed.Lens{}
 	}

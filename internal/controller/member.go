@@ -86,6 +86,13 @@ func (c *controller) member(n app.Name) *member {
 	return m
 }
 
+// known returns the app of an owner; nil if nobody has found it.
+func (c *controller) known(o app.Owner) *member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.apps[o]
+}
+
 // join makes the app of a name, which nobody has. The lock is held.
 func (c *controller) join(n app.Name) *member {
 	m := &member{name: n, roll: c.roll(fleet.Of(n))}

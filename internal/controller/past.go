@@ -44,9 +44,7 @@ func (c *controller) searching(m *member, request string) func(string) (engine.P
 
 // reconcilePast looks for what an app was.
 func (c *controller) reconcilePast(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	c.mu.Lock()
-	m := c.apps[app.Owner{Namespace: req.Namespace, Name: req.Name}]
-	c.mu.Unlock()
+	m := c.known(app.Owner{Namespace: req.Namespace, Name: req.Name})
 	if m == nil {
 		return reconcile.Result{}, nil
 	}

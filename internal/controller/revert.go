@@ -58,9 +58,7 @@ func (c *controller) revertOf(m *member, env *v1alpha1.Environment, out engine.O
 
 // reconcileRevert reverts in Git what was rolled back.
 func (c *controller) reconcileRevert(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	c.mu.Lock()
-	m := c.apps[app.Owner{Namespace: req.Namespace, Name: req.Name}]
-	c.mu.Unlock()
+	m := c.known(app.Owner{Namespace: req.Namespace, Name: req.Name})
 	if m == nil {
 		return reconcile.Result{}, nil
 	}

@@ -87,9 +87,7 @@ func waitsForWork(st v1alpha1.AppStatus) bool {
 
 // reconcileStatus writes how an app stands to its App object, which it makes if it has to.
 func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request) (res reconcile.Result, err error) {
-	c.mu.Lock()
-	m := c.apps[app.Owner{Namespace: req.Namespace, Name: req.Name}]
-	c.mu.Unlock()
+	m := c.known(app.Owner{Namespace: req.Namespace, Name: req.Name})
 	if m == nil {
 		return reconcile.Result{}, nil
 	}

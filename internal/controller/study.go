@@ -225,9 +225,7 @@ type base struct {
 
 func (x examiner) base(f discover.Found) (base, error) {
 	n := app.Name{Namespace: x.env.Namespace, Environment: x.env.Name, App: f.Name}
-	x.c.mu.Lock()
-	m := x.c.apps[n.Owner()]
-	x.c.mu.Unlock()
+	m := x.c.known(n.Owner())
 	if m != nil && m.name == n {
 		if b, ok := m.base(f.Dir, x.branch.Commit); ok {
 			return b, nil

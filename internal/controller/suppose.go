@@ -72,9 +72,7 @@ func (n supposed) Foreign(by app.Owner) (app.Name, bool) {
 	if !n.c.shared.Load() || n.c.owns(by) && n.c.owns(n.of) {
 		return app.Name{}, false
 	}
-	n.c.mu.Lock()
-	m := n.c.apps[by]
-	n.c.mu.Unlock()
+	m := n.c.known(by)
 	if m == nil || n.letsGo(m.name) {
 		return app.Name{}, false
 	}
@@ -86,9 +84,7 @@ func (n supposed) Foreign(by app.Owner) (app.Name, bool) {
 func (s *supposition) letsGo(n app.Name) bool {
 	m := s.apps[n]
 	if m == nil {
-		s.c.mu.Lock()
-		was := s.c.apps[n.Owner()]
-		s.c.mu.Unlock()
+		was := s.c.known(n.Owner())
 		if was == nil {
 			return true
 		}
@@ -102,9 +98,7 @@ func (s *supposition) member(n app.Name) *member {
 	if m := s.apps[n]; m != nil {
 		return m
 	}
-	s.c.mu.Lock()
-	was := s.c.apps[n.Owner()]
-	s.c.mu.Unlock()
+	was := s.c.known(n.Owner())
 	m := &member{name: n, roll: newRoll()}
 	if was != nil && was.name == n {
 		m = was.shadow()
@@ -139,9 +133,7 @@ func (s *supposition) move(ctx context.Context, env *v1alpha1.Environment, heads
 	var all, changed, removed []app.Name
 	for name, p := range found.apps {
 		n := app.Name{Namespace: e.Namespace, Environment: e.Name, App: name}
-		s.c.mu.Lock()
-		other := s.c.apps[n.Owner()]
-		s.c.mu.Unlock()
+		other := s.c.known(n.Owner())
 		switch {
 		case other != nil && other.name != n:
 			found.strays = append(found.strays, p)

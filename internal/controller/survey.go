@@ -156,8 +156,6 @@ func (c *controller) further(ctx context.Context, e fleet.Environment, env *v1al
 
 // isLeaving reports whether an app is still being removed.
 func (c *controller) isLeaving(n app.Name) bool {
-	c.mu.Lock()
-	m := c.apps[n.Owner()]
-	c.mu.Unlock()
+	m := c.known(n.Owner())
 	return m != nil && m.name == n && m.isRemoved()
 }

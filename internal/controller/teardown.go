@@ -87,9 +87,7 @@ func (c *controller) release(ctx context.Context, n app.Name) error {
 
 // isWorkedOn reports whether a pass of an app is under way.
 func (c *controller) isWorkedOn(n app.Name) bool {
-	c.mu.Lock()
-	m := c.apps[n.Owner()]
-	c.mu.Unlock()
+	m := c.known(n.Owner())
 	if m == nil || m.name != n {
 		return false
 	}
