@@ -33,6 +33,7 @@ nearest:      std
 pace:         std
 contest:      std
 source:       std fault
+archive:      std fault source
 object:       std fault apimachinery go.yaml.in/yaml/v3
 strict:       std fault nearest go.yaml.in/yaml/v3
 app:          std fault object source strict nearest release go.yaml.in/yaml/v3
@@ -66,6 +67,7 @@ notify:       std fault release report api/v1alpha1 apimachinery
 render:       std @values sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
 git:          std system @values golang.org/x/crypto github.com/Masterminds/semver/v3
 localtree:    std system source fault
+registry:     std system fault source signature archive oras.land/oras-go/v2 github.com/opencontainers/go-digest github.com/opencontainers/image-spec github.com/Masterminds/semver/v3 github.com/ProtonMail/go-crypto go.yaml.in/yaml/v3
 survey:       std @values discover schema origin check render golang.org/x/sync/errgroup go.yaml.in/yaml/v3
 absent:       std apimachinery
 cluster:      std system @values block absent plan pace apimachinery client-go
@@ -112,6 +114,7 @@ sim/kube:           std net/http apimachinery client-go k8s.io/kube-openapi sigs
 sim/kube/kubetest:  std golden apimachinery client-go sigs.k8s.io/json sigs.k8s.io/yaml github.com/rogpeppe/go-internal
 forge/forgetest:    std system forge
 history/historytest: std history release fault pgregory.net/rapid github.com/google/go-cmp
+registry/registrytest: std system oras.land/oras-go/v2 github.com/opencontainers/go-digest github.com/opencontainers/image-spec github.com/google/go-containerregistry
 source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
 `
 
