@@ -81,6 +81,7 @@ herald:       std slog apimachinery client-go
 webhook:      std system fault
 forge:        std system fault
 messenger:    std system fault notify absent api/v1alpha1 apimachinery client-go
+lookout:      std @values render
 gatekeeper:   std system @values verify gate api/v1alpha1
 inquiry:      std net @values why absent apimachinery client-go
 child:        std system

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/controller"
 	"github.com/fairlead-cd/fairlead/internal/discover"
 	"github.com/fairlead-cd/fairlead/internal/localtree"
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -230,7 +231,7 @@ func (o *planOptions) fill(x *want, env *v1alpha1.Environment) error {
 			return err
 		}
 		defer func() { _ = tree.Close() }()
-		x.Rendered, err = renderAll(tree, map[string]string{x.App: dir})
+		x.Rendered, err = renderAll(tree, env, map[string]string{x.App: dir})
 		return err
 	}
 	root, err := filepath.Abs(o.dir)
@@ -262,15 +263,15 @@ func (o *planOptions) fill(x *want, env *v1alpha1.Environment) error {
 		}
 	}
 	x.Whole = true
-	x.Rendered, err = renderAll(tree, dirs)
+	x.Rendered, err = renderAll(tree, env, dirs)
 	return err
 }
 
-// renderAll renders apps just as the controller does.
-func renderAll(tree source.Tree, dirs map[string]string) ([]preview.Rendered, error) {
+// renderAll renders apps as the controller does, but that nobody is asked what is not in the tree.
+func renderAll(tree source.Tree, env *v1alpha1.Environment, dirs map[string]string) ([]preview.Rendered, error) {
 	var out []preview.Rendered
 	for name, dir := range dirs {
-		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir)})
+		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name)})
 		if err != nil {
 			return nil, err
 		}

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -21,6 +23,7 @@ import (
 // renderOptions are the flags of render.
 type renderOptions struct {
 	dir, root, ref string
+	at             render.Place
 	form           output
 }
 
@@ -46,6 +49,9 @@ as they are.`,
 	}
 	cmd.Flags().StringVar(&o.root, "root", "", "directory that nothing outside of is read (default: the root of the Git repository)")
 	cmd.Flags().StringVar(&o.ref, "ref", "", "branch, tag or commit of the local repository to render, instead of the working tree")
+	cmd.Flags().StringVar(&o.at.App, "name", "", "the app's name, for templates that speak of it (default: the last element of DIR)")
+	cmd.Flags().StringVar(&o.at.Environment, "environment", "", "the environment's name, for templates that speak of it")
+	cmd.Flags().StringVarP(&o.at.Namespace, "namespace", "n", "", "the namespace that the app's objects go to, for templates that speak of it")
 	o.form.flag(cmd, "yaml", "json")
 	return cmd
 }
@@ -70,7 +76,9 @@ func (o *renderOptions) run(ctx context.Context, w IO) error {
 		return err
 	}
 	defer end()
-	res, err := render.Render(render.Request{Tree: tree, Dir: dir})
+	at := o.at
+	at.App = cmp.Or(at.App, path.Base(dir))
+	res, err := render.Render(render.Request{Tree: tree, Dir: dir, Place: at})
 	if err != nil {
 		return err
 	}

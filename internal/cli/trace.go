@@ -213,7 +213,11 @@ func (o *traceOptions) locate(ctx context.Context, from *provenance) {
 			return
 		}
 	}
-	file, err := fileIn(ctx, o.checkout, commit, from.Directory, from.claimed.Key())
+	at := render.Place{Environment: from.Environment, Home: from.Namespace}
+	if from.at != nil {
+		at.App = from.at.Spec.Name
+	}
+	file, err := fileIn(ctx, o.checkout, commit, render.Request{Dir: from.Directory, Place: at}, from.claimed.Key())
 	if err != nil {
 		from.Note = err.Error()
 		return
@@ -221,15 +225,16 @@ func (o *traceOptions) locate(ctx context.Context, from *provenance) {
 	from.File = file
 }
 
-// fileIn renders a directory of a commit of a clone, and returns where it says an object.
-func fileIn(ctx context.Context, clone, commit, dir string, key object.Key) (string, error) {
+// fileIn renders an app from a commit of a clone, and returns where it says an object.
+func fileIn(ctx context.Context, clone, commit string, req render.Request, key object.Key) (string, error) {
 	r := renderOptions{ref: commit}
 	tree, end, err := r.tree(ctx, clone)
 	if err != nil {
 		return "", err
 	}
 	defer end()
-	res, err := render.Render(render.Request{Tree: tree, Dir: dir})
+	req.Tree = tree
+	res, err := render.Render(req)
 	if err != nil {
 		return "", err
 	}
@@ -244,7 +249,7 @@ func fileIn(ctx context.Context, clone, commit, dir string, key object.Key) (str
 			}
 		}
 	}
-	return "", fmt.Errorf("%s is not found in what %s renders to at that commit", key, dir)
+	return "", fmt.Errorf("%s is not found in what %s renders to at that commit", key, req.Dir)
 }
 
 // print prints one fact to a line.

@@ -29,6 +29,7 @@ type request struct {
 	resource  object.Resource
 	namespace string
 	want      object.Object
+	asked     bool // a render asked for it: nothing is written
 }
 
 // classify gives an error of the API server its kind, and a text that says what to do.
@@ -86,17 +87,27 @@ func (s *Session) forbidden(q request, st metav1.Status) error {
 	case m[2] == "impersonate":
 		return fault.New(fault.Denied, fmt.Errorf("fairlead itself may not impersonate %s: apply the manifests of 'fairlead install' anew", s.ID.User()))
 	}
-	return fault.New(fault.Denied, &plan.Refusal{Message: s.MissingRight(shorten(m[2]), q.resource, q.namespace)})
+	rights := allRights
+	if q.asked {
+		rights = "get, list, watch"
+	}
+	return fault.New(fault.Denied, &plan.Refusal{Message: s.missing(shorten(m[2]), q.resource, q.namespace, rights)})
 }
 
 // MissingRight says which right is missing and which rule would grant it.
 func (s *Session) MissingRight(verb string, r object.Resource, namespace string) string {
+	return s.missing(verb, r, namespace, allRights)
+}
+
+const allRights = "get, list, watch, create, patch, update, delete"
+
+func (s *Session) missing(verb string, r object.Resource, namespace, rights string) string {
 	where, kind := "in the whole cluster", "ClusterRole"
 	if r.Namespaced && namespace != "" {
 		where, kind = "in namespace "+namespace, "Role"
 	}
-	return fmt.Sprintf("%s may not %s %s %s; grant it with a %s rule: {apiGroups: [%q], resources: [%q], verbs: [get, list, watch, create, patch, update, delete]}",
-		s.ID.User(), verb, r.Plural, where, kind, r.Group, r.Plural)
+	return fmt.Sprintf("%s may not %s %s %s; grant it with a %s rule: {apiGroups: [%q], resources: [%q], verbs: [%s]}",
+		s.ID.User(), verb, r.Plural, where, kind, r.Group, r.Plural, rights)
 }
 
 func notFound(q request, st metav1.Status, err error) error {

@@ -28,6 +28,8 @@ type Server struct {
 	Discovery Discovery
 	// As returns a client that acts as a user; empty is Fairlead itself.
 	As func(user string) (dynamic.Interface, error)
+	// Version asks which Kubernetes it is.
+	Version func() (string, error)
 	// Now is the clock by which discovery is repeated; nil is the machine's.
 	Now func() time.Time
 }
@@ -40,7 +42,14 @@ func Open(config *rest.Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare discovery: %w", err)
 	}
-	return New(Server{Discovery: client, As: func(user string) (dynamic.Interface, error) {
+	version := func() (string, error) {
+		v, err := client.ServerVersion()
+		if err != nil {
+			return "", err
+		}
+		return v.GitVersion, nil
+	}
+	return New(Server{Discovery: client, Version: version, As: func(user string) (dynamic.Interface, error) {
 		return dynamic.NewForConfig(Acting(config, user))
 	}})
 }
@@ -63,7 +72,7 @@ func New(s Server) (*Cluster, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	kinds := &Kinds{client: s.Discovery, now: s.Now, stale: true}
+	kinds := &Kinds{client: s.Discovery, version: s.Version, now: s.Now, stale: true}
 	return &Cluster{Kinds: kinds, server: s, own: own, sessions: map[app.Identity]*Session{}}, nil
 }
 

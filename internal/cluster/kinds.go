@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -34,13 +35,16 @@ type Discovery interface {
 
 // Kinds are the kinds that the API server serves, learned by discovery and kept until told that they changed.
 type Kinds struct {
-	client Discovery
-	now    func() time.Time
+	client  Discovery
+	version func() (string, error)
+	now     func() time.Time
 
 	mu     sync.Mutex
 	byGVK  map[object.GVK]object.Resource
 	byKind map[object.GroupKind][]object.Resource // preferred version first
 	broken map[string]error                       // group/version whose discovery failed
+	served map[string][]string                    // by group/version: its kinds, those of before where its discovery failed
+	known  string                                 // the version of Kubernetes
 	stale  bool
 	asked  time.Time
 }
@@ -97,6 +101,34 @@ func (k *Kinds) Any(ctx context.Context, gvk object.GVK) (object.Resource, error
 	return object.Resource{}, err
 }
 
+// Served returns the version of Kubernetes, and all versions and kinds that are served, such as apps/v1 and apps/v1/Deployment, in order. An answer that may
+// lack something is an error of kind Transient: what a cluster cannot do is not rendered for it.
+func (k *Kinds) Served(ctx context.Context) (version string, apis []string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stale || k.known == "" {
+		if err := k.load(ctx); err != nil {
+			return "", nil, err
+		}
+		if k.known, err = k.version(); err != nil {
+			return "", nil, fault.New(fault.Transient, fmt.Errorf("ask for the version of Kubernetes: %w", err))
+		}
+	}
+	for gv, cause := range k.broken {
+		if k.served[gv] == nil {
+			return "", nil, fault.New(fault.Transient, fmt.Errorf("discover %s: %w", gv, cause))
+		}
+	}
+	for gv, kinds := range k.served {
+		apis = append(apis, gv)
+		for _, kind := range kinds {
+			apis = append(apis, gv+"/"+kind)
+		}
+	}
+	slices.Sort(apis)
+	return k.known, apis, nil
+}
+
 func (k *Kinds) load(context.Context) error {
 	groups, lists, err := k.client.ServerGroupsAndResources()
 	broken := map[string]error{}
@@ -114,10 +146,21 @@ func (k *Kinds) load(context.Context) error {
 		preferred[g.Name] = g.PreferredVersion.Version
 	}
 	k.byGVK, k.byKind = map[object.GVK]object.Resource{}, map[object.GroupKind][]object.Resource{}
+	served := map[string][]string{}
 	for _, list := range lists {
 		k.add(list, preferred)
+		kinds := map[string]bool{}
+		for _, r := range list.APIResources {
+			kinds[r.Kind] = true
+		}
+		served[list.GroupVersion] = slices.Sorted(maps.Keys(kinds))
 	}
-	k.broken, k.stale, k.asked = broken, false, k.now()
+	for gv := range broken {
+		if was := k.served[gv]; was != nil && served[gv] == nil {
+			served[gv] = was
+		}
+	}
+	k.broken, k.served, k.known, k.stale, k.asked = broken, served, "", false, k.now()
 	return nil
 }
 

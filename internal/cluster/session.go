@@ -64,6 +64,16 @@ func (s *Session) patch(ctx context.Context, r object.Resource, o object.Object,
 
 // Live reads an object. An absent object is the zero Object and no error.
 func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name string) (object.Object, error) {
+	return s.get(ctx, request{verb: "get", resource: r, namespace: namespace}, name)
+}
+
+// Look reads an object that is not claimed, as [Session.Live] does.
+func (s *Session) Look(ctx context.Context, r object.Resource, namespace, name string) (object.Object, error) {
+	return s.get(ctx, request{verb: "get", resource: r, namespace: namespace, asked: true}, name)
+}
+
+func (s *Session) get(ctx context.Context, q request, name string) (object.Object, error) {
+	r, namespace := q.resource, q.namespace
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	out, err := s.at(r, namespace).Get(ctx, name, metav1.GetOptions{})
@@ -71,9 +81,34 @@ func (s *Session) Live(ctx context.Context, r object.Resource, namespace, name s
 		return object.Object{}, nil
 	}
 	if err != nil {
-		return object.Object{}, s.classify(request{verb: "get", resource: r, namespace: namespace}, err)
+		return object.Object{}, s.classify(q, err)
 	}
 	return object.New(out.Object), nil
+}
+
+// mostListed bounds what one list may hold.
+const mostListed = 5000
+
+// List reads all objects of a kind in a namespace; empty: in the whole cluster. A list that could not be read to its end is an error.
+func (s *Session) List(ctx context.Context, r object.Resource, namespace string) ([]object.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var out []object.Object
+	for o := (metav1.ListOptions{Limit: 500}); ; {
+		page, err := s.at(r, namespace).List(ctx, o)
+		if err != nil {
+			return nil, s.classify(request{verb: "list", resource: r, namespace: namespace, asked: true}, err)
+		}
+		for _, x := range page.Items {
+			out = append(out, object.New(x.Object))
+		}
+		if len(out) > mostListed {
+			return nil, fault.Newf(fault.Invalid, "there are more than %d %s: ask for those of one namespace, or for one by its name", mostListed, r.Plural)
+		}
+		if o.Continue = page.GetContinue(); o.Continue == "" {
+			return out, nil
+		}
+	}
 }
 
 // lacks reports whether the cluster certainly has no namespace of that name, asked with Fairlead's own rights: a ServiceAccount loses its rights with the

@@ -89,6 +89,9 @@ func (c *controller) work(ctx context.Context, m *member, env *v1alpha1.Environm
 		return reconcile.Result{}, err
 	}
 	res, err := c.pass(ctx, m, env, obj)
+	if m.isUnheard() && err == nil && res.RequeueAfter == 0 {
+		res.RequeueAfter = m.refusedAgain()
+	}
 	if m.isOlder() && err == nil {
 		res.RequeueAfter = cmp.Or(min(res.RequeueAfter, lateAgain), lateAgain)
 	}
@@ -139,7 +142,7 @@ func (c *controller) subject(ctx context.Context, m *member, env *v1alpha1.Envir
 	defer m.unlock()
 	s := engine.Subject{
 		Name:            m.name,
-		Identity:        app.Identity{Namespace: m.name.Namespace, ServiceAccount: cmp.Or(d.ServiceAccount, "default")},
+		Identity:        identityOf(env),
 		Namespace:       Destination(env, m.name.App),
 		CreateNamespace: d.CreateNamespace,
 		Policy:          policyOf(env),
@@ -153,8 +156,9 @@ func (c *controller) subject(ctx context.Context, m *member, env *v1alpha1.Envir
 		s.Begin = c.stays(fleet.Of(m.name))
 	}
 	s.Policy.Suspended = s.Policy.Suspended || obj.Spec.Suspend != nil
-	if m.broken != nil {
-		s.Blocked = m.broken.Error()
+	s.Cause = m.cause
+	if broken := cmp.Or(m.broken, m.delayed); broken != nil {
+		s.Blocked = broken.Error()
 	}
 	return s
 }
@@ -179,7 +183,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	s := c.subject(ctx, m, env, obj)
 	f := report.Finding{LastHandledSync: obj.Annotations[AnnotationSync], Suspended: suspension(env, obj)}
 	m.mu.Lock()
-	f.Broken, f.Removed = m.broken, m.removed
+	f.Broken, f.Removed = cmp.Or(m.broken, m.delayed), m.removed
 	m.unlock()
 	if f.Broken == nil && !f.Removed {
 		if f.Waits = c.fleet.Waits(m.name); f.Waits != "" {
@@ -389,6 +393,7 @@ func (c *controller) forget(m *member) {
 	st := c.envs[fleet.Of(m.name)]
 	c.mu.Unlock()
 	c.fleet.Gone(m.name)
+	c.lookout.Release(m.name.Owner())
 	c.verifier.Forget(m.name)
 	if back := m.retire(); back && st != nil { // it came back just now: let its environment find it anew
 		c.mu.Lock()

@@ -66,5 +66,12 @@ func (m *member) isOlder() bool {
 	return m.older
 }
 
+// isUnheard reports whether a question of the app was not answered that is to be asked again, though nobody tells when.
+func (m *member) isUnheard() bool {
+	m.mu.Lock()
+	defer m.unlock()
+	return m.delayed != nil || m.unanswered
+}
+
 // errOlder is why an app goes no further that was another process's: that one may have read a newer commit.
 var errOlder = fault.Newf(fault.Transient, "the replica that took the app over cannot read it from Git: what was applied last is kept true")

@@ -26,6 +26,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/live"
+	"github.com/fairlead-cd/fairlead/internal/lookout"
 	"github.com/fairlead-cd/fairlead/internal/messenger"
 	"github.com/fairlead-cd/fairlead/internal/preview"
 	"github.com/fairlead-cd/fairlead/internal/render"
@@ -52,6 +53,9 @@ type controller struct {
 	now     func() time.Time
 	random  func() float64
 	disk    Mirrors
+	lookout *lookout.Lookout
+	charts  Beyond
+	bases   Beyond
 	renders func(render.Request) (render.Result, error)
 	tags    preview.Tagger // of this process alone: nobody can make one
 	history history.Recorder

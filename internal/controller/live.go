@@ -55,6 +55,12 @@ func (c *controller) lens(owner app.Owner) observed.Lens {
 
 // liveChanged wakes the app that a change concerns, unless nothing that it looks at is different.
 func (c *controller) liveChanged(ch live.Change) {
+	if v, asked := viewOf(ch.Kind); asked {
+		c.lookout.Seen(v)
+		if v.Name != "" || v.Namespace != "" {
+			return
+		}
+	}
 	before, after := ch.Before, ch.After
 	before.ResourceVersion, after.ResourceVersion = "", ""
 	if before == after || ch.Owner == (app.Owner{}) {
@@ -71,6 +77,12 @@ func (c *controller) liveChanged(ch live.Change) {
 
 // watchChanged wakes the apps that wait for a watch when it is ready, and all of its identity when it fails: what they say of themselves may no longer be true.
 func (c *controller) watchChanged(k live.Kind, err error) {
+	if v, asked := viewOf(k); asked {
+		c.sightChanged(v, err)
+		if v.Name != "" || v.Namespace != "" {
+			return
+		}
+	}
 	concerned := c.waiters.list()
 	if err != nil {
 		c.mu.Lock()

@@ -48,9 +48,16 @@ type member struct {
 	digest   string
 	origins  string // identifies the files that the objects are from; empty if nobody wants to know
 	inputs   source.Inputs
-	decl     app.Declaration
-	rules    health.Rules
-	ruled    string // identifies rules; empty if there are none but the built-in ones
+	// questions are what the last render asked, cause what of it changed so that it was rendered again, and delayed why it cannot be rendered now though nothing is
+	// wrong with it.
+	questions  render.Asked
+	cause      string
+	delayed    error
+	unanswered bool // it is broken because a question was not answered
+	restless   restless
+	decl       app.Declaration
+	rules      health.Rules
+	ruled      string // identifies rules; empty if there are none but the built-in ones
 
 	reverts  *reverting // what is to be reverted in Git, or was
 	lookback *lookback  // for what it was, if a person asks to go back there
@@ -158,6 +165,7 @@ func (m *member) gone(at v1alpha1.Revision) {
 	}
 	m.removed, m.pending, m.broken, m.dirty = true, false, nil, true
 	m.rendered, m.objects, m.packed, m.digest, m.inputs = true, nil, object.Packed{}, "removed", source.Inputs{}
+	m.questions, m.cause, m.delayed, m.unanswered = render.Asked{}, "", nil, false
 }
 
 // unread notes that the app's source cannot be read, and why. It reports whether the app has not been rendered: what was applied before is then all that
@@ -230,10 +238,25 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	round := c.fleet.Round(m.name) // before the place is read: see there
 	m.mu.Lock()
 	// A render that ran between the finding of the app and the word of it to the fleet answers an earlier round: nobody would ever answer this one.
-	p, env, pending := m.place, m.env, m.pending || !m.removed && m.round != round
+	p, env, pending := m.place, m.env, m.pending || !m.removed && (m.round != round || m.unanswered)
+	removed := m.removed
 	m.unlock()
-	if !pending {
+	if removed {
+		c.lookout.Release(m.name.Owner())
+	}
+	if env == nil || removed && !pending {
 		return nil
+	}
+	req, asking := c.requestOf(ctx, env, m.name, nil, p.dir)
+	cause := ""
+	if !pending {
+		var err error
+		if cause, pending, err = c.reconsider(m, asking); err != nil {
+			c.unheard(ctx, m, err)
+		}
+		if !pending {
+			return nil
+		}
 	}
 	if p.problem != nil {
 		c.fleet.Broken(m.name, round, p.problem.Error(), m.mentions())
@@ -242,10 +265,15 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	}
 	// Without the lock: whoever looks at live objects of the app must not wait for a long render.
 	began, at := c.now(), p.tip.head()
-	res, err := c.renders(render.Request{Tree: at.snapshot.Tree, Dir: p.dir, Memory: &m.files})
+	req.Tree, req.Memory = at.snapshot.Tree, &m.files
+	res, err := c.renders(req)
 	c.metrics.stage("render", c.now().Sub(began), err)
 	if err != nil && fault.KindOf(err) == fault.Transient {
-		return err
+		if asking.Trouble() == nil {
+			return err
+		}
+		c.unheard(ctx, m, err)
+		return nil
 	}
 	var rules health.Rules
 	if err == nil {
@@ -254,6 +282,10 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 		}
 	}
 	m.take(p, at, round, taken{res, rules, ruled(envRules, res.Declaration.Health), err})
+	c.lookout.Hold(m.name.Owner(), asking, res.Asked.Questions())
+	m.mu.Lock()
+	m.cause, m.unanswered = cause, err != nil && asking.Trouble() != nil
+	m.unlock()
 	if err != nil {
 		c.fleet.Broken(m.name, round, err.Error(), m.mentions())
 		c.log.WarnContext(ctx, "app does not render", "app", m.name.String(), "revision", at.Revision(), "error", err)
@@ -262,7 +294,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	for _, n := range c.fleet.Needs(m.name, res.Declaration.DependsOn) {
 		c.appQueue.add(n.Namespace, n.Object())
 	}
-	c.log.InfoContext(ctx, "app rendered", "app", m.name.String(), "revision", at.Revision(), "objects", len(res.Objects), "kind", string(res.Kind))
+	c.log.InfoContext(ctx, "app rendered", "app", m.name.String(), "revision", at.Revision(), "objects", len(res.Objects), "kind", string(res.Kind), "since", cause)
 	return nil
 }
 
@@ -283,6 +315,7 @@ func (m *member) take(p place, at head, round int, res taken) {
 	}
 	m.pending = m.place.dir != p.dir || m.place.repository != p.repository || m.place.tip.head().snapshot.Commit != at.snapshot.Commit
 	m.read, m.inputs, m.broken, m.rendered, m.round = at.revision(), res.Inputs, res.err, res.err == nil, round
+	m.questions, m.delayed = res.Asked, nil
 	m.sameWanted()
 	if res.err != nil {
 		// What it rendered to before is forgotten: only what was applied is repaired from now on.

@@ -45,6 +45,9 @@ type Parts struct {
 	Mirrors Mirrors
 	// Render renders apps; nil is [render.Render]. Equal requests have equal results, so who asks the same again and again may remember them.
 	Render func(render.Request) (render.Result, error)
+	// Charts and Bases make what answers questions about charts and remote bases, and are given whom to tell when an answer may have changed; nil: there are none to
+	// be had.
+	Charts, Bases func(changed func(render.Question)) Beyond
 	// Policies are those of Block mode; nil: there is no such mode, and drift is corrected instead.
 	Policies Policies
 	// Namespace is Fairlead's own.
@@ -172,6 +175,13 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		Kinds:   c.cluster.Kinds, Live: watched{c.store}, Ledger: c.ledger, Parallel: p.Parallel,
 		Now: c.now, Log: c.log, Observe: c.metrics.stage,
 	}
+	c.lookout = c.looksOut()
+	if p.Charts != nil {
+		c.charts = p.Charts(c.lookout.Told)
+	}
+	if p.Bases != nil {
+		c.bases = p.Bases(c.lookout.Told)
+	}
 	c.fleet = fleet.New(c.engine.Claims)
 	c.engine.Neighbours = neighbours{c.fleet, c}
 	c.engine.Shared = c.shared.Load
@@ -238,5 +248,6 @@ func itsRepositories(_ context.Context, o client.Object) []reconcile.Request {
 // kindsChanged lets what the cluster serves be asked anew, and looks again at who waits for a kind.
 func (c *controller) kindsChanged() {
 	c.cluster.Kinds.Changed()
+	c.lookout.KindsChanged()
 	c.wakeWaiting()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/discover"
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/git"
 	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source"
@@ -89,18 +90,23 @@ func (c *controller) pastOf(ctx context.Context, n app.Name, p place, commit str
 	if then.snapshot, err = g.mirror.Snapshot(ctx, id); err != nil {
 		return engine.Past{}, err
 	}
-	res, err := c.renderAt(n, p.tip.source, then)
+	res, err := c.renderAt(ctx, n, p.tip.source, then)
 	r := then.revision()
 	return engine.Past{Revision: r.Revision, Author: r.Author, Committed: r.Committed.Time, Objects: res.Objects}, err
 }
 
 // renderAt renders an app from where it was in a commit.
-func (c *controller) renderAt(n app.Name, of v1alpha1.Source, at head) (render.Result, error) {
+func (c *controller) renderAt(ctx context.Context, n app.Name, of v1alpha1.Source, at head) (render.Result, error) {
+	env, _, _ := c.settings(fleet.Of(n))
+	if env == nil {
+		return render.Result{}, fault.New(fault.Transient, errNoEnvironment)
+	}
 	dir, err := dirAt(n, of, at)
 	if err != nil {
 		return render.Result{}, err
 	}
-	res, err := c.renders(render.Request{Tree: at.snapshot.Tree, Dir: dir})
+	req, _ := c.requestOf(ctx, env, n, at.snapshot.Tree, dir)
+	res, err := c.renders(req)
 	if err != nil {
 		return render.Result{}, fmt.Errorf("app %s does not render at %s: %w", n.App, at.Revision(), err)
 	}

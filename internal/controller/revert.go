@@ -214,6 +214,8 @@ func (c *controller) revertHeads(ctx context.Context, g opened, branch, own stri
 func (c *controller) draftRevert(ctx context.Context, n app.Name, p place, r reverting, g opened, at head) (git.Draft, error) {
 	is, dir, err := c.wantAt(ctx, n, p, r.env, at)
 	switch {
+	case r.of.Want.Revision == r.of.Back.Revision:
+		return git.Draft{}, fault.Newf(fault.Invalid, "there is nothing to revert in Git: the release is of the same commit as what was good, and %s", cmp.Or(r.of.Want.Cause, "something outside of Git changed"))
 	case err != nil:
 		return git.Draft{}, err
 	case is == r.of.Back.Digest:
@@ -247,7 +249,7 @@ func (c *controller) draftRevert(ctx context.Context, n app.Name, p place, r rev
 
 // wantAt identifies what an app wants in a commit, and tells in which directory it is.
 func (c *controller) wantAt(ctx context.Context, n app.Name, p place, env *v1alpha1.Environment, at head) (digest, dir string, err error) {
-	res, err := c.renderAt(n, p.tip.source, at)
+	res, err := c.renderAt(ctx, n, p.tip.source, at)
 	if err != nil {
 		return "", "", err
 	}

@@ -173,7 +173,7 @@ func (x examiner) compare(ctx context.Context, s *study) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(dirs)) {
 		s.Apps = append(s.Apps, name)
-		res, err := x.c.renders(render.Request{Tree: x.branch.snapshot.Tree, Dir: dirs[name]})
+		res, err := x.c.renders(x.request(ctx, name, x.branch.snapshot.Tree, dirs[name]))
 		if err != nil && fault.KindOf(err) == fault.Transient {
 			return err
 		}
@@ -198,14 +198,14 @@ func anywhere(o object.Object) object.Key {
 func (x examiner) renders(ctx context.Context, f discover.Found, tree source.Tree, there bool) (now render.Result, same bool, err error) {
 	b := base{}
 	if there {
-		if b, err = x.base(f); err != nil {
+		if b, err = x.base(ctx, f); err != nil {
 			return now, false, err
 		}
 		if same, err := b.inputs.Unchanged(tree); err == nil && same {
 			return now, true, nil
 		}
 	}
-	if now, err = x.c.renders(render.Request{Tree: tree, Dir: f.Dir}); err != nil {
+	if now, err = x.c.renders(x.request(ctx, f.Name, tree, f.Dir)); err != nil {
 		return now, false, err
 	}
 	_, envRules, _ := x.c.settings(fleet.Environment{Namespace: x.env.Namespace, Name: x.env.Name})
@@ -216,6 +216,16 @@ func (x examiner) renders(ctx context.Context, f discover.Found, tree source.Tre
 	return now, same, ctx.Err()
 }
 
+func (x examiner) name(of string) app.Name {
+	return app.Name{Namespace: x.env.Namespace, Environment: x.env.Name, App: of}
+}
+
+// request is a render of an app from somewhere.
+func (x examiner) request(ctx context.Context, of string, tree source.Tree, dir string) render.Request {
+	req, _ := x.c.requestOf(ctx, x.env, x.name(of), tree, dir)
+	return req
+}
+
 // base is an app as the branch has it.
 type base struct {
 	inputs source.Inputs
@@ -223,15 +233,15 @@ type base struct {
 	decl   app.Declaration
 }
 
-func (x examiner) base(f discover.Found) (base, error) {
-	n := app.Name{Namespace: x.env.Namespace, Environment: x.env.Name, App: f.Name}
+func (x examiner) base(ctx context.Context, f discover.Found) (base, error) {
+	n := x.name(f.Name)
 	m := x.c.known(n.Owner())
 	if m != nil && m.name == n {
 		if b, ok := m.base(f.Dir, x.branch.Commit); ok {
 			return b, nil
 		}
 	}
-	res, err := x.c.renders(render.Request{Tree: x.branch.snapshot.Tree, Dir: f.Dir})
+	res, err := x.c.renders(x.request(ctx, f.Name, x.branch.snapshot.Tree, f.Dir))
 	switch {
 	case err == nil:
 		return base{inputs: res.Inputs, digest: digest(res.Objects), decl: res.Declaration}, nil

@@ -113,7 +113,7 @@ func (m *member) shadow() *member {
 	defer m.unlock()
 	out := &member{
 		name: m.name, roll: newRoll(), place: m.place, env: m.env, wanted: m.wanted, pending: m.pending, removed: m.removed, broken: m.broken,
-		rendered: m.rendered, round: m.round, objects: m.objects, packed: m.packed, origins: m.origins, digest: m.digest, inputs: m.inputs, decl: m.decl, rules: m.rules, ruled: m.ruled,
+		questions: m.questions, rendered: m.rendered, round: m.round, objects: m.objects, packed: m.packed, origins: m.origins, digest: m.digest, inputs: m.inputs, decl: m.decl, rules: m.rules, ruled: m.ruled,
 	}
 	out.status, out.written = *m.status.DeepCopy(), *m.written.DeepCopy()
 	return out
@@ -160,7 +160,7 @@ func (s *supposition) move(ctx context.Context, env *v1alpha1.Environment, heads
 	s.fleet.Strays(e, strays)
 	_, rules, _ := s.c.settings(e)
 	for _, n := range changed {
-		if err := s.read(s.member(n), rules); err != nil {
+		if err := s.read(ctx, s.member(n), rules); err != nil {
 			return err
 		}
 	}
@@ -169,7 +169,7 @@ func (s *supposition) move(ctx context.Context, env *v1alpha1.Environment, heads
 }
 
 // read renders an app from where it would be.
-func (s *supposition) read(m *member, envRules app.Health) error {
+func (s *supposition) read(ctx context.Context, m *member, envRules app.Health) error {
 	round, p := s.fleet.Round(m.name), m.place
 	at := p.tip.head()
 	if p.problem != nil {
@@ -177,7 +177,8 @@ func (s *supposition) read(m *member, envRules app.Health) error {
 		m.take(p, at, round, taken{err: p.problem})
 		return nil
 	}
-	res, err := s.c.renders(render.Request{Tree: at.snapshot.Tree, Dir: p.dir})
+	req, _ := s.c.requestOf(ctx, m.env, m.name, at.snapshot.Tree, p.dir)
+	res, err := s.c.renders(req)
 	if err != nil && fault.KindOf(err) == fault.Transient {
 		return err
 	}

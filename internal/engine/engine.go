@@ -128,6 +128,8 @@ type Subject struct {
 	// Author wrote the commit, and at which time.
 	Author    string
 	Committed time.Time
+	// Cause is what changed outside of Git since the same commit wanted something else; empty: the commit did.
+	Cause string
 	// Blocked is why Objects may not be applied now. Repairs go on.
 	Blocked string
 	// Approved is the hold that a person approved, if any.

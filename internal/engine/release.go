@@ -98,7 +98,7 @@ func (m *memory) wanted(s Subject) release.Want {
 	if !s.Rendered {
 		return release.Want{}
 	}
-	return release.Want{Digest: m.git, Revision: s.Revision, Author: s.Author, Committed: s.Committed, Images: m.images}
+	return release.Want{Digest: m.git, Revision: s.Revision, Author: s.Author, Committed: s.Committed, Images: m.images, Cause: s.Cause}
 }
 
 // goesBack reports whether the cluster is to be what was released before, and not what Git wants.

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -14,6 +15,6 @@ func OfRelease(p Place, r release.Release, version func(release.Want) Version) R
 		// Some phases are entered more than once: a person goes back, and then further back.
 		Key:       fmt.Sprintf("release %s %d %s %s", p, r.Serial, r.Phase, stamp(r.Since).Format(time.RFC3339Nano)),
 		Namespace: p.Namespace, Environment: p.Environment, App: p.App,
-		Serial: r.Serial, Phase: string(r.Phase), Why: r.Why, Want: version(r.Want), Back: version(r.Back),
+		Serial: r.Serial, Phase: string(r.Phase), Why: cmp.Or(r.Why, r.Want.Cause), Want: version(r.Want), Back: version(r.Back),
 	}
 }

@@ -17,6 +17,10 @@ type Kind struct {
 	Resource object.Resource
 	// All looks at every object, not only at those with an owner mark.
 	All bool
+	// Within is the one namespace to look in, however far the identity may; empty: as far as it may.
+	Within string
+	// Name looks at the one object of that name, whoever owns it.
+	Name string
 }
 
 // Change is one entry that is different from before. A zero Entry is an object that is gone, or lost its owner mark.
@@ -94,6 +98,27 @@ type Status struct {
 	Gone bool
 	// Err is why the watch does not run; nil if it does or is still starting.
 	Err error
+}
+
+// End ends a watch, if there is one, and forgets what it saw.
+func (s *Store) End(k Kind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.watches[k]; w != nil {
+		w.stop()
+		delete(s.watches, k)
+	}
+}
+
+// Versions returns the resourceVersions of all that a watch sees, by key; nil if there is no such watch.
+func (s *Store) Versions(k Kind) map[object.Key]string {
+	s.mu.Lock()
+	w := s.watches[k]
+	s.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	return w.versions()
 }
 
 // Entry returns what is remembered of an object, the zero Entry if it is not there.

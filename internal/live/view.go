@@ -1,8 +1,13 @@
 package live
 
 import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -31,12 +36,37 @@ func (v *View) Objects() (dynamic.ResourceInterface, string, error) {
 		return nil, "", err
 	}
 	selector := app.LabelApp + "," + app.LabelNamespace + "=" + k.Identity.Namespace
-	if k.All {
+	if k.All || k.Name != "" {
 		selector = ""
 	}
 	r := k.Resource
-	return client.Resource(schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Plural}).Namespace(v.namespace), selector, nil
+	objects := client.Resource(schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Plural}).Namespace(v.namespace)
+	if k.Name != "" {
+		objects = named{objects, fields.OneTermEqualSelector("metadata.name", k.Name).String()}
+	}
+	return objects, selector, nil
 }
+
+// named are the objects of a name: one, or none. A role that grants rights to that name alone is enough to see them.
+type named struct {
+	dynamic.ResourceInterface
+	selector string
+}
+
+// List implements dynamic.ResourceInterface.
+func (n named) List(ctx context.Context, o metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	o.FieldSelector = n.selector
+	return n.ResourceInterface.List(ctx, o)
+}
+
+// Watch implements dynamic.ResourceInterface.
+func (n named) Watch(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+	o.FieldSelector = n.selector
+	return n.ResourceInterface.Watch(ctx, o)
+}
+
+// Ended reports whether nobody wants to know any more what the view is of.
+func (v *View) Ended() bool { return v.watch.ctx.Err() != nil }
 
 // Replace takes a whole list, read at resourceVersion: what is not in it has left.
 func (v *View) Replace(items []*unstructured.Unstructured, resourceVersion string) {

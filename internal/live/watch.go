@@ -56,6 +56,18 @@ func (w *watch) size() int {
 	return len(w.entries)
 }
 
+func (w *watch) versions() map[object.Key]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[object.Key]string{}
+	for key, e := range w.entries {
+		if !e.IsZero() {
+			out[key] = e.ResourceVersion
+		}
+	}
+	return out
+}
+
 // run finds out how far the identity may look, and starts to look there.
 func (w *watch) run() {
 	client, err := w.store.o.Client(w.kind.Identity)
@@ -63,7 +75,7 @@ func (w *watch) run() {
 		w.fail(err)
 		return
 	}
-	wide := !w.kind.Resource.Namespaced || w.mayWatchAll(client)
+	wide := !w.kind.Resource.Namespaced || w.kind.Within == "" && w.mayWatchAll(client)
 	w.mu.Lock()
 	w.wide, w.decided = wide, true
 	namespaces := w.asked

@@ -122,7 +122,7 @@ func (n *next) want() {
 	if r.Phase != "" && !r.Phase.Ended() {
 		n.enter(Superseded, "by "+w.Revision)
 	}
-	n.begin(w, "")
+	n.begin(w, w.Cause)
 }
 
 // begin begins a release.

@@ -13,6 +13,8 @@ type Want struct {
 	Author    string    `json:"author,omitempty"`
 	Committed time.Time `json:"committed,omitzero"`
 	Images    string    `json:"images,omitempty"`
+	// Cause is what changed outside of Git since the same commit wanted something else; empty: the commit did.
+	Cause string `json:"cause,omitempty"`
 }
 
 // IsZero reports whether nothing is wanted.

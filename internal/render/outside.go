@@ -1,6 +1,10 @@
 package render
 
 import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -33,6 +37,37 @@ type Question struct {
 	Namespace, Name string
 	// Of kind Chart and Base: from where. Version is a version or a range of a chart, or the commit of a base.
 	URL, Chart, Version string
+}
+
+// Compare orders questions.
+func (q Question) Compare(o Question) int {
+	return cmp.Or(
+		cmp.Compare(q.About, o.About),
+		cmp.Compare(q.GVK.Group, o.GVK.Group), cmp.Compare(q.GVK.Version, o.GVK.Version), cmp.Compare(q.GVK.Kind, o.GVK.Kind),
+		cmp.Compare(q.Namespace, o.Namespace), cmp.Compare(q.Name, o.Name),
+		cmp.Compare(q.URL, o.URL), cmp.Compare(q.Chart, o.Chart), cmp.Compare(q.Version, o.Version),
+	)
+}
+
+// String is the question as people read it, such as "Secret shop/db".
+func (q Question) String() string {
+	key := object.Key{Group: q.GVK.Group, Kind: q.GVK.Kind, Namespace: q.Namespace, Name: q.Name}
+	switch q.About {
+	case AboutObject:
+		return key.String()
+	case AboutObjects:
+		if q.Namespace == "" {
+			return "every " + key.KindName()
+		}
+		return "every " + key.KindName() + " in namespace " + q.Namespace
+	case AboutCluster:
+		return "what the cluster serves"
+	case AboutChart:
+		return strings.TrimSpace("chart "+q.Chart+" "+q.Version) + " of " + q.URL
+	case AboutBase:
+		return q.URL + " at " + q.Version
+	}
+	return string(q.About)
 }
 
 // About is what a question is about.
@@ -71,18 +106,29 @@ type Asked struct {
 	answers map[Question]string
 }
 
-// Questions returns what was asked, in no order.
+// Questions returns what was asked, ordered.
 func (a Asked) Questions() []Question {
-	out := make([]Question, 0, len(a.answers))
-	for q := range a.answers {
-		out = append(out, q)
+	return slices.SortedFunc(maps.Keys(a.answers), Question.Compare)
+}
+
+// Changed returns the questions that have another answer than they had, ordered. An error is one of asking: nothing is known then.
+func (a Asked) Changed(o Outside) ([]Question, error) {
+	var out []Question
+	for _, q := range a.Questions() {
+		now, err := o.Ask(q)
+		if err != nil {
+			return nil, err
+		}
+		if now.ID != a.answers[q] {
+			out = append(out, q)
+		}
 	}
-	return out
+	return out, nil
 }
 
 // Unchanged reports whether every question has the answer that it had. An error is one of asking: nothing is known then.
 func (a Asked) Unchanged(o Outside) (bool, error) {
-	for q, id := range a.answers {
+	for _, q := range a.Questions() {
 		if o == nil {
 			return false, nil
 		}
@@ -90,7 +136,7 @@ func (a Asked) Unchanged(o Outside) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if now.ID != id {
+		if now.ID != a.answers[q] {
 			return false, nil
 		}
 	}

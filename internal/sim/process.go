@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -96,7 +97,9 @@ func (w *world) start() {
 		parts.Share, parts.Follow = p.replica.Member, p.follow(own)
 	}
 	var err error
-	parts.Cluster, err = cluster.New(cluster.Server{Discovery: discovery{w.server.Discovery("", agent), p}, As: as, Now: p.now})
+	parts.Cluster, err = cluster.New(cluster.Server{
+		Discovery: discovery{w.server.Discovery("", agent), p}, Version: func() (string, error) { return "v1.36.0", nil }, As: as, Now: p.now,
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -253,7 +256,9 @@ func (d driver) Go(k live.Kind, f func()) {
 // Look implements live.Driver.
 func (d driver) Look(v *live.View) {
 	k := v.Kind()
-	d.process.look(&pump{name: fmt.Sprintf("%s of %s in %q", k.Resource.Plural, k.Identity.User(), v.Namespace()), objects: v.Objects, sink: v})
+	d.process.look(&pump{
+		name: strings.TrimSpace(fmt.Sprintf("%s of %s in %q %s", k.Resource.Plural, k.Identity.User(), v.Namespace(), k.Name)), objects: v.Objects, sink: v, over: v.Ended,
+	})
 }
 
 // recorder counts the Events of the controller: what people were told.

@@ -30,6 +30,7 @@ type pump struct {
 	what     string // it does: "watch" and its name
 	objects  func() (dynamic.ResourceInterface, string, error)
 	sink     sink
+	over     func() bool // nobody wants to know any more; nil: never
 	at       phase
 	revision string
 	watch    *kube.Watch
@@ -70,6 +71,9 @@ func (o opened) ResultChan() <-chan apiwatch.Event { return nil }
 
 // runnable reports whether there is something to do at the server's revision now.
 func (p *pump) runnable(now int64) bool {
+	if p.at != ended && p.over != nil && p.over() {
+		p.at = ended
+	}
 	switch p.at {
 	case toList:
 		return true

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
@@ -22,6 +23,16 @@ type rendering struct {
 type rendered struct {
 	result render.Result
 	err    error
+	asks   bool // it is not the whole of what the render depends on
+}
+
+// nobody answers nothing.
+type nobody struct{ asked bool }
+
+// Ask implements render.Outside.
+func (n *nobody) Ask(q render.Question) (render.Answer, error) {
+	n.asked = true
+	return render.Answer{}, fault.Newf(fault.Internal, "nobody answers %s", q)
 }
 
 // render renders an app, or remembers what it rendered to in another run. While files cannot be read, it reads them; and so does the run that others are
@@ -29,7 +40,7 @@ type rendered struct {
 func (p *process) render(req render.Request) (render.Result, error) {
 	w := p.world
 	t, ok := req.Tree.(tree)
-	if !ok || req.Outside != nil || w.schedule.reference || w.now.Before(w.torn) {
+	if !ok || w.schedule.reference || w.now.Before(w.torn) {
 		return render.Render(req)
 	}
 	id, err := t.Tree.ID(".")
@@ -37,11 +48,15 @@ func (p *process) render(req render.Request) (render.Result, error) {
 		return render.Render(req)
 	}
 	f, _ := renders.LoadOrStore(rendering{id, req.Dir, req.Place, req.Limits}, sync.OnceValue(func() rendered {
-		result, err := render.Render(render.Request{Tree: t.Tree, Dir: req.Dir, Place: req.Place, Limits: req.Limits})
-		return rendered{result, err}
+		nobody := &nobody{}
+		result, err := render.Render(render.Request{Tree: t.Tree, Dir: req.Dir, Place: req.Place, Limits: req.Limits, Outside: nobody})
+		return rendered{result, err, nobody.asked}
 	}))
 	once, _ := f.(func() rendered)
 	r := once()
+	if r.asks {
+		return render.Render(req)
+	}
 	r.result.Objects = slices.Clone(r.result.Objects) // each has a list of its own
 	return r.result, r.err
 }

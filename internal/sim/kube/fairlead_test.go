@@ -26,9 +26,9 @@ import (
 func session(t *testing.T, s *kube.Server) (*cluster.Cluster, *cluster.Session) {
 	t.Helper()
 	c, err := cluster.New(cluster.Server{
-		Discovery: s.Discovery("", "fairlead"),
-		As:        func(user string) (dynamic.Interface, error) { return s.Client(user, "fairlead"), nil },
-		Now:       clock(),
+		Discovery: s.Discovery("", "fairlead"), Version: func() (string, error) { return "v1.36.0", nil },
+		As:  func(user string) (dynamic.Interface, error) { return s.Client(user, "fairlead"), nil },
+		Now: clock(),
 	})
 	if err != nil {
 		t.Fatal(err)
