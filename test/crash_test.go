@@ -72,7 +72,10 @@ func (g *gate) deadly(ctx context.Context, ctl *testkit.Controller, namespace, a
 	counts := map[string]int{}
 	g.guard(isWrite, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
 		mu.Lock()
-		name := ledgerName.ReplaceAllString(strings.ReplaceAll(r.Method+" "+r.URL.Path, "/"+namespace+"/", "/NAMESPACE/"), "$1")
+		name := ledgerName.ReplaceAllString(strings.ReplaceAll(r.Method+" "+r.URL.Path, "/"+namespace, "/NAMESPACE"), "$1")
+		if g.name != nil {
+			name = g.name(name)
+		}
 		counts[name]++
 		name += fmt.Sprintf(" %d", counts[name])
 		writes = append(writes, name)

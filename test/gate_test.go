@@ -29,6 +29,7 @@ type answer func(w http.ResponseWriter, r *http.Request, pass http.Handler)
 // gate is a proxy between a controller and the API server.
 type gate struct {
 	server *httptest.Server
+	name   func(path string) string // what deadly calls a write; nil: by its path
 
 	mu     sync.Mutex
 	match  func(*http.Request) bool // nil: every request passes

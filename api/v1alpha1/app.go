@@ -157,6 +157,11 @@ type AppStatus struct {
 
 	// LastHandledSync repeats the annotation fairlead.dev/sync-requested that was last acted upon.
 	LastHandledSync string `json:"lastHandledSync,omitempty"`
+
+	// LeftOut are objects that are in Git and not made, since this is a rehearsal, and they would be in no namespace. The first of them are named.
+	//
+	// +listType=atomic
+	LeftOut []string `json:"leftOut,omitempty"`
 }
 
 // CommitState is how a commit fares.

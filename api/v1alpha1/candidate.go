@@ -31,8 +31,46 @@ type Candidate struct {
 	// +kubebuilder:validation:Enum=Never;WhereApart
 	Merge Merge `json:"merge,omitempty"`
 
-	// Deadline is how long it may take until every app is well, gates included. 0: as long as their releases take.
+	// Deadline is how long it may take until every app is well, gates and a rehearsal included. 0: as long as their releases take.
 	Deadline metav1.Duration `json:"deadline,omitempty"`
+
+	// Rehearsal has the apps that a candidate changes applied and verified in preview namespaces first, which are made for that and deleted afterwards. Only
+	// what gets well there is tried in the environment.
+	Rehearsal *Rehearsal `json:"rehearsal,omitempty"`
+}
+
+// Rehearsal says where candidates are tried before they are tried in the environment.
+type Rehearsal struct {
+	// Namespace is where the objects of an app go, whichever they name: "{app}" stands for the app's name, "{environment}" for the environment's. It is made if it
+	// is not there, and deleted afterwards if it was made. Of one that was there before, only what was applied is deleted.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:Pattern=`^[a-z0-9{}-]*$`
+	Namespace string `json:"namespace"`
+
+	// Deadline is how long it may take until every app is well there.
+	//
+	// +kubebuilder:default="10m"
+	Deadline metav1.Duration `json:"deadline,omitempty"`
+}
+
+// LabelVenue names, on an Environment in which a candidate is rehearsed and on its Apps, the Environment that the candidate is of.
+const LabelVenue = "fairlead.dev/venue-of"
+
+// Venue says of which environment another one rehearses a candidate.
+type Venue struct {
+	// Of names the Environment whose candidate is rehearsed, beside this one.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=50
+	Of string `json:"of"`
+
+	// Apps are those that the candidate changes: no other is made here.
+	//
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=200
+	Apps []string `json:"apps"`
 }
 
 // Merge is what happens to a candidate that is no descendant of its branch.
@@ -55,7 +93,7 @@ type CandidateStatus struct {
 	// Request is what a person asked for last about it, and By who that was.
 	Request string `json:"request,omitempty"`
 	By      string `json:"by,omitempty"`
-	// Phase is Waiting, Trying, Moving, Moved, Refused or Gone.
+	// Phase is Waiting, Rehearsing, Trying, Moving, Moved, Refused or Gone.
 	Phase string `json:"phase"`
 	// Since is when the phase began, and Began when it was first tried.
 	Since metav1.Time `json:"since,omitempty"`
@@ -68,6 +106,10 @@ type CandidateStatus struct {
 	Apps []string `json:"apps,omitempty"`
 	// +listType=atomic
 	Leaves []string `json:"leaves,omitempty"`
+	// LeftOut are the objects that its rehearsal did without, since they are in no namespace.
+	//
+	// +listType=atomic
+	LeftOut []string `json:"leftOut,omitempty"`
 	// Why is what it waits for, or why it ended so.
 	Why string `json:"why,omitempty"`
 	// Told is what the forge was told last of it, if the Repository asks for commit statuses.

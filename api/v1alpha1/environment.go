@@ -65,6 +65,10 @@ type EnvironmentSpec struct {
 	// +kubebuilder:default=Release
 	// +kubebuilder:validation:Enum=Release;Prune
 	Deletion Deletion `json:"deletion,omitempty"`
+
+	// Venue makes this the place where a candidate of another Environment is rehearsed. Fairlead makes such an Environment, and deletes it; nobody else needs to.
+	// Everything of its apps goes into the namespace of destination, what is in no namespace is left out, and nothing that is there already is taken over.
+	Venue *Venue `json:"venue,omitempty"`
 }
 
 // Deletion says what deleting an Environment does to its apps' objects.

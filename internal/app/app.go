@@ -78,6 +78,9 @@ type Policy struct {
 	ReportDrift bool
 	// Suspended allows no write at all.
 	Suspended bool
+	// Apart has an app to itself: all of its objects go into its one namespace, whichever they name, those that are in none are left out, nothing that is there
+	// already is taken over, and nothing that was made is too precious to be deleted.
+	Apart bool
 	// NameFiles has each object say in which file in Git it was written.
 	NameFiles bool
 	// Interactive are the field managers of people, beyond the usual ones.

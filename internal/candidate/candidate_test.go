@@ -28,7 +28,7 @@ func TestStories(t *testing.T) {
 		s := story{t: t}
 		s.seen = candidate.Seen{
 			Branch: "main", Studies: map[string]candidate.Study{}, Verdicts: map[string]map[string]candidate.Verdict{},
-			Denied: map[string]string{}, Delayed: map[string]string{},
+			Denied: map[string]string{}, Delayed: map[string]string{}, Rehearsals: map[string]map[string]candidate.Verdict{}, Venues: map[string]string{},
 		}
 		for line := range strings.Lines(string(ar.Files[0].Data)) {
 			if line = strings.TrimSpace(line); line != "" {
@@ -87,6 +87,15 @@ func (s *story) sees(words []string) {
 	switch words[0] {
 	case "deadline":
 		s.policy.Deadline, _ = time.ParseDuration(words[1])
+	case "rehearse":
+		s.policy.Rehearse = true
+		s.policy.Rehearsal, _ = time.ParseDuration(words[1])
+	case "venue":
+		if app, of := cut(1); of != "" {
+			s.seen.Venues[app] = of
+		} else {
+			delete(s.seen.Venues, app)
+		}
 	case "suspended":
 		s.seen.Suspended = true
 	case "resumed":
@@ -115,11 +124,16 @@ func (s *story) sees(words []string) {
 		s.seen.Studies[words[1]] = st
 	case "well", "fails", "waits":
 		app, why := cut(2)
-		if s.seen.Verdicts[words[1]] == nil {
-			s.seen.Verdicts[words[1]] = map[string]candidate.Verdict{}
+		verdict(s.seen.Verdicts, words[1])[app] = candidate.Verdict{Outcome: outcomes[words[0]], Why: why}
+	case "there": // there 2 well web=ClusterRole_a: where it is rehearsed
+		app, text := cut(3)
+		v := candidate.Verdict{Outcome: outcomes[words[2]]}
+		if v.Outcome == candidate.Well && text != "" {
+			v.LeftOut = strings.Split(text, ",")
+		} else {
+			v.Why = text
 		}
-		outcome := map[string]candidate.Outcome{"well": candidate.Well, "fails": candidate.Failed, "waits": candidate.Pending}[words[0]]
-		s.seen.Verdicts[words[1]][app] = candidate.Verdict{Outcome: outcome, Why: why}
+		verdict(s.seen.Rehearsals, words[1])[app] = v
 	case "denied":
 		commit, why := cut(1)
 		s.seen.Denied[commit] = why
@@ -137,6 +151,15 @@ func (s *story) sees(words []string) {
 	}
 }
 
+var outcomes = map[string]candidate.Outcome{"well": candidate.Well, "fails": candidate.Failed, "waits": candidate.Pending}
+
+func verdict(of map[string]map[string]candidate.Verdict, commit string) map[string]candidate.Verdict {
+	if of[commit] == nil {
+		of[commit] = map[string]candidate.Verdict{}
+	}
+	return of[commit]
+}
+
 func show(c candidate.Candidate) string {
 	text := strings.TrimSpace(c.Ref+" "+c.Commit) + " " + string(c.Phase)
 	if len(c.Apps) > 0 {
@@ -144,6 +167,9 @@ func show(c candidate.Candidate) string {
 	}
 	if c.Request != "" {
 		text += " for " + c.By
+	}
+	if len(c.LeftOut) > 0 {
+		text += " without " + strings.Join(c.LeftOut, ",")
 	}
 	if c.Why != "" {
 		text += ": " + c.Why

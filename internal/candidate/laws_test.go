@@ -21,7 +21,10 @@ func drawSeen(t *rapid.T, s candidate.State) candidate.Seen {
 	one := func(of int, name string) bool { return rapid.IntRange(0, of).Draw(t, name) == 0 }
 	seen := candidate.Seen{
 		Branch: "main", Tip: rapid.SampledFrom([]string{"1", "1", "1", "9", ""}).Draw(t, "tip"), Listed: !one(5, "unlisted"), Suspended: one(8, "suspended"),
-		Studies: map[string]candidate.Study{}, Verdicts: map[string]map[string]candidate.Verdict{}, Denied: map[string]string{}, Delayed: map[string]string{},
+		Studies: map[string]candidate.Study{}, Verdicts: map[string]map[string]candidate.Verdict{}, Denied: map[string]string{}, Delayed: map[string]string{}, Rehearsals: map[string]map[string]candidate.Verdict{}, Venues: map[string]string{},
+	}
+	if one(4, "leftover") {
+		seen.Venues[rapid.SampledFrom(apps).Draw(t, "app left over")] = "8"
 	}
 	for _, ref := range []string{"a", "b", "c"} {
 		if !one(4, "no "+ref) {
@@ -42,10 +45,12 @@ func drawSeen(t *rapid.T, s candidate.State) candidate.Seen {
 			}
 		}
 		seen.Studies[id] = st
-		seen.Verdicts[id] = map[string]candidate.Verdict{}
-		for _, app := range apps {
-			outcome := rapid.SampledFrom([]candidate.Outcome{candidate.Pending, candidate.Well, candidate.Well, candidate.Well, candidate.Failed}).Draw(t, id+" "+app)
-			seen.Verdicts[id][app] = candidate.Verdict{Outcome: outcome, Why: "so"}
+		for name, verdicts := range map[string]map[string]map[string]candidate.Verdict{"": seen.Verdicts, " rehearsed": seen.Rehearsals} {
+			verdicts[id] = map[string]candidate.Verdict{}
+			for _, app := range apps {
+				outcome := rapid.SampledFrom([]candidate.Outcome{candidate.Pending, candidate.Well, candidate.Well, candidate.Well, candidate.Failed}).Draw(t, id+" "+app+name)
+				verdicts[id][app] = candidate.Verdict{Outcome: outcome, Why: "so"}
+			}
 		}
 		if one(10, "denied") {
 			seen.Denied[id] = "denied"
@@ -63,7 +68,10 @@ func TestLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s candidate.State
 		now := began
-		p := candidate.Policy{Deadline: time.Duration(rapid.IntRange(0, 1).Draw(t, "deadline")) * time.Minute}
+		p := candidate.Policy{
+			Deadline: time.Duration(rapid.IntRange(0, 1).Draw(t, "deadline")) * time.Minute, Rehearse: rapid.Bool().Draw(t, "rehearse"),
+			Rehearsal: time.Duration(rapid.IntRange(0, 1).Draw(t, "rehearsal")) * 30 * time.Second,
+		}
 		for range rapid.IntRange(0, 15).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "seconds")) * time.Second)
 			seen := drawSeen(t, s)
@@ -73,7 +81,7 @@ func TestLaws(t *testing.T) {
 			if !cmp.Equal(before, kept) {
 				t.Fatal("what was recorded was changed")
 			}
-			check(t, s, seen, d)
+			check(t, s, seen, p, d)
 			if again := candidate.Next(d.State, seen, p, now); len(again.Records) > 0 || !cmp.Equal(again.State, d.State) {
 				t.Fatalf("it does not rest: %s", cmp.Diff(d.State, again.State))
 			}
@@ -82,7 +90,7 @@ func TestLaws(t *testing.T) {
 	})
 }
 
-func check(t *rapid.T, was candidate.State, seen candidate.Seen, d candidate.Decision) {
+func check(t *rapid.T, was candidate.State, seen candidate.Seen, p candidate.Policy, d candidate.Decision) {
 	find := func(s candidate.State, id string) candidate.Candidate {
 		i := slices.IndexFunc(s.List, func(c candidate.Candidate) bool { return c.Commit == id && !c.Phase.Ended() })
 		if i < 0 {
@@ -100,9 +108,9 @@ func check(t *rapid.T, was candidate.State, seen candidate.Seen, d candidate.Dec
 		}
 		open[c.Commit] = true
 		for _, app := range c.Apps {
-			if c.Phase.Placed() && busy[app] != "" {
-				t.Fatalf("%s is placed at %s and at %s", app, busy[app], c.Commit)
-			} else if c.Phase.Placed() {
+			if c.Phase.Takes() && busy[app] != "" {
+				t.Fatalf("%s is tried at %s and at %s", app, busy[app], c.Commit)
+			} else if c.Phase.Takes() {
 				busy[app] = c.Commit
 			}
 		}
@@ -123,7 +131,23 @@ func check(t *rapid.T, was candidate.State, seen candidate.Seen, d candidate.Dec
 			if !st.Known || !st.Has {
 				t.Fatalf("%s is said to be in the branch: %+v", r.Commit, st)
 			}
+		case candidate.Rehearsing:
+			for _, app := range st.Apps {
+				if of := seen.Venues[app]; of != "" {
+					t.Fatalf("%s is rehearsed at %s, and the rehearsal of %s has it", app, r.Commit, of)
+				}
+			}
+			if !p.Rehearse || seen.Suspended {
+				t.Fatalf("%s is rehearsed, and nobody wants that", r.Commit)
+			}
 		case candidate.Trying:
+			if p.Rehearse && find(was, r.Commit).Phase != candidate.Moving {
+				for _, app := range st.Apps {
+					if v := seen.Rehearsals[r.Commit][app]; v.Outcome != candidate.Well {
+						t.Fatalf("%s is tried, and in its rehearsal %s is %+v", r.Commit, app, v)
+					}
+				}
+			}
 			if seen.Suspended && find(was, r.Commit).Phase != candidate.Moving {
 				t.Fatalf("%s is tried though nothing is to be done", r.Commit)
 			}

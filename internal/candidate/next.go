@@ -16,6 +16,10 @@ const (
 	mostEnded = 20
 	// mostApps is how many apps are remembered of one that ended.
 	mostApps = 100
+	// mostRehearsed is how many are rehearsed at once: each has namespaces of its own.
+	mostRehearsed = 5
+	// mostLeftOut is how many objects are named that a rehearsal did without.
+	mostLeftOut = 20
 )
 
 // Next decides what follows from what was recorded and what is seen. Applied to its own result, with nothing else seen, it changes nothing.
@@ -28,7 +32,10 @@ func Next(s State, seen Seen, p Policy, now time.Time) Decision {
 	n.named()
 	n.asked()
 	for i := range n.State.List {
-		if c := &n.State.List[i]; c.Phase.Placed() {
+		switch c := &n.State.List[i]; {
+		case c.Phase == Rehearsing:
+			n.rehearsing(c)
+		case c.Phase.Placed():
 			n.placed(c)
 		}
 	}
@@ -132,29 +139,115 @@ func (n *next) asked() {
 	n.begin(Candidate{Ref: ref, Commit: a.Commit, Request: a.Request, By: a.By})
 }
 
-// placed goes on with a candidate that apps are placed at.
-func (n *next) placed(c *Candidate) {
+// stands takes in what a candidate changes of the branch as it is now. It reports whether the candidate goes on as it is, and whether the branch is where it was.
+func (n *next) stands(c *Candidate) (same, on bool) {
 	st := n.seen.Studies[c.Commit]
 	switch {
 	case !st.Known: // the branch was moved just now, or cannot be read
 		c.Why = cmp.Or(st.Wrong, c.Why)
-		return
+		return false, false
 	case st.Has:
 		n.enter(c, Moved, "")
-		return
+		return false, false
 	case st.Wrong != "" || st.Apart != "":
 		n.enter(c, Refused, cmp.Or(st.Wrong, st.Apart))
-		return
+		return false, false
 	}
 	busy := n.busy(c.Commit)
 	for _, app := range st.Apps {
 		if by := busy[app]; by != "" { // the branch has come to share something with it
 			n.enter(c, Waiting, "")
+			return false, false
+		}
+	}
+	same = c.Base == n.seen.Tip
+	c.Base, c.Apps, c.Leaves = n.seen.Tip, st.Apps, st.Leaves
+	return same, true
+}
+
+// rehearsing goes on with a candidate that is tried beside the environment.
+func (n *next) rehearsing(c *Candidate) {
+	if _, on := n.stands(c); !on {
+		return
+	}
+	for _, app := range c.Apps {
+		if of := n.seen.Venues[app]; of != "" && of != c.Commit { // it changes more of the branch as it is now
+			n.enter(c, Waiting, "")
 			return
 		}
 	}
-	same := c.Base == n.seen.Tip
-	c.Base, c.Apps, c.Leaves = n.seen.Tip, st.Apps, st.Leaves
+	const where = "in its rehearsal: "
+	if n.policy.Rehearse {
+		failed, waits := n.sum(c, n.seen.Rehearsals[c.Commit])
+		switch {
+		case failed != "":
+			n.enter(c, Refused, where+failed)
+			return
+		case waits == "":
+			c.LeftOut = n.leftOut(c)
+		case n.late(c, c.Began, n.policy.Deadline, where+waits) || n.late(c, c.Since, n.policy.Rehearsal, where+waits):
+			return
+		default:
+			c.Why = where + waits
+			return
+		}
+	}
+	if n.seen.Suspended {
+		c.Why = suspended
+		return
+	}
+	n.enter(c, Trying, "")
+	n.placed(c)
+}
+
+// leftOut is what the rehearsals of a candidate's apps did without.
+func (n *next) leftOut(c *Candidate) []string {
+	var out []string
+	for _, app := range c.Apps {
+		out = append(out, n.seen.Rehearsals[c.Commit][app].LeftOut...)
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if more := len(out) - mostLeftOut; more > 0 {
+		out = append(out[:mostLeftOut:mostLeftOut], fmt.Sprintf("and %d more", more))
+	}
+	return out
+}
+
+// sum is why one of a candidate's apps failed, or what the first of them waits for that is not well; both empty: all are well.
+func (n *next) sum(c *Candidate, verdicts map[string]Verdict) (failed, waits string) {
+	for _, app := range c.Apps {
+		switch v := verdicts[app]; v.Outcome {
+		case Failed:
+			return app + ": " + v.Why, ""
+		case Pending:
+			waits = cmp.Or(waits, strings.TrimSuffix(app+": "+v.Why, ": "))
+		case Well:
+		}
+	}
+	return "", waits
+}
+
+// late refuses a candidate that is not well in time, and reports that; 0: it has all the time there is.
+func (n *next) late(c *Candidate, from time.Time, within time.Duration, waits string) bool {
+	if within <= 0 {
+		return false
+	}
+	end := from.Add(within)
+	if !n.now.Before(end) {
+		n.enter(c, Refused, "not well within "+within.String()+": "+waits)
+		return true
+	}
+	n.by(end)
+	return false
+}
+
+// placed goes on with a candidate that apps are placed at.
+func (n *next) placed(c *Candidate) {
+	same, on := n.stands(c)
+	if !on {
+		return
+	}
 	if c.Phase == Moving && same {
 		n.moving(c)
 		return
@@ -162,33 +255,19 @@ func (n *next) placed(c *Candidate) {
 	if c.Phase == Moving { // somebody else moved the branch: together with that it has not been tried
 		n.enter(c, Trying, "")
 	}
-	waits := ""
-	for _, app := range c.Apps {
-		switch v := n.seen.Verdicts[c.Commit][app]; v.Outcome {
-		case Failed:
-			n.enter(c, Refused, app+": "+v.Why)
-			return
-		case Pending:
-			waits = cmp.Or(waits, strings.TrimSuffix(app+": "+v.Why, ": "))
-		case Well:
-		}
-	}
-	if waits == "" {
+	failed, waits := n.sum(c, n.seen.Verdicts[c.Commit])
+	switch {
+	case failed != "":
+		n.enter(c, Refused, failed)
+	case waits == "":
 		n.enter(c, Moving, "")
 		n.moving(c)
-		return
+	case !n.late(c, c.Began, n.policy.Deadline, waits):
+		c.Why = waits
 	}
-	if d := n.policy.Deadline; d > 0 {
-		end := c.Began.Add(d)
-		if !n.now.Before(end) {
-			n.enter(c, Refused, "not well within "+d.String()+": "+waits)
-			return
-		}
-		n.by(end)
-	}
-	c.Why = waits
 }
 
+// by has it looked at again at that time at the latest.
 func (n *next) by(t time.Time) {
 	if n.Again.IsZero() || t.Before(n.Again) {
 		n.Again = t
@@ -225,24 +304,48 @@ func (n *next) waiting(c *Candidate, busy map[string]string) {
 			break
 		}
 	}
+	if why == "" && n.policy.Rehearse {
+		why = n.rehearsable(st)
+	}
 	if n.seen.Suspended {
-		why = "the environment is suspended"
+		why = suspended
 	}
 	if c.Why = why; why == "" {
-		c.Base, c.Apps, c.Leaves, c.Began = n.seen.Tip, st.Apps, st.Leaves, n.now
-		n.enter(c, Trying, "")
-		n.placed(c) // nothing may be left to try
+		c.Base, c.Apps, c.Leaves, c.Began, c.LeftOut = n.seen.Tip, st.Apps, st.Leaves, n.now, nil
+		if n.policy.Rehearse {
+			n.enter(c, Rehearsing, "")
+			n.rehearsing(c)
+		} else {
+			n.enter(c, Trying, "")
+			n.placed(c) // nothing may be left to try
+		}
 	}
 	if !c.Phase.Ended() {
 		take(busy, st.Apps, *c)
 	}
 }
 
-// busy are the apps that are placed at other candidates, and at which.
+// suspended is why nothing new is tried.
+const suspended = "the environment is suspended"
+
+// rehearsable is why the apps that a candidate changes cannot be rehearsed yet; empty if they can.
+func (n *next) rehearsable(st Study) string {
+	if len(n.State.Rehearsed()) >= mostRehearsed {
+		return fmt.Sprintf("%d candidates are being rehearsed, and not more are at once", mostRehearsed)
+	}
+	for _, app := range st.Apps {
+		if of := n.seen.Venues[app]; of != "" {
+			return fmt.Sprintf("the rehearsal of %s is still there, and has %s", short(of), app)
+		}
+	}
+	return ""
+}
+
+// busy are the apps that other candidates have, and which.
 func (n *next) busy(but string) map[string]string {
 	busy := map[string]string{}
-	for _, c := range n.State.Placed() {
-		if c.Commit != but {
+	for _, c := range n.State.List {
+		if c.Commit != but && c.Phase.Takes() {
 			take(busy, c.Apps, c)
 		}
 	}

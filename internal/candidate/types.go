@@ -10,12 +10,13 @@ type Phase string
 
 // The phases, in their order. Those after Moving are ends.
 const (
-	Waiting Phase = "Waiting" // it may not be tried yet
-	Trying  Phase = "Trying"  // the apps that it changes are placed at it
-	Moving  Phase = "Moving"  // all of them got well, and the branch is to be moved to it
-	Moved   Phase = "Moved"   // the branch has it
-	Refused Phase = "Refused" // it is not tried again, unless a person asks for it
-	Gone    Phase = "Gone"    // its ref is gone, or names another commit
+	Waiting    Phase = "Waiting"    // it may not be tried yet
+	Rehearsing Phase = "Rehearsing" // the apps that it changes are tried in namespaces made for that; the environment is as it was
+	Trying     Phase = "Trying"     // the apps that it changes are placed at it
+	Moving     Phase = "Moving"     // all of them got well, and the branch is to be moved to it
+	Moved      Phase = "Moved"      // the branch has it
+	Refused    Phase = "Refused"    // it is not tried again, unless a person asks for it
+	Gone       Phase = "Gone"       // its ref is gone, or names another commit
 )
 
 // Ended reports whether a candidate in this phase goes no further.
@@ -23,6 +24,9 @@ func (p Phase) Ended() bool { return p == Moved || p == Refused || p == Gone }
 
 // Placed reports whether the apps that a candidate in this phase changes are placed at it.
 func (p Phase) Placed() bool { return p == Trying || p == Moving }
+
+// Takes reports whether no other candidate may have the apps that a candidate in this phase changes.
+func (p Phase) Takes() bool { return p == Rehearsing || p.Placed() }
 
 // Candidate is one commit on its way to the branch.
 type Candidate struct {
@@ -37,7 +41,9 @@ type Candidate struct {
 	Base   string
 	Apps   []string
 	Leaves []string
-	Why    string // what it waits for, or why it ended so
+	// LeftOut is what its rehearsal did without: objects that are in no namespace.
+	LeftOut []string
+	Why     string // what it waits for, or why it ended so
 }
 
 // State is what is recorded of an environment's candidates, the oldest first.
@@ -55,6 +61,11 @@ func (s State) Placed() []Candidate {
 		}
 	}
 	return out
+}
+
+// Rehearsed are the candidates that are being rehearsed.
+func (s State) Rehearsed() []Candidate {
+	return slices.DeleteFunc(slices.Clone(s.List), func(c Candidate) bool { return c.Phase != Rehearsing })
 }
 
 // Open are the candidates that have not ended.
@@ -82,6 +93,8 @@ type Study struct {
 type Verdict struct {
 	Outcome Outcome
 	Why     string // what it waits for, or what went wrong
+	// LeftOut is what a rehearsal of the app did without.
+	LeftOut []string
 }
 
 // Outcome is whether an app got well.
@@ -110,7 +123,11 @@ type Seen struct {
 	Verdicts map[string]map[string]Verdict
 	// Denied is why the server does not let the branch be moved to a commit, by commit; Delayed is why it could not be asked, or has to be asked again.
 	Denied, Delayed map[string]string
-	Asked           *Asked
+	// Rehearsals are verdicts on the apps where they are rehearsed, by commit and app. Venues are the apps that are rehearsed somewhere, or were and are being
+	// deleted there, and the commits of that.
+	Rehearsals map[string]map[string]Verdict
+	Venues     map[string]string
+	Asked      *Asked
 	// Suspended reports that a person wants nothing to be done: nothing new is tried.
 	Suspended bool
 }
@@ -118,6 +135,9 @@ type Seen struct {
 // Policy says how candidates are tried.
 type Policy struct {
 	Deadline time.Duration // from the first try until every app has to be well; 0: there is none
+	// Rehearse has a candidate tried in namespaces of its own first; Rehearsal is how long that may take.
+	Rehearse  bool
+	Rehearsal time.Duration
 }
 
 // Decision is what follows.

@@ -173,7 +173,7 @@ func (d *deploying) look(env *v1alpha1.Environment, apps []v1alpha1.App) (done b
 		return true, nil
 	case candidate.Refused, candidate.Gone:
 		return true, fmt.Errorf("%s is %s, and %s stays: %s", d.commit[:8], strings.ToLower(c.Phase), d.branch, c.Why)
-	case candidate.Waiting, candidate.Trying, candidate.Moving:
+	case candidate.Waiting, candidate.Rehearsing, candidate.Trying, candidate.Moving:
 	}
 	return false, nil
 }

@@ -158,8 +158,9 @@ func (s *Session) SetManagers(ctx context.Context, r object.Resource, live objec
 
 var namespaces = object.Resource{GVK: object.GVK{Version: "v1", Kind: "Namespace"}, Plural: "namespaces"}
 
-// EnsureNamespace creates a namespace if it does not exist, and reports whether it did. The namespace is nobody's: it is never deleted by Fairlead.
-func (s *Session) EnsureNamespace(ctx context.Context, name string) (bool, error) {
+// EnsureNamespace creates a namespace if it does not exist, and reports whether it did. The namespace is nobody's: Fairlead deletes it only if these annotations say
+// that it was made for a time.
+func (s *Session) EnsureNamespace(ctx context.Context, name string, annotations map[string]string) (bool, error) {
 	live, err := s.Live(ctx, namespaces, "", name)
 	if err == nil && !live.IsZero() {
 		if live.Deleting() {
@@ -173,6 +174,9 @@ func (s *Session) EnsureNamespace(ctx context.Context, name string) (bool, error
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	ns := object.New(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}})
+	for k, v := range annotations {
+		ns = ns.With(v, "metadata", "annotations", k)
+	}
 	_, err = s.at(namespaces, "").Create(ctx, unstructuredOf(ns), metav1.CreateOptions{FieldManager: app.Manager})
 	if apierrors.IsAlreadyExists(err) {
 		return false, nil
@@ -181,4 +185,18 @@ func (s *Session) EnsureNamespace(ctx context.Context, name string) (bool, error
 		return false, s.classify(request{verb: "create", resource: namespaces}, err)
 	}
 	return true, nil
+}
+
+// RemoveNamespace deletes a namespace if it has an annotation, and reports whether there is no such namespace any more.
+func (s *Session) RemoveNamespace(ctx context.Context, name, annotation, value string) (gone bool, err error) {
+	live, err := s.Live(ctx, namespaces, "", name)
+	switch {
+	case err != nil:
+		return false, err
+	case live.IsZero() || live.Text("metadata", "annotations", annotation) != value:
+		return true, nil
+	case live.Deleting():
+		return false, nil
+	}
+	return false, s.Delete(ctx, namespaces, live)
 }

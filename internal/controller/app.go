@@ -145,6 +145,7 @@ func (c *controller) subject(ctx context.Context, m *member, env *v1alpha1.Envir
 		Identity:        identityOf(env),
 		Namespace:       Destination(env, m.name.App),
 		CreateNamespace: d.CreateNamespace,
+		Marks:           marks(env),
 		Policy:          policyOf(env),
 		Rules:           m.rulesIn(),
 		Lens:            m.lens().Version,
@@ -174,6 +175,7 @@ func policyOf(env *v1alpha1.Environment) app.Policy {
 		ReportDrift: env.Spec.Sync.Drift == v1alpha1.DriftReport,
 		NameFiles:   env.Spec.Sync.Drift == v1alpha1.DriftBlock,
 		Suspended:   env.Spec.Sync.Suspend,
+		Apart:       env.Spec.Venue != nil,
 		Interactive: env.Spec.Sync.Interactive,
 	}
 }
@@ -218,7 +220,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		f.Broken = problem
 	}
 	f.Looked, f.Plan, f.Health, f.Claimed, f.Undone, f.Err = true, out.Plan, out.Health, out.Claimed, out.Undone, err
-	f.Blind, f.Bundle = out.Blind, out.Bundle
+	f.Blind, f.Bundle, f.LeftOut = out.Blind, out.Bundle, out.LeftOut
 	f.Handled, f.Answer = out.Handled, out.Answer
 	f.Releases, f.Records, f.Back, f.Ruled, f.App = out.Releases, out.Records, out.Back, s.Releasing.Ruled, m.name.Environment+"/"+m.name.App
 	if out.Health == nil {

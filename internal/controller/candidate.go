@@ -32,6 +32,7 @@ type hopeful struct {
 	tips    map[source.Commit]*tip
 	moves   map[string]*move // by commit
 	telling forgeTelling
+	venues  map[string]bool // the venues that this process made, until they are gone
 }
 
 // moveAgain is how soon it is tried again to move a branch of which the server could not be asked; longer each time.
@@ -51,13 +52,17 @@ func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v
 	}
 	was := stateOf(st.status)
 	next := *st.status.DeepCopy()
+	there, err := c.venuesOf(ctx, env, st)
+	if err != nil {
+		return 0, err
+	}
 	var d candidate.Decision
 	if has {
-		seen, ok := c.seen(ctx, e, env, st, src, was)
+		seen, ok := c.seen(ctx, e, env, st, src, there)
 		if !ok {
 			return 0, nil
 		}
-		d = candidate.Next(was, seen, candidate.Policy{Deadline: src.Candidate.Deadline.Duration}, c.now())
+		d = candidate.Next(was, seen, policyFor(src.Candidate), c.now())
 	} else {
 		d = withdrawn(was, c.now())
 	}
@@ -73,12 +78,15 @@ func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v
 			c.tellCandidate(ctx, env, src, r)
 		}
 	}
+	if err := c.rehearse(ctx, env, st, src, there); err != nil {
+		return 0, err
+	}
 	c.tellForges(ctx, e, env, st, src)
 	var again time.Duration
 	if !d.Again.IsZero() {
 		again = max(d.Again.Sub(c.now()), time.Millisecond)
 	}
-	if len(d.State.Open()) > 0 && (again == 0 || again > candidateAgain) {
+	if len(d.State.Open())+len(there) > 0 && (again == 0 || again > candidateAgain) {
 		again = candidateAgain
 	}
 	return again, nil
@@ -86,6 +94,15 @@ func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v
 
 // candidateAgain is when open candidates are looked at though nothing was heard.
 const candidateAgain = 15 * time.Second
+
+// policyFor is how candidates are tried.
+func policyFor(c *v1alpha1.Candidate) candidate.Policy {
+	p := candidate.Policy{Deadline: c.Deadline.Duration}
+	if r := c.Rehearsal; r != nil {
+		p.Rehearse, p.Rehearsal = true, r.Deadline.Duration
+	}
+	return p
+}
 
 // withdrawn ends all candidates of an environment that does not want any now.
 func withdrawn(s candidate.State, now time.Time) candidate.Decision {
@@ -101,7 +118,8 @@ func withdrawn(s candidate.State, now time.Time) candidate.Decision {
 }
 
 // seen is what there is to be seen of candidates; false if the repository has not been asked yet.
-func (c *controller) seen(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, src v1alpha1.Source, was candidate.State) (candidate.Seen, bool) {
+func (c *controller) seen(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, src v1alpha1.Source, there venues) (candidate.Seen, bool) {
+	was := stateOf(st.status)
 	branch, asked := c.headOf(ctx, env.Namespace, src)
 	if !asked {
 		return candidate.Seen{}, false
@@ -109,6 +127,7 @@ func (c *controller) seen(ctx context.Context, e fleet.Environment, env *v1alpha
 	seen := candidate.Seen{
 		Branch: src.Ref.Branch, Studies: map[string]candidate.Study{}, Verdicts: map[string]map[string]candidate.Verdict{},
 		Denied: map[string]string{}, Delayed: map[string]string{}, Suspended: env.Spec.Sync.Suspend,
+		Rehearsals: map[string]map[string]candidate.Verdict{}, Venues: there.apps(),
 	}
 	if branch.err != nil {
 		return seen, true
@@ -136,6 +155,7 @@ func (c *controller) seen(ctx context.Context, e fleet.Environment, env *v1alpha
 		keep[s.key] = s
 		seen.Studies[id] = s.Study
 		seen.Verdicts[id] = c.verdicts(e, s, attempts[id])
+		seen.Rehearsals[id] = c.rehearsals(e, env, src, s, id, there)
 		if m := st.hopeful.move(id); m != nil {
 			c.mu.Lock()
 			seen.Denied[id], seen.Delayed[id] = m.denied, m.delayed
@@ -230,6 +250,8 @@ func (c *controller) tellCandidate(ctx context.Context, env *v1alpha1.Environmen
 		c.warn(env, "CandidateRefused", "Try", fmt.Sprintf("%s is refused, and %s stays: %s", name, src.Ref.Branch, r.Why))
 	case candidate.Trying:
 		c.note(env, "CandidateTried", "Try", fmt.Sprintf("%s is tried: it changes %s", name, cmp.Or(strings.Join(r.Apps, ", "), "no app")))
+	case candidate.Rehearsing:
+		c.note(env, "CandidateRehearsed", "Rehearse", fmt.Sprintf("%s is rehearsed in environment %s: it changes %s", name, venueName(env, r.Commit), cmp.Or(strings.Join(r.Apps, ", "), "no app")))
 	case candidate.Waiting, candidate.Moving, candidate.Gone:
 	}
 }
@@ -240,7 +262,7 @@ func stateOf(st v1alpha1.EnvironmentStatus) candidate.State {
 	for _, x := range st.Candidates {
 		s.List = append(s.List, candidate.Candidate{
 			Ref: x.Ref, Commit: x.Commit, Request: x.Request, By: x.By, Phase: candidate.Phase(x.Phase), Since: x.Since.Time, Began: x.Began.Time,
-			Base: x.Base, Apps: x.Apps, Leaves: x.Leaves, Why: x.Why,
+			Base: x.Base, Apps: x.Apps, Leaves: x.Leaves, LeftOut: x.LeftOut, Why: x.Why,
 		})
 	}
 	return s
@@ -255,7 +277,7 @@ func (c *controller) toldOf(env *v1alpha1.Environment, st *environment, src v1al
 	for _, x := range s.List {
 		is := v1alpha1.CandidateStatus{
 			Ref: clipText(x.Ref, 255), Commit: x.Commit, Request: x.Request, By: x.By, Phase: string(x.Phase), Since: toSecond(x.Since), Began: toSecond(x.Began),
-			Base: x.Base, Apps: x.Apps, Leaves: x.Leaves, Why: clipText(x.Why, 700),
+			Base: x.Base, Apps: x.Apps, Leaves: x.Leaves, LeftOut: x.LeftOut, Why: clipText(x.Why, 700),
 		}
 		for _, old := range st.status.Candidates {
 			if old.Commit == x.Commit {

@@ -26,7 +26,7 @@ type forgeTelling struct {
 // commitState is what a forge is to be told of a candidate; empty: nothing.
 func commitState(x v1alpha1.CandidateStatus) v1alpha1.CommitState {
 	switch candidate.Phase(x.Phase) {
-	case candidate.Waiting, candidate.Trying, candidate.Moving:
+	case candidate.Waiting, candidate.Rehearsing, candidate.Trying, candidate.Moving:
 		return v1alpha1.CommitPending
 	case candidate.Moved:
 		return v1alpha1.CommitSuccess

@@ -79,6 +79,7 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	}
 	st := c.environment(e, &env)
 	st.edition = last
+	c.wakeRehearsing(&env)
 	ctx, done, mine := c.share.Act(ctx, keyOfEnvironment(e))
 	defer done()
 	defer cutShort(ctx, &res, &err)
@@ -237,13 +238,16 @@ func (c *controller) find(ctx context.Context, e fleet.Environment, env *v1alpha
 		return nil
 	}
 	began := c.now()
-	if !again && st.listed && st.torn.IsZero() && word == "" && st.hopeful.laid == "" && c.further(ctx, e, env, st, heads) {
+	if !again && env.Spec.Venue == nil && st.listed && st.torn.IsZero() && word == "" && st.hopeful.laid == "" && c.further(ctx, e, env, st, heads) {
 		c.metrics.stage("discover", c.now().Sub(began), st.survey.wrong)
 		st.read = read
 		return nil
 	}
 	st.survey = nil
 	found := c.findIn(heads)
+	if env.Spec.Venue != nil {
+		found.only(env.Spec.Venue)
+	}
 	found.lay(placed)
 	st.hopeful.laid = word
 	clashed := c.clash(e, &found)

@@ -37,7 +37,7 @@ const (
 // know whether it was the one before it that had the last word, or whether it was heard itself, asks the forge first: nothing is said twice.
 func (c *controller) reconcileForge(ctx context.Context, req reconcile.Request) (res reconcile.Result, err error) {
 	m := c.known(app.Owner{Namespace: req.Namespace, Name: req.Name})
-	if m == nil {
+	if m == nil || m.rehearses.Load() {
 		return reconcile.Result{}, nil
 	}
 	key := keyOfApp(m.name.Owner())

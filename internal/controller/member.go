@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
@@ -25,9 +26,10 @@ import (
 
 // member is one app as it was found and rendered. The environment's reconciler writes where it is, the app's own reconciler what it renders to.
 type member struct {
-	name app.Name
-	roll *roll // of its environment
-	mark mark  // how it counts there
+	name      app.Name
+	roll      *roll       // of its environment
+	mark      mark        // how it counts there
+	rehearses atomic.Bool // a candidate is rehearsed with it: nobody else is told of it
 
 	mu      sync.Mutex
 	place   place
@@ -125,6 +127,7 @@ func (m *member) found(p place, env *v1alpha1.Environment) bool {
 	ruled := m.env == nil || m.env.Generation != env.Generation
 	back := m.removed
 	m.place, m.env, m.removed = p, env, false
+	m.rehearses.Store(env.Spec.Venue != nil)
 	if p.problem != nil {
 		m.pending, m.dirty = true, true
 		return true
@@ -274,6 +277,9 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 		}
 		c.unheard(ctx, m, err)
 		return nil
+	}
+	if err == nil && env != nil && env.Spec.Venue != nil {
+		res.Declaration = rehearsing(res.Declaration, env.Spec.Venue)
 	}
 	var rules health.Rules
 	if err == nil {

@@ -37,6 +37,10 @@ func versionOf(w release.Want) history.Version {
 // recordReleases hands over to the history what releases went through. Whatever else comes of a pass, nobody is given that a second time.
 func (c *controller) recordReleases(ctx context.Context, m *member, out engine.Outcome) {
 	for _, r := range out.Untold {
+		if m.rehearses.Load() {
+			c.engine.Confirmed(m.name, r, true)
+			continue
+		}
 		rec := history.OfRelease(placeOf(m), r, versionOf)
 		if r.Phase == release.Applying {
 			rec.Plan = planText(out)
@@ -137,6 +141,9 @@ func (c *controller) recordWords(ctx context.Context, m *member, f gate.Facts, s
 
 // recordOf tells of something that happened to an app. Of two that are of the same kind and time, and about the same, one is kept.
 func (c *controller) recordOf(ctx context.Context, m *member, r history.Record, about string) {
+	if m.rehearses.Load() {
+		return
+	}
 	p := placeOf(m)
 	r.Namespace, r.Environment, r.App = p.Namespace, p.Environment, p.App
 	key := fmt.Sprintf("%s %s %s %s %s", strings.ToLower(string(r.Kind)), p, r.Phase, r.Time.UTC().Format(time.RFC3339Nano), about)

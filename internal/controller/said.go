@@ -43,6 +43,9 @@ func (m *member) unseen() *v1alpha1.App {
 	}
 	if m.env != nil {
 		obj.OwnerReferences = ownedBy(m.env)
+		if s := m.env.Spec.Venue; s != nil {
+			obj.Labels = map[string]string{v1alpha1.LabelVenue: s.Of}
+		}
 	}
 	return obj
 }

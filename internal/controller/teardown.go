@@ -25,6 +25,8 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	if exists, err := c.environmentExists(ctx, e); err != nil || exists {
 		return err
 	}
+	env, _, _ := c.settings(e)
+	defer c.wakeRehearsing(env)
 	c.mu.Lock()
 	delete(c.envs, e) // from here on no pass of its apps begins
 	c.mu.Unlock()
@@ -112,7 +114,9 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 	}
 	left := 0
 	for _, n := range names {
-		c.member(n).gone(v1alpha1.Revision{})
+		m := c.member(n)
+		m.rehearses.Store(env.Spec.Venue != nil)
+		m.gone(v1alpha1.Revision{})
 		if c.isWorkedOn(n) || len(c.engine.Claims(n)) > 0 { // in this order: a pass that began before may claim something still
 			left++
 		}
@@ -151,6 +155,11 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 	for _, n := range names { // who finds it gone may never have heard of them
 		if err := c.release(ctx, n); err != nil {
 			return reconcile.Result{}, err
+		}
+	}
+	if !gone && env.Spec.Deletion == v1alpha1.DeletionPrune {
+		if struck, err := c.strike(ctx, env); err != nil || !struck {
+			return reconcile.Result{RequeueAfter: 2 * time.Second}, err
 		}
 	}
 	base := env.DeepCopy()

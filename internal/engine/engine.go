@@ -26,7 +26,7 @@ type Session interface {
 	Live(ctx context.Context, r object.Resource, namespace, name string) (object.Object, error)
 	Delete(context.Context, object.Resource, object.Object) error
 	SetManagers(ctx context.Context, r object.Resource, live object.Object, managedFields []any) error
-	EnsureNamespace(ctx context.Context, name string) (created bool, err error)
+	EnsureNamespace(ctx context.Context, name string, annotations map[string]string) (created bool, err error)
 }
 
 // Kinds says how the cluster serves a kind. An error of kind fault.Invalid means that it certainly does not.
@@ -110,8 +110,10 @@ type Subject struct {
 	// Namespace is given to namespaced objects that name none.
 	Namespace       string
 	CreateNamespace bool
-	Policy          app.Policy
-	Rules           health.Rules
+	// Marks are annotations of a namespace that is made.
+	Marks  map[string]string
+	Policy app.Policy
+	Rules  health.Rules
 	// Lens is the version of Policy and Rules as observed.Lens has it.
 	Lens string
 	// Rendered says that Objects is what Git says at Revision.
@@ -168,6 +170,8 @@ type Outcome struct {
 	Blind error
 	// Unplaced is why the wanted objects contradict each other; nil if they do not. Nothing but repairs was done then.
 	Unplaced error
+	// LeftOut are the wanted objects that are not made, since the app has one namespace to itself and they would be in none.
+	LeftOut []object.Key
 	// Older says that the wanted objects are not those that were applied last, and may be older. Nothing but repairs was done then.
 	Older bool
 	// Takers are the apps that want objects which the app claims and does not want any more.
@@ -243,6 +247,7 @@ type placed struct {
 	unknown map[object.Key]string // kinds that the cluster does not serve, and the reason
 	crds    map[object.GroupKind]bool
 	spaces  map[string]bool
+	left    []object.Key // what is left out, in the order of the want
 }
 
 // made is an object in its place, and what it was made of.
@@ -252,6 +257,7 @@ type made struct {
 	known        bool   // the cluster serves the kind
 	namespaced   bool
 	named        bool // it says in which file it was written
+	apart        bool // it goes into that namespace whichever it names
 }
 
 // answer is what the API server said of one object, good as long as neither side changed.

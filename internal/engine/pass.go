@@ -51,6 +51,7 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 		s.Rendered, s.Blocked = false, err.Error()
 		m.placed = placed{}
 	}
+	out.LeftOut = m.placed.left
 	if git := m.placed.bundle; git != m.git {
 		m.git, m.images = git, imagesOf(m.placed.objects)
 	}

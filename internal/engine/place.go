@@ -40,6 +40,10 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		if err != nil {
 			return err
 		}
+		if s.Policy.Apart && p.isOutside(o) {
+			p.left = append(p.left, o.Key())
+			continue
+		}
 		key := placedObject.Key()
 		if was, twice := p.objects[key]; twice {
 			return fault.Newf(fault.Invalid, "%s is defined twice: in %s and in %s", key, was.Origin(), o.Origin())
@@ -98,13 +102,19 @@ func (p *placed) note(o object.Object) {
 	}
 }
 
+// isOutside reports whether an object, which was placed, is in no namespace, or of a kind that comes with the want and is left out itself.
+func (p *placed) isOutside(o object.Object) bool {
+	x := p.made[o.Key()]
+	return x.known && !x.namespaced || !x.known && p.crds[o.Key().GroupKind()]
+}
+
 func (e *Engine) placeOne(ctx context.Context, m *memory, p *placed, s Subject, o object.Object) (object.Object, error) {
 	r, err := e.Kinds.Find(ctx, o.GVK())
 	if err != nil && fault.KindOf(err) != fault.Invalid {
 		return object.Object{}, err
 	}
-	now := made{from: o, into: s.Namespace, known: err == nil, namespaced: r.Namespaced, named: s.Policy.NameFiles}
-	if was := m.placed.made[o.Key()]; was.from.Is(o) && was.into == now.into && was.known == now.known && was.namespaced == now.namespaced && was.named == now.named {
+	now := made{from: o, into: s.Namespace, known: err == nil, namespaced: r.Namespaced, named: s.Policy.NameFiles, apart: s.Policy.Apart}
+	if was := m.placed.made[o.Key()]; was.from.Is(o) && was.into == now.into && was.known == now.known && was.namespaced == now.namespaced && was.named == now.named && was.apart == now.apart {
 		now.placed = was.placed // of a large app, a commit changes few
 	} else {
 		now.placed = now.make(s.Name)
@@ -125,7 +135,7 @@ func (x made) make(n app.Name) object.Object {
 	switch {
 	case x.known && !x.namespaced:
 		o = o.With(nil, "metadata", "namespace")
-	case o.Namespace() == "":
+	case o.Namespace() == "" || x.apart:
 		o = o.With(x.into, "metadata", "namespace")
 	}
 	if file := x.from.Origin().File; x.named && file != "" {
@@ -213,7 +223,7 @@ func (e *Engine) namespaceReady(ctx context.Context, session Session, m *memory,
 	if !e.needsNamespace(m, s) {
 		return "", nil
 	}
-	created, err := session.EnsureNamespace(ctx, s.Namespace)
+	created, err := session.EnsureNamespace(ctx, s.Namespace, s.Marks)
 	if created {
 		e.Log.InfoContext(ctx, "created namespace", "app", s.Name.String(), "namespace", s.Namespace)
 	}

@@ -54,6 +54,8 @@ func TestObjects(t *testing.T) {
 		"validatingadmissionpolicybinding.admissionregistration.k8s.io/fairlead-approvals",
 		"validatingadmissionpolicy.admissionregistration.k8s.io/fairlead-authors",
 		"validatingadmissionpolicybinding.admissionregistration.k8s.io/fairlead-authors",
+		"validatingadmissionpolicy.admissionregistration.k8s.io/fairlead-venues",
+		"validatingadmissionpolicybinding.admissionregistration.k8s.io/fairlead-venues",
 	}, "\n")
 	if got != want {
 		t.Errorf("objects are\n%s\nwant\n%s", got, want)

@@ -1,15 +1,23 @@
 package install_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
 	"github.com/fairlead-cd/fairlead/internal/testkit"
@@ -128,7 +136,8 @@ func TestRightsEnd(t *testing.T) {
 		{"create", "rbac.authorization.k8s.io", "clusterrolebindings", "", false},
 		{"escalate", "rbac.authorization.k8s.io", "clusterroles", "", false},
 		{"patch", "fairlead.dev", "repositories", "shop", false},
-		{"delete", "fairlead.dev", "environments", "shop", false},
+		{"delete", "fairlead.dev", "environments", "shop", true}, // those that have spec.venue alone: see TestVenuesAlone
+		{"deletecollection", "fairlead.dev", "environments", "shop", false},
 		{"watch", "fairlead.dev", "approvals", "", true},
 		{"patch", "fairlead.dev", "notifiers/status", "shop", true},
 		{"patch", "fairlead.dev", "notifiers", "shop", false},
@@ -152,6 +161,52 @@ func TestRightsEnd(t *testing.T) {
 		if out.Status.Allowed != c.allowed {
 			t.Errorf("%s %s.%s in %q: allowed %t, want %t", c.verb, c.resource, c.group, c.namespace, out.Status.Allowed, c.allowed)
 		}
+	}
+}
+
+// TestVenuesAlone has Fairlead's own ServiceAccount make and delete Environments: those for rehearsals, and no others.
+func TestVenuesAlone(t *testing.T) {
+	plane := testkit.Start(t, testkit.Options{NoControllers: true})
+	config, err := clientcmd.BuildConfigFromFlags("", plane.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	envs := func(as string) dynamic.ResourceInterface {
+		own := rest.CopyConfig(config)
+		own.Impersonate = rest.ImpersonationConfig{UserName: as}
+		client, err := dynamic.NewForConfig(own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client.Resource(schema.GroupVersionResource{Group: "fairlead.dev", Version: "v1alpha1", Resource: "environments"}).Namespace("default")
+	}
+	of := func(name string, venue map[string]any) *unstructured.Unstructured {
+		spec := map[string]any{"sources": []any{map[string]any{"repository": "config", "path": "apps/*", "ref": map[string]any{"branch": "main"}}}}
+		if venue != nil {
+			spec["venue"] = venue
+		}
+		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "fairlead.dev/v1alpha1", "kind": "Environment", "metadata": map[string]any{"name": name}, "spec": spec}}
+	}
+	venue := map[string]any{"of": "prod", "apps": []any{"web"}}
+	if _, err := envs("").Create(t.Context(), of("prod", nil), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	// A policy takes a moment to be in force.
+	testkit.Eventually(t, func(ctx context.Context) error {
+		err := envs(self).Delete(ctx, "prod", metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil || !strings.Contains(err.Error(), "only Environments that have spec.venue") {
+			return fmt.Errorf("to delete an Environment that has no venue: %w", cmp.Or(err, errors.New("allowed")))
+		}
+		return nil
+	})
+	if _, err := envs(self).Create(t.Context(), of("other", nil), metav1.CreateOptions{}); err == nil || !strings.Contains(err.Error(), "only Environments that have spec.venue") {
+		t.Errorf("to make an Environment that has no venue: %v", err)
+	}
+	if _, err := envs(self).Create(t.Context(), of("prod-1", venue), metav1.CreateOptions{}); err != nil {
+		t.Errorf("to make an Environment that has a venue: %v", err)
+	}
+	if err := envs(self).Delete(t.Context(), "prod-1", metav1.DeleteOptions{}); err != nil {
+		t.Errorf("to delete an Environment that has a venue: %v", err)
 	}
 }
 

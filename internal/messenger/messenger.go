@@ -107,6 +107,9 @@ func (m *Messenger) events(ctx context.Context, namespace string) (all []notify.
 	}
 	now := m.Now()
 	for i := range apps.Items {
+		if apps.Items[i].Labels[v1alpha1.LabelVenue] != "" { // what becomes of a rehearsal is told of its candidate
+			continue
+		}
 		events, later := notify.Events(&apps.Items[i], now)
 		all = append(all, events...)
 		if again.IsZero() || !later.IsZero() && later.Before(again) {

@@ -148,7 +148,12 @@ func (c *computer) change(b *Batch, step Step, s Sighting) {
 	step.Changes, step.Print = diff.Between(s.Live, s.Predicted), foretold(s)
 	earlier := !fingerprint.Applied(s.Live, app.Manager)
 	step.Do = Update
-	if earlier || !c.Claims[step.Key].Applied() && app.OwnerOf(s.Live) != c.App.Owner() { // a claim that was recorded for a later wave changes nothing
+	foreign := earlier || !c.Claims[step.Key].Applied() && app.OwnerOf(s.Live) != c.App.Owner() // a claim that was recorded for a later wave changes nothing
+	if foreign && c.Policy.Apart && !everywhere(step.Key) {
+		c.refuse(step, "is there already, and was not made for this rehearsal: nothing is taken over", "", "")
+		return
+	}
+	if foreign {
 		step.Do = Adopt
 	}
 	step.Takeover = earlier || s.Edit.Additions
@@ -162,6 +167,11 @@ func (c *computer) change(b *Batch, step Step, s Sighting) {
 	}
 	step.Why = summary(step)
 	c.add(b, step)
+}
+
+// everywhere reports whether Kubernetes itself makes the object in each namespace, and makes it again.
+func everywhere(k object.Key) bool {
+	return k.GroupKind() == object.GroupKind{Kind: "ServiceAccount"} && k.Name == "default"
 }
 
 // foretold is the fingerprint that an apply will leave, as the dry run says.

@@ -58,7 +58,7 @@ func (c *computer) unwanted(key object.Key) {
 			c.plan.Claims[key] = claim
 		}
 		c.plan.Leaving = append(c.plan.Leaving, Note{Key: key, Text: "waits for app " + c.Census.Elsewhere[key].String() + " to take it over"})
-	case app.PruneOf(s.Live) == app.PruneNever:
+	case app.PruneOf(s.Live) == app.PruneNever && !c.Policy.Apart:
 		c.plan.Kept = append(c.plan.Kept, Note{Key: key, Text: "left in place: it is marked never to be pruned"})
 		delete(c.plan.Claims, key)
 	case s.Live.Deleting():
@@ -89,6 +89,7 @@ func finalizers(live object.Object) string {
 // reasonToHold is the first reason why an object must not be deleted now, empty if there is none.
 func (c *computer) reasonToHold(step Step, s Sighting, claim app.Claim) (reason string, foreign bool) {
 	kind, guarded := protected[step.Key.GroupKind()]
+	guarded = guarded && !c.Policy.Apart
 	prune := app.PruneOf(s.Live)
 	switch {
 	case app.OwnerOf(s.Live) == (app.Owner{}):
@@ -102,11 +103,11 @@ func (c *computer) reasonToHold(step Step, s Sighting, claim app.Claim) (reason 
 		return "it was there before the release that is rolled back", false
 	case c.Census.Suspect[step.Key] != "":
 		return c.Census.Suspect[step.Key], false
-	case prune == app.PruneConfirm:
+	case prune == app.PruneConfirm && !c.Policy.Apart:
 		return "it is marked to be deleted only when confirmed", false
 	case guarded:
 		return kind, false
-	case c.Census.Over != "":
+	case c.Census.Over != "" && !c.Policy.Apart:
 		return c.Census.Over, false
 	}
 	return "", false

@@ -42,7 +42,7 @@ func draw(t *rapid.T) drawn {
 	one := func(name string, of int) bool { return rapid.IntRange(1, of).Draw(t, name) == 1 }
 	d := drawn{in: plan.Input{
 		App: web, Rendered: !one("unrendered", 6), Seen: map[object.Key]plan.Sighting{}, Claims: app.Claims{},
-		Policy: app.Policy{Suspended: one("suspended", 8), ReportDrift: one("report", 4)},
+		Policy: app.Policy{Suspended: one("suspended", 8), ReportDrift: one("report", 4), Apart: one("apart", 8)},
 		Census: plan.Census{Elsewhere: map[object.Key]app.Owner{}, Suspect: map[object.Key]string{}},
 	}}
 	if one("blocked", 8) {

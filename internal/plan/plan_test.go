@@ -34,11 +34,11 @@ func TestPlan(t *testing.T) {
 
 // state is what a file says beside the objects. Objects are named as they print.
 type state struct {
-	Unrendered, Suspended, Report bool
-	Blocked, Approved, Held       string
-	Waiting, Over                 string
-	Elsewhere, Suspect            map[string]string
-	Objects                       map[string]sighting
+	Unrendered, Suspended, Report, Apart bool
+	Blocked, Approved, Held              string
+	Waiting, Over                        string
+	Elsewhere, Suspect                   map[string]string
+	Objects                              map[string]sighting
 }
 
 type sighting struct {
@@ -129,7 +129,7 @@ func input(t *testing.T, ar *txtar.Archive) plan.Input {
 	}
 	in := plan.Input{
 		App: web, Rendered: !s.Unrendered, Want: batches, Seen: map[object.Key]plan.Sighting{}, Claims: app.Claims{},
-		Policy: app.Policy{Suspended: s.Suspended, ReportDrift: s.Report}, Approved: s.Approved, Held: s.Held, Blocked: s.Blocked,
+		Policy: app.Policy{Suspended: s.Suspended, ReportDrift: s.Report, Apart: s.Apart}, Approved: s.Approved, Held: s.Held, Blocked: s.Blocked,
 		Census: plan.Census{Waiting: s.Waiting, Over: s.Over, Elsewhere: map[object.Key]app.Owner{}, Suspect: map[object.Key]string{}},
 	}
 	keys := map[string]object.Key{}

@@ -57,6 +57,8 @@ type Finding struct {
 	Health  map[object.Key]health.Verdict
 	Claimed int
 	Undone  []plan.Step
+	// LeftOut are the objects that are not made, since the app is rehearsed.
+	LeftOut []object.Key
 	// Blind is why some kind of the app cannot be watched.
 	Blind error
 	Err   error
@@ -113,9 +115,24 @@ func App(f Finding) v1alpha1.AppStatus {
 		st.Applied = f.target(st)
 		st.Applied.At = metav1.NewTime(f.Now.Truncate(time.Second))
 	}
+	st.LeftOut = leftOut(f)
 	st.Bundle = cmp.Or(f.Bundle, f.Was.Bundle)
 	conditions(&st, f)
 	return st
+}
+
+// leftOut names the first objects that are not made.
+func leftOut(f Finding) []string {
+	const most = 20
+	if !f.Looked {
+		return f.Was.LeftOut
+	}
+	var out []string
+	for _, k := range f.LeftOut {
+		out = append(out, clip(k.String(), maxName))
+	}
+	slices.Sort(out)
+	return out[:min(len(out), most)]
 }
 
 // target is the commit that the cluster is to be at.

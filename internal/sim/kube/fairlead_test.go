@@ -57,7 +57,7 @@ func TestCluster(t *testing.T) {
 	if _, err := as.DryRun(t.Context(), r, flags("light")); !errors.As(err, &refusal) {
 		t.Errorf("a dry run without a namespace: %v, want a refusal", err)
 	}
-	if created, err := as.EnsureNamespace(t.Context(), "shop"); err != nil || !created {
+	if created, err := as.EnsureNamespace(t.Context(), "shop", nil); err != nil || !created {
 		t.Fatalf("namespace: created %t, %v", created, err)
 	}
 	first, err := as.Apply(t.Context(), r, flags("light"))
