@@ -56,6 +56,9 @@ type EnvironmentSpec struct {
 	// Release is how a new want is released. Without it whatever is accepted is applied, and that is that.
 	Release *Release `json:"release,omitempty"`
 
+	// Render is how the apps are rendered, beyond what is in their directories.
+	Render *Render `json:"render,omitempty"`
+
 	// Health adds to the built-in health rules.
 	Health *Health `json:"health,omitempty"`
 

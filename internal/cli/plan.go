@@ -271,7 +271,7 @@ func (o *planOptions) fill(x *want, env *v1alpha1.Environment) error {
 func renderAll(tree source.Tree, env *v1alpha1.Environment, dirs map[string]string) ([]preview.Rendered, error) {
 	var out []preview.Rendered
 	for name, dir := range dirs {
-		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name)})
+		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env)})
 		if err != nil {
 			return nil, err
 		}

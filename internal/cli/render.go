@@ -24,6 +24,7 @@ import (
 type renderOptions struct {
 	dir, root, ref string
 	at             render.Place
+	substitute     map[string]string
 	form           output
 }
 
@@ -52,6 +53,7 @@ as they are.`,
 	cmd.Flags().StringVar(&o.at.App, "name", "", "the app's name, for templates that speak of it (default: the last element of DIR)")
 	cmd.Flags().StringVar(&o.at.Environment, "environment", "", "the environment's name, for templates that speak of it")
 	cmd.Flags().StringVarP(&o.at.Namespace, "namespace", "n", "", "the namespace that the app's objects go to, for templates that speak of it")
+	cmd.Flags().StringToStringVar(&o.substitute, "substitute", nil, "a variable and its value, as spec.render.substitute of an Environment has it: NAME=VALUE; may be repeated")
 	o.form.flag(cmd, "yaml", "json")
 	return cmd
 }
@@ -78,7 +80,7 @@ func (o *renderOptions) run(ctx context.Context, w IO) error {
 	defer end()
 	at := o.at
 	at.App = cmp.Or(at.App, path.Base(dir))
-	res, err := render.Render(render.Request{Tree: tree, Dir: dir, Place: at})
+	res, err := render.Render(render.Request{Tree: tree, Dir: dir, Place: at, Rules: o.rules()})
 	if err != nil {
 		return err
 	}
@@ -91,6 +93,14 @@ func (o *renderOptions) run(ctx context.Context, w IO) error {
 	}
 	_, err = w.Out.Write(object.Stream(res.Objects))
 	return err
+}
+
+// rules are those of an Environment that substitutes, if values are given.
+func (o *renderOptions) rules() render.Rules {
+	if o.substitute == nil {
+		return render.Rules{}
+	}
+	return render.Rules{Substitute: &render.Substitute{Values: o.substitute}}
 }
 
 // place returns the root of the tree, and the directory in it as a tree names it. With --ref the directory need not exist now.

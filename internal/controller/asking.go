@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -35,12 +36,30 @@ func (c *controller) requestOf(ctx context.Context, env *v1alpha1.Environment, n
 		}
 		return part.Ask(ctx, env, q)
 	})
-	return render.Request{Tree: tree, Dir: dir, Place: PlaceOf(env, n.App), Outside: a}, a
+	return render.Request{Tree: tree, Dir: dir, Place: PlaceOf(env, n.App), Rules: RulesOf(env), Outside: a}, a
 }
 
 // PlaceOf is where the objects of an Environment's app go.
 func PlaceOf(env *v1alpha1.Environment, name string) render.Place {
 	return render.Place{App: name, Environment: env.Name, Home: env.Namespace, Namespace: Destination(env, name)}
+}
+
+// RulesOf is what an Environment says of rendering.
+func RulesOf(env *v1alpha1.Environment) render.Rules {
+	var out render.Rules
+	r := env.Spec.Render
+	if r == nil {
+		return out
+	}
+	if r.Substitute != nil || len(r.SubstituteFrom) > 0 {
+		s := &render.Substitute{Values: map[string]string{"FAIRLEAD_CLUSTER": cmp.Or(env.Spec.Destination.Cluster, "in-cluster")}}
+		maps.Copy(s.Values, r.Substitute)
+		for _, from := range r.SubstituteFrom {
+			s.From = append(s.From, render.From(from))
+		}
+		out.Substitute = s
+	}
+	return out
 }
 
 // identityOf is who the apps of an Environment are applied by.

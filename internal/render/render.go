@@ -18,6 +18,7 @@ type Request struct {
 	Tree   source.Tree
 	Dir    string // the app's directory in the tree
 	Place  Place
+	Rules  Rules
 	Limits Limits
 	// Outside is asked for what is not in the tree; nil: nobody is, as on a machine without a network.
 	Outside Outside
@@ -72,7 +73,7 @@ const chartFile = "Chart.yaml"
 func Render(req Request) (Result, error) {
 	rec := source.NewRecorder(req.Tree)
 	r := &renderer{
-		dir: req.Dir, at: req.Place, files: newFiles(rec, req.Limits.withDefaults()), outside: &asker{outside: req.Outside},
+		dir: req.Dir, at: req.Place, rules: req.Rules, files: newFiles(rec, req.Limits.withDefaults()), outside: &asker{outside: req.Outside},
 		memory: req.Memory, read: map[reading][]object.Object{},
 	}
 	res, err := r.render()
@@ -88,6 +89,7 @@ func Render(req Request) (Result, error) {
 type renderer struct {
 	dir     string
 	at      Place
+	rules   Rules
 	files   *files
 	outside *asker
 	memory  *Memory
@@ -118,6 +120,9 @@ func (r *renderer) render() (Result, error) {
 		res.Objects, err = r.plain()
 	}
 	if err != nil {
+		return res, err
+	}
+	if res.Objects, err = r.substitute(res.Objects); err != nil {
 		return res, err
 	}
 	return res, r.check(res.Objects)

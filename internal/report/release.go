@@ -66,7 +66,7 @@ func (f Finding) pinned() bool {
 func ReleaseOf(r release.Release) v1alpha1.ReleaseStatus {
 	return v1alpha1.ReleaseStatus{
 		Serial: int64(r.Serial), Revision: clip(r.Want.Revision, maxName), Phase: string(r.Phase), Since: at(r.Since), Began: at(r.Began),
-		Back: clip(r.Back.Revision, maxName), Why: clip(r.Why, maxText),
+		Back: clip(r.Back.Revision, maxName), Why: clip(cmp.Or(r.Why, r.Want.Cause), maxText),
 	}
 }
 

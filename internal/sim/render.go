@@ -17,6 +17,7 @@ type rendering struct {
 	tree   source.ID
 	dir    string
 	place  render.Place
+	rules  string
 	limits render.Limits
 }
 
@@ -47,9 +48,9 @@ func (p *process) render(req render.Request) (render.Result, error) {
 	if err != nil {
 		return render.Render(req)
 	}
-	f, _ := renders.LoadOrStore(rendering{id, req.Dir, req.Place, req.Limits}, sync.OnceValue(func() rendered {
+	f, _ := renders.LoadOrStore(rendering{id, req.Dir, req.Place, req.Rules.ID(), req.Limits}, sync.OnceValue(func() rendered {
 		nobody := &nobody{}
-		result, err := render.Render(render.Request{Tree: t.Tree, Dir: req.Dir, Place: req.Place, Limits: req.Limits, Outside: nobody})
+		result, err := render.Render(render.Request{Tree: t.Tree, Dir: req.Dir, Place: req.Place, Rules: req.Rules, Limits: req.Limits, Outside: nobody})
 		return rendered{result, err, nobody.asked}
 	}))
 	once, _ := f.(func() rendered)

@@ -59,7 +59,9 @@ func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
 		r.Touches = func(p string) bool { return path.Dir(p) == a.Dir }
 		return r, nil
 	}
-	res, err := render.Render(render.Request{Tree: tree, Dir: a.Dir, Place: render.Place{App: a.Name, Environment: a.Environment, Namespace: a.Namespace}})
+	res, err := render.Render(render.Request{
+		Tree: tree, Dir: a.Dir, Place: render.Place{App: a.Name, Environment: a.Environment, Namespace: a.Namespace}, Rules: a.rules,
+	})
 	r.Objects, r.Touches = res.Objects, res.Inputs.Touches
 	if err == nil {
 		return r, nil

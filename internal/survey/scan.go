@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
@@ -27,6 +28,7 @@ type scan struct {
 type environment struct {
 	name, namespace, destination, file string
 	patterns                           []string
+	rules                              render.Rules
 }
 
 // kustomization is a kustomization file, as far as it says what it builds upon.
@@ -131,6 +133,7 @@ func (s *scan) environment(file string, data []byte) {
 		if e.destination == "" {
 			e.destination = e.namespace
 		}
+		e.rules = rulesOf(o)
 		sources, _ := o.At("spec", "sources").([]any)
 		for _, src := range sources {
 			m, _ := src.(map[string]any)
@@ -140,6 +143,23 @@ func (s *scan) environment(file string, data []byte) {
 		}
 		s.environments = append(s.environments, e)
 	}
+}
+
+// rulesOf is what an Environment says of rendering. What is in ConfigMaps and Secrets of a cluster is not known here: what lacks a value that could be there stays
+// as it is written.
+func rulesOf(o object.Object) render.Rules {
+	values, here := o.At("spec", "render", "substitute").(map[string]any)
+	from, _ := o.At("spec", "render", "substituteFrom").([]any)
+	if !here && len(from) == 0 {
+		return render.Rules{}
+	}
+	s := &render.Substitute{Values: map[string]string{"FAIRLEAD_CLUSTER": "in-cluster"}, Loose: len(from) > 0}
+	for name, v := range values {
+		if text, ok := v.(string); ok { // what is wrong with the Environment is said of the object
+			s.Values[name] = text
+		}
+	}
+	return render.Rules{Substitute: s}
 }
 
 // read reads what a kustomization builds upon. One that is no YAML builds upon nothing.

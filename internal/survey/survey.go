@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/internal/discover"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
@@ -29,6 +30,8 @@ type App struct {
 	// Files are the manifests of a directory of which it is not known whether it is an app, and so how it is rendered.
 	Files  []string
 	Hidden bool
+
+	rules render.Rules
 }
 
 // Found is what there is.
@@ -101,7 +104,7 @@ func (f *Found) environments(tree source.Tree, s *scan) error {
 			for _, a := range res.Found {
 				f.Apps = append(f.Apps, App{
 					Name: a.Name, Environment: e.name, Group: fmt.Sprintf("environment %s/%s", e.namespace, e.name), Dir: a.Dir,
-					Namespace: expand(e.destination, a.Name, e.name),
+					Namespace: expand(e.destination, a.Name, e.name), rules: e.rules,
 				})
 			}
 		}

@@ -1,0 +1,30 @@
+package v1alpha1
+
+// Render is how the apps of an Environment are rendered, beyond what is in their directories.
+type Render struct {
+	// Substitute puts the values of variables into the objects of the apps, in the syntax of Flux: ${name}, ${name:-default}, $${name} for the text itself. Where
+	// neither this nor substituteFrom is set, nothing is substituted; an empty map is enough for the variables that are there anyway: FAIRLEAD_APP,
+	// FAIRLEAD_ENVIRONMENT, FAIRLEAD_NAMESPACE and FAIRLEAD_CLUSTER. These values win over those of substituteFrom.
+	//
+	// +kubebuilder:validation:MaxProperties=500
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[_a-zA-Z][_a-zA-Z0-9]*$') && !k.startsWith('FAIRLEAD_'))",message="a variable is named by letters, digits and _, with no digit at first, and names that begin with FAIRLEAD_ are taken"
+	Substitute map[string]string `json:"substitute,omitempty"`
+
+	// SubstituteFrom are ConfigMaps and Secrets beside the Environment whose entries are variables; a later one wins. They are read as the ServiceAccount of
+	// destination, and the apps are rendered again when they change.
+	//
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=atomic
+	SubstituteFrom []SubstituteReference `json:"substituteFrom,omitempty"`
+}
+
+// SubstituteReference names a ConfigMap or Secret whose entries are variables.
+type SubstituteReference struct {
+	// +kubebuilder:validation:Enum=ConfigMap;Secret
+	Kind string `json:"kind"`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// Optional says that it need not be there.
+	Optional bool `json:"optional,omitempty"`
+}

@@ -1,0 +1,141 @@
+package render
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"regexp"
+	"strings"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/substitute"
+)
+
+// Rules are what an Environment says of rendering. The zero Rules add nothing to what is in the tree.
+type Rules struct {
+	// Substitute says where the values of variables come from; nil: nothing is substituted.
+	Substitute *Substitute
+}
+
+// Substitute says where the values of variables come from. Values win over what From has, and a later one of From over an earlier.
+type Substitute struct {
+	Values map[string]string
+	From   []From
+	// Loose leaves what has no value as it is written: it is said where From cannot be read.
+	Loose bool
+}
+
+// From is a ConfigMap or a Secret in [Place.Home] whose entries are variables.
+type From struct {
+	Kind, Name string
+	Optional   bool
+}
+
+// ID is equal for equal rules.
+func (r Rules) ID() string {
+	if r.Substitute == nil {
+		return ""
+	}
+	text, _ := json.Marshal(r)
+	return string(text)
+}
+
+// substitute puts the values of variables into objects.
+func (r *renderer) substitute(objs []object.Object) ([]object.Object, error) {
+	rules := r.rules.Substitute
+	if rules == nil {
+		return objs, nil
+	}
+	vars, err := r.variables(rules)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]object.Object, len(objs))
+	for i, o := range objs {
+		out[i], err = substitute.Object(o, vars)
+		if name, text, ok := substitute.MissingOf(err); ok {
+			if name != "" && rules.Loose {
+				out[i] = o
+				continue
+			}
+			at := place{file: o.Origin().File, line: r.lineOf(o, name, text)}
+			return nil, at.errorf("%s: %w", o, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// variables are those that there are anyway, and those of the rules.
+func (r *renderer) variables(rules *Substitute) (substitute.Variables, error) {
+	vars := substitute.Variables{}
+	for _, from := range rules.From {
+		if rules.Loose && r.outside.outside == nil {
+			break
+		}
+		q := Question{About: AboutObject, GVK: object.GVK{Version: "v1", Kind: from.Kind}, Namespace: r.at.Home, Name: from.Name}
+		answer, err := r.outside.ask(q)
+		if err != nil {
+			return nil, err
+		}
+		if len(answer.Objects) == 0 {
+			if from.Optional {
+				continue
+			}
+			return nil, fault.Newf(fault.Invalid, "%s, which spec.render.substituteFrom of the Environment names, does not exist: create it, or say that it is optional", q)
+		}
+		for name, value := range entries(answer.Objects[0]) {
+			if substitute.IsName(name) { // no expression could name it
+				vars[name] = oneValue(value)
+			}
+		}
+	}
+	for name, value := range rules.Values {
+		vars[name] = oneValue(value)
+	}
+	vars["FAIRLEAD_APP"], vars["FAIRLEAD_ENVIRONMENT"], vars["FAIRLEAD_NAMESPACE"] = r.at.App, r.at.Environment, r.at.Namespace
+	return vars, nil
+}
+
+// oneValue is a value as Flux takes it: without line ends, of which files have one too many.
+func oneValue(s string) string {
+	return strings.ReplaceAll(s, "\n", "")
+}
+
+// entries are what a ConfigMap or a Secret holds as texts.
+func entries(o object.Object) map[string]string {
+	out := map[string]string{}
+	data, _ := o.At("data").(map[string]any)
+	for name, v := range data {
+		text, _ := v.(string)
+		if o.Kind() == "Secret" {
+			raw, err := base64.StdEncoding.DecodeString(text)
+			if err != nil {
+				continue
+			}
+			text = string(raw)
+		}
+		out[name] = text
+	}
+	return out
+}
+
+// lineOf is where a variable or an expression is written in the file that an object is from; else where the object is.
+func (r *renderer) lineOf(o object.Object, name, text string) int {
+	at := o.Origin()
+	expression := regexp.QuoteMeta(strings.TrimSuffix(text, "…"))
+	if name != "" {
+		expression = `\$\{#?` + regexp.QuoteMeta(name) + `[^_\pL\d]`
+	}
+	is := regexp.MustCompile(expression)
+	line := 0
+	for text := range bytes.Lines(r.files.cache[at.File]) {
+		if line++; line >= at.Line && is.Match(text) {
+			return line
+		}
+	}
+	return at.Line
+}
