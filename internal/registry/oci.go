@@ -134,6 +134,18 @@ type manifest struct {
 	Raw    []byte
 }
 
+// resolve asks which digest a tag names.
+func (r *repository) resolve(ctx context.Context, tag string) (string, error) {
+	d, err := r.Resolve(ctx, tag)
+	if err != nil {
+		return "", r.classify(err)
+	}
+	if !digestForm.MatchString(d.Digest.String()) {
+		return "", fault.Newf(fault.Invalid, "%s of %s is identified by %q, which is no SHA-256", tag, r.Reference.Repository, clip(d.Digest.String()))
+	}
+	return d.Digest.String(), nil
+}
+
 // manifest reads a manifest by tag or digest. One that lists others, for platforms, is refused.
 func (r *repository) manifest(ctx context.Context, reference string) (manifest, error) {
 	d, body, err := r.FetchReference(ctx, reference)
