@@ -20,6 +20,7 @@ var unrun = map[string]string{
 	"flux ":                   "a program of others",
 	"argocd ":                 "a program of others",
 	"gh pr ":                  "a program of others",
+	"cosign ":                 "a program of others: signatures of its layouts are TestSigned in internal/registry",
 	"git tag -s":              "signing with real keys of each kind is TestSignatures",
 	"- job_name: ":            "is for Prometheus in a cluster: finding Pods is its own",
 	"kubectl rollout restart": "the name of a command",

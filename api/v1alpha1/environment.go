@@ -91,7 +91,7 @@ type Source struct {
 	// +kubebuilder:validation:MaxLength=253
 	Repository string `json:"repository"`
 
-	// Ref is what to follow: exactly one of branch, tag, semver or commit.
+	// Ref is what to follow: exactly one of branch, tag, semver, commit or digest.
 	Ref Ref `json:"ref"`
 
 	// Path is a glob over directories, such as "apps/*/production". Every directory that matches is an App, named by what the
@@ -114,7 +114,7 @@ type Source struct {
 
 // Ref names what to follow in a repository.
 //
-// +kubebuilder:validation:XValidation:rule="[has(self.branch), has(self.tag), has(self.semver), has(self.commit)].filter(x, x).size() == 1",message="exactly one of branch, tag, semver or commit must be set"
+// +kubebuilder:validation:XValidation:rule="[has(self.branch), has(self.tag), has(self.semver), has(self.commit), has(self.digest)].filter(x, x).size() == 1",message="exactly one of branch, tag, semver, commit or digest must be set"
 type Ref struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
@@ -133,6 +133,10 @@ type Ref struct {
 	//
 	// +kubebuilder:validation:Pattern=`^([0-9a-f]{40}|[0-9a-f]{64})$`
 	Commit string `json:"commit,omitempty"`
+	// Digest is that of an artifact in a registry, such as sha256:…
+	//
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	Digest string `json:"digest,omitempty"`
 }
 
 // Destination is where the objects of an environment's apps live and who applies them.

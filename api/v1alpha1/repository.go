@@ -2,7 +2,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Repository is a Git repository that environments follow: its address, its credentials, how often it is asked.
+// Repository is a Git repository, or one of artifacts in an OCI registry, that environments follow: its address, its credentials, how often it is asked.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -31,17 +31,22 @@ type RepositoryList struct {
 
 // RepositorySpec is what a user says of a repository.
 type RepositorySpec struct {
-	// URL is the address to fetch from: https://, http:// or ssh:// (also user@host:path). Credentials do not belong in it.
+	// URL is the address to fetch from: https://, http:// or ssh:// (also user@host:path) of a Git repository, or oci://host/name of artifacts in a registry,
+	// as `flux push artifact` and `oras push` make them. Credentials do not belong in it.
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^(https?|ssh)://[^ ]+$') || self.matches('^[^@/: ]+@[^/: ]+:[^ ]+$')",message="url must start with https://, http:// or ssh://, or have the form user@host:path"
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^https?://[^/@]*@')",message="url must not hold credentials: put them in a Secret and name it in spec.secretRef"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(https?|ssh|oci)://[^ ]+$') || self.matches('^[^@/: ]+@[^/: ]+:[^ ]+$')",message="url must start with https://, http://, ssh:// or oci://, or have the form user@host:path"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^(https?|oci)://[^/@]*@')",message="url must not hold credentials: put them in a Secret and name it in spec.secretRef"
 	URL string `json:"url"`
+
+	// Insecure lets a registry (oci://) be reached without TLS.
+	Insecure bool `json:"insecure,omitempty"`
 
 	// SecretRef names a Secret beside the Repository with the credentials. Keys: `username` and `password` (basic auth),
 	// `bearerToken`, `identity` and `known_hosts` (SSH private key, both mandatory for ssh), `password` (passphrase of `identity`),
-	// `ca.crt` (PEM bundle that signs the server), `webhookToken` (shared secret of webhooks).
+	// `ca.crt` (PEM bundle that signs the server), `webhookToken` (shared secret of webhooks). For a registry: `username` and `password`, `token` (an
+	// identity token), or `.dockerconfigjson`.
 	// Read-only credentials are enough.
 	SecretRef *LocalReference `json:"secretRef,omitempty"`
 
@@ -70,7 +75,7 @@ type RepositorySpec struct {
 
 // Verification says what has to be signed, and by whom.
 type Verification struct {
-	// Mode is what has to be signed: `Head` the commit that a followed ref names; `Tag` the annotated tag that it names (branches are refused then);
+	// Mode is what has to be signed: of an artifact its digest, with `cosign sign --key`, whatever the mode; of Git `Head` the commit that a followed ref names; `Tag` the annotated tag that it names (branches are refused then);
 	// `Every` each commit that came since the last one that was accepted, and of the first one that commit alone.
 	//
 	// +kubebuilder:default=Head
@@ -79,7 +84,7 @@ type Verification struct {
 
 	// SecretRef names a Secret beside the Repository that holds public keys. Each entry holds armoured OpenPGP public keys, or SSH public keys, one to a
 	// line, as in authorized_keys or in the allowed_signers file of ssh-keygen. The entry `revoked` holds fingerprints and SSH public keys, one to a line,
-	// that sign nothing any more.
+	// that sign nothing any more. For artifacts (oci://) each entry holds public keys of cosign (PEM).
 	SecretRef LocalReference `json:"secretRef"`
 }
 

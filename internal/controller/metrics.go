@@ -26,6 +26,7 @@ type metrics struct {
 	appDrift   *prometheus.GaugeVec
 	api        *prometheus.CounterVec
 	git        *prometheus.CounterVec
+	registry   *prometheus.CounterVec
 	told       *prometheus.CounterVec
 	messages   *prometheus.CounterVec
 	trials     *prometheus.CounterVec
@@ -57,6 +58,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		appDrift:  gauge("app_drifted_objects", "Objects that differ from Git.", "namespace", "app"),
 		api:       counter("api_requests_total", "Requests to the API server, each attempt of them.", "verb", "resource"),
 		git:       counter("git_requests_total", "Requests to Git servers.", "kind"),
+		registry:  counter("registry_requests_total", "Requests to registries and repositories of charts.", "kind"),
 		told:      counter("commit_statuses_total", "Commit statuses that a forge was told.", "state"),
 		messages:  counter("messages_total", "Tries to send a message of a Notifier.", "way", "result"),
 		trials:    counter("trials_total", "Trials of releases that have come to a verdict.", "kind", "verdict"),
@@ -105,6 +107,7 @@ func (m *metrics) stage(name string, took time.Duration, err error) {
 }
 
 func (m *metrics) gitRequest(kind string)           { m.git.WithLabelValues(kind).Inc() }
+func (m *metrics) registryRequest(kind string)      { m.registry.WithLabelValues(kind).Inc() }
 func (m *metrics) apiRequest(verb, resource string) { m.api.WithLabelValues(verb, resource).Inc() }
 
 func (m *metrics) pass(out engine.Outcome, err error) {

@@ -18,10 +18,11 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/absent"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/git"
+	"github.com/fairlead-cd/fairlead/internal/registry"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
-// Mirror is what is asked of a Git repository; see [git.Mirror].
+// Mirror is what is asked of a Git repository, see [git.Mirror], or of one of a registry, see [artifacts].
 type Mirror interface {
 	Resolve(ctx context.Context, auth git.Auth, refs []source.Ref, patterns ...source.Pattern) ([]git.Resolution, error)
 	Fetch(ctx context.Context, auth git.Auth, want []source.Resolved) ([]git.Resolution, error)
@@ -45,14 +46,18 @@ type Mirrors interface {
 
 // disk keeps mirrors in a directory.
 type disk struct {
-	dir     string
-	options git.Options
+	dir       string
+	options   git.Options
+	artifacts registry.Options
 }
 
 // Open implements Mirrors.
 func (d disk) Open(key, url string) (Mirror, error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	if strings.HasPrefix(url, "oci") {
+		return openArtifacts(filepath.Join(d.dir, key), url, d.artifacts)
 	}
 	m, err := git.Open(filepath.Join(d.dir, key), url, d.options)
 	if err != nil {
@@ -151,9 +156,12 @@ func (c *controller) secretIn(ctx context.Context, namespace, field, name string
 }
 
 // authOf reads credentials from a Secret; nil gives none.
-func authOf(s *corev1.Secret, url string) git.Auth {
-	if s == nil {
-		return git.Auth{}
+func authOf(s *corev1.Secret, url string) (git.Auth, error) {
+	switch {
+	case s == nil:
+		return git.Auth{}, nil
+	case registry.IsOCI(url):
+		return authFor(s.Data, url)
 	}
 	a := git.Auth{
 		Username: string(s.Data["username"]), BearerToken: strings.TrimSpace(string(s.Data["bearerToken"])),
@@ -167,7 +175,7 @@ func authOf(s *corev1.Secret, url string) git.Auth {
 	} else {
 		a.Passphrase = s.Data["password"]
 	}
-	return a
+	return a, nil
 }
 
 // keyless adds to the error of a server that wants credentials which keys the Secret has, if none of them is one: they may be called by other names.

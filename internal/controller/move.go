@@ -94,7 +94,10 @@ func (c *controller) carryOut(ctx context.Context, env *v1alpha1.Environment, sr
 	if err != nil {
 		return fault.New(fault.Transient, err) // a person may make it yet
 	}
-	auth := authOf(secret, repo.Spec.URL)
+	auth, err := authOf(secret, repo.Spec.URL)
+	if err != nil {
+		return fault.New(fault.Transient, err)
+	}
 	auth.Field = field
 	return mirror.Move(ctx, auth, v)
 }

@@ -132,6 +132,10 @@ func (c *controller) vouchPast(ctx context.Context, g opened, at source.Resolved
 	if err != nil || trusted == nil {
 		return err
 	}
+	if v, ok := g.mirror.Mirror.(voucher); ok {
+		_, err = v.Vouch(ctx, g.auth, trusted.keys, at.Commit)
+		return err
+	}
 	if trusted.mode == v1alpha1.VerifyTag {
 		return fault.Newf(fault.Denied, "commit %s is none that is kept, and spec.verify.mode of Repository %s is Tag: let the Environment follow the tag of what it is to go back to",
 			at.Commit.Short(), g.repo.Name)
@@ -158,8 +162,11 @@ func (c *controller) openGit(ctx context.Context, name types.NamespacedName) (op
 	if err != nil {
 		return g, err
 	}
-	g.auth, g.timeout = authOf(secret, g.repo.Spec.URL), cmp.Or(g.repo.Spec.Timeout.Duration, 2*time.Minute)
-	g.mirror, err = c.openMirror(g.repo.Spec.URL, g.auth)
+	if g.auth, err = authOf(secret, g.repo.Spec.URL); err != nil {
+		return g, err
+	}
+	g.timeout = cmp.Or(g.repo.Spec.Timeout.Duration, 2*time.Minute)
+	g.mirror, err = c.openMirror(addressOf(g.repo), g.auth)
 	return g, err
 }
 

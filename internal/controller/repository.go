@@ -176,7 +176,7 @@ func (c *controller) followed(ctx context.Context, repo *v1alpha1.Repository) ([
 }
 
 func refOf(r v1alpha1.Ref) source.Ref {
-	return source.Ref{Branch: r.Branch, Tag: r.Tag, SemVer: r.SemVer, Commit: source.Commit(r.Commit)}
+	return source.Ref{Branch: r.Branch, Tag: r.Tag, SemVer: r.SemVer, Commit: source.Commit(cmp.Or(r.Commit, strings.TrimPrefix(r.Digest, "sha256:")))}
 }
 
 // due says whether to ask the server now, and if not, how long to wait. What the server asked for goes before what people ask for.
@@ -217,14 +217,17 @@ func (c *controller) pollOnce(ctx context.Context, repo *v1alpha1.Repository, r 
 	if err != nil {
 		return err
 	}
-	auth := authOf(secret, repo.Spec.URL)
+	auth, err := authOf(secret, repo.Spec.URL)
+	if err != nil {
+		return err
+	}
 	trusted, err := c.trustOf(ctx, repo)
 	if err != nil {
 		return err
 	}
-	if r.mirror == nil || r.mirror.key != mirrorKey(repo.Spec.URL, auth) {
+	if r.mirror == nil || r.mirror.key != mirrorKey(addressOf(repo), auth) {
 		old := r.mirror
-		if r.mirror, err = c.openMirror(repo.Spec.URL, auth); err != nil {
+		if r.mirror, err = c.openMirror(addressOf(repo), auth); err != nil {
 			return err
 		}
 		if old != nil {

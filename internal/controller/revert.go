@@ -174,7 +174,10 @@ func (c *controller) writeAuth(ctx context.Context, env *v1alpha1.Environment, s
 	if err != nil {
 		return git.Auth{}, err
 	}
-	auth := authOf(secret, g.repo.Spec.URL)
+	auth, err := authOf(secret, g.repo.Spec.URL)
+	if err != nil {
+		return git.Auth{}, err
+	}
 	auth.Field = field
 	if len(auth.CA) == 0 {
 		auth.CA = g.auth.CA

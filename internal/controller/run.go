@@ -45,6 +45,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/herald"
 	"github.com/fairlead-cd/fairlead/internal/history/keeper"
 	"github.com/fairlead-cd/fairlead/internal/pace"
+	"github.com/fairlead-cd/fairlead/internal/registry"
 	"github.com/fairlead-cd/fairlead/internal/roster"
 )
 
@@ -251,8 +252,11 @@ func partsOf(cfg Config, mgr manager.Manager, m *metrics) (Parts, error) {
 	return Parts{
 		Policies: admission.Open(own), Namespace: cfg.Namespace,
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: people, Cluster: at, Secrets: kube.Secrets(cfg.Namespace),
-		Mirrors: disk{dir: filepath.Join(cfg.DataDir, "mirrors"), options: git.Options{Proxy: cfg.Proxy, OnRequest: m.gitRequest}},
-		Now:     time.Now, Log: cfg.Log,
+		Mirrors: disk{
+			dir: filepath.Join(cfg.DataDir, "mirrors"), options: git.Options{Proxy: cfg.Proxy, OnRequest: m.gitRequest},
+			artifacts: registry.Options{Proxy: cfg.Proxy, OnRequest: m.registryRequest},
+		},
+		Now: time.Now, Log: cfg.Log,
 	}, nil
 }
 

@@ -349,8 +349,11 @@ func (c *controller) headAt(ctx context.Context, name types.NamespacedName, word
 	if err != nil {
 		return h, err
 	}
-	auth := authOf(secret, repo.Spec.URL)
-	if h.mirror, err = c.openMirror(repo.Spec.URL, auth); err != nil {
+	auth, err := authOf(secret, repo.Spec.URL)
+	if err != nil {
+		return h, err
+	}
+	if h.mirror, err = c.openMirror(addressOf(&repo), auth); err != nil {
 		return h, err
 	}
 	resolved, err := resolve(ctx, h.mirror, auth, word)
@@ -370,7 +373,7 @@ func (c *controller) headAt(ctx context.Context, name types.NamespacedName, word
 	if h.head.snapshot, err = h.mirror.Snapshot(ctx, resolved.Commit); err != nil {
 		return h, err
 	}
-	return h, c.doubts(ctx, &repo, &h)
+	return h, c.doubts(ctx, &repo, auth, &h)
 }
 
 // resolve finds the commit that a word names: by its id, or as a branch or a tag.
@@ -403,13 +406,13 @@ func isID(word string) bool {
 }
 
 // doubts notes if the Repository asks for signatures and would refuse the commit. It may be planned all the same: nothing of it is applied.
-func (c *controller) doubts(ctx context.Context, repo *v1alpha1.Repository, h *heading) error {
+func (c *controller) doubts(ctx context.Context, repo *v1alpha1.Repository, auth git.Auth, h *heading) error {
 	trusted, err := c.trustOf(ctx, repo)
 	if err != nil || trusted == nil {
 		return err
 	}
 	r := &repository{mirror: h.mirror, stored: read(*repo.Status.DeepCopy(), repo)}
-	_, err = c.vouch(ctx, r, answers{trust: trusted}, head{}, h.head.Resolved)
+	_, err = c.vouch(ctx, r, answers{trust: trusted, auth: auth}, head{}, h.head.Resolved)
 	switch {
 	case err == nil:
 	case fault.KindOf(err) == fault.Denied || fault.KindOf(err) == fault.Invalid:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/registry"
 	"github.com/fairlead-cd/fairlead/internal/signature"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
@@ -22,6 +23,7 @@ import (
 type trust struct {
 	mode   v1alpha1.VerifyMode
 	ring   signature.Ring
+	keys   registry.Trust // of artifacts
 	digest string
 }
 
@@ -67,7 +69,12 @@ func (c *controller) trustOf(ctx context.Context, repo *v1alpha1.Repository) (*t
 		return nil, err
 	}
 	t := &trust{mode: v.Mode}
-	if t.ring, err = signature.Parse(secret.Data); err != nil {
+	if registry.IsOCI(repo.Spec.URL) {
+		t.keys, err = registry.TrustOf(secret.Data)
+	} else {
+		t.ring, err = signature.Parse(secret.Data)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read Secret %s/%s of spec.verify: %w", repo.Namespace, secret.Name, err)
 	}
 	h := sha256.New()
@@ -93,10 +100,13 @@ func (c *controller) vouch(ctx context.Context, r *repository, a answers, was he
 		v.since = last.vouched.since
 	}
 	var err error
-	switch a.trust.mode {
-	case v1alpha1.VerifyTag:
+	signed, beside := r.mirror.Mirror.(voucher)
+	switch mode := a.trust.mode; {
+	case beside:
+		v.signer, err = signed.Vouch(ctx, a.auth, a.trust.keys, now.Commit)
+	case mode == v1alpha1.VerifyTag:
 		v.signer, err = c.vouchTag(ctx, r, a.trust, now, v.since)
-	case v1alpha1.VerifyEvery:
+	case mode == v1alpha1.VerifyEvery:
 		v.signer, err = c.vouchEvery(ctx, r, a, last.Commit, now.Commit, v.since)
 	default:
 		v.signer, err = c.vouchCommit(ctx, r, a.trust, now.Commit, v.since)

@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
+	"github.com/fairlead-cd/fairlead/internal/registry/registrytest"
 	"github.com/fairlead-cd/fairlead/internal/series"
 )
 
@@ -80,6 +81,9 @@ type script struct {
 	before    series.Set
 	audited   int64
 	page      *shown
+	registry  *registrytest.Server
+	signers   map[string]registrytest.Key
+	password  string // of the registry
 }
 
 func (s *script) ctx() context.Context { return s.tb.Context() }
@@ -132,7 +136,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, f := range map[string]command{
 		"plane": (*script).cmdPlane, "apiserver": (*script).cmdAPIServer, "controller": (*script).cmdController,
-		"gitserver": (*script).cmdGitServer, "commit": (*script).cmdCommit, "git": (*script).cmdGit, "hook": (*script).cmdHook,
+		"gitserver": (*script).cmdGitServer, "registry": (*script).cmdRegistry, "commit": (*script).cmdCommit, "git": (*script).cmdGit, "hook": (*script).cmdHook,
 		"tenant": (*script).cmdTenant, "environment": (*script).cmdEnvironment, "apply": (*script).cmdApply,
 		"settled": (*script).cmdSettled, "synced": (*script).cmdSynced,
 		"waitfor": (*script).cmdWaitFor, "gone": (*script).cmdGone, "get": (*script).cmdGet, "let": (*script).cmdLet,

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -161,6 +163,42 @@ func parseGeneric(_ http.Header, body []byte) (Push, error) {
 		}
 	}
 	return newPush(append(p.Refs, p.Ref), p.URL)
+}
+
+// eventsType is the type of the notifications that registries send (Docker Distribution).
+const eventsType = "application/vnd.docker.distribution.events.v1+json"
+
+// parseBearer reads what comes with a bearer token: the notification of a registry, or the generic payload.
+func parseBearer(header http.Header, body []byte) (Push, error) {
+	if kind, _, _ := mime.ParseMediaType(header.Get("Content-Type")); kind != eventsType {
+		return parseGeneric(header, body)
+	}
+	var p struct {
+		Events []struct {
+			Action string `json:"action"`
+			Target struct {
+				Repository string `json:"repository"`
+				Tag        string `json:"tag"`
+			} `json:"target"`
+		} `json:"events"`
+	}
+	if err := decode(body, &p); err != nil {
+		return Push{}, err
+	}
+	out := Push{Provider: "registry", Ping: true}
+	for _, e := range p.Events {
+		if e.Action != "push" && e.Action != "delete" || e.Target.Repository == "" || !printable(e.Target.Repository) {
+			continue
+		}
+		out.Ping = false
+		if !slices.Contains(out.Names, e.Target.Repository) {
+			out.Names = append(out.Names, e.Target.Repository)
+		}
+		if tag := "refs/tags/" + e.Target.Tag; e.Target.Tag != "" && printable(tag) {
+			out.Refs = append(out.Refs, tag)
+		}
+	}
+	return out, nil
 }
 
 func decode(body []byte, into any) error {

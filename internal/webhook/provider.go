@@ -27,7 +27,7 @@ func providers() []provider {
 		{"gitlab", "X-Gitlab-Token", token, parseGitLab},
 		{"bitbucket", "X-Hub-Signature", signedWithPrefix, parseBitbucket},
 		{"generic", "X-Fairlead-Signature", signedWithPrefix, parseGeneric},
-		{"generic", "Authorization", bearer, parseGeneric},
+		{"generic", "Authorization", bearer, parseBearer},
 	}
 }
 

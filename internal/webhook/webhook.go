@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -9,9 +10,10 @@ import (
 
 // Push is what a webhook says has moved.
 type Push struct {
-	Provider string   // github, gitlab, gitea, bitbucket or generic
+	Provider string   // github, gitlab, gitea, bitbucket, registry or generic
 	Refs     []string // full names, such as refs/heads/main; empty if the sender did not say
 	URLs     []string // under which the repository may be known, without credentials; empty if the sender did not say
+	Names    []string // of repositories in a registry, which does not know under which host it is reached
 	Ping     bool     // only a test of the connection: nothing moved
 }
 
@@ -34,6 +36,6 @@ func Parse(header http.Header, body, secret []byte) (Push, error) {
 	if err != nil {
 		return Push{}, fault.New(fault.Invalid, fmt.Errorf("parse webhook of %s: %w", p.name, err))
 	}
-	push.Provider = p.name
+	push.Provider = cmp.Or(push.Provider, p.name)
 	return push, nil
 }

@@ -48,6 +48,9 @@ func show(p webhook.Push, err error) string {
 	case p.Ping:
 		return p.Provider + " ping"
 	}
+	if len(p.Names) > 0 {
+		return fmt.Sprintf("%s %v %v", p.Provider, p.Refs, p.Names)
+	}
 	return fmt.Sprintf("%s %v %v", p.Provider, p.Refs, p.URLs)
 }
 
@@ -74,6 +77,15 @@ func TestConcerns(t *testing.T) {
 		"https://git.example.com/other/shop/config.git": false,
 	} {
 		if got := push.Concerns(url); got != want {
+			t.Errorf("Concerns(%s) = %v", url, got)
+		}
+	}
+	pushed := webhook.Push{Names: []string{"shop/config"}}
+	for url, want := range map[string]bool{
+		"oci://registry.example.com:5000/shop/config": true, "oci://registry.example.com/shop/config": true, "oci://registry.example.com/shop/config2": false,
+		"oci://registry.example.com/other/shop/config": false,
+	} {
+		if got := pushed.Concerns(url); got != want {
 			t.Errorf("Concerns(%s) = %v", url, got)
 		}
 	}
