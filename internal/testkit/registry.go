@@ -15,7 +15,7 @@ import (
 )
 
 // cmdRegistry runs the registry of the script, which is an HTTP repository of charts as well, and fills it: registry start, registry push TAG DIR, registry oras
-// TAG DIR, registry empty TAG, registry chart DIR, registry sign TAG KEY, registry notify TAG, registry protect [PASSWORD], registry down|up, registry mark,
+// TAG DIR, registry empty TAG, registry chart DIR, registry key KEY FILE, registry sign TAG KEY, registry notify TAG, registry protect [PASSWORD], registry down|up, registry mark,
 // registry asked REGEXP.
 func (s *script) cmdRegistry(neg bool, args []string) error {
 	if len(args) == 0 {
@@ -42,6 +42,8 @@ func (s *script) cmdRegistry(neg bool, args []string) error {
 		return s.notify(rest[0])
 	case verb == "chart" && len(rest) == 1:
 		return s.pushChart(rest[0])
+	case verb == "key" && len(rest) == 2:
+		return os.WriteFile(s.ts.MkAbs(rest[1]), s.signer(rest[0]).Public, 0o600)
 	case verb == "sign" && len(rest) == 2:
 		return s.signArtifact(rest[0], rest[1])
 	case verb == "protect" && len(rest) <= 1:
@@ -124,8 +126,8 @@ func (s *script) pushChart(dir string) error {
 	return err
 }
 
-// signArtifact signs what a tag names with a key of that name, which is made at first; $KEY_<NAME> is its public half.
-func (s *script) signArtifact(tag, name string) error {
+// signer is the key of a name, made when it is asked for first.
+func (s *script) signer(name string) registrytest.Key {
 	if s.signers == nil {
 		s.signers = map[string]registrytest.Key{}
 	}
@@ -133,17 +135,17 @@ func (s *script) signArtifact(tag, name string) error {
 	if !ok {
 		k = registrytest.NewKey()
 		s.signers[name] = k
-		s.ts.Setenv("KEY_"+strings.ToUpper(name), indent(string(k.Public)))
 	}
-	if tag == "-" { // only the key is wanted
-		return nil
-	}
+	return k
+}
+
+func (s *script) signArtifact(tag, name string) error {
 	at := s.artifacts()
 	digest, err := at.Resolve(s.ctx(), tag)
 	if err != nil {
 		return err
 	}
-	return at.Sign(s.ctx(), k, digest)
+	return at.Sign(s.ctx(), s.signer(name), digest)
 }
 
 func (s *script) registryAsked(neg bool, pattern string) error {
