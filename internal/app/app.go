@@ -131,6 +131,10 @@ type Claim struct {
 	Found bool `json:",omitempty"`
 	// Wave is the wave that the object was applied in: deletions go the other way.
 	Wave int
+	// Run is for which release a hook was made last, and when in it; empty for what is no hook. Ended is how that ended, empty until it has, and Why says why it
+	// failed.
+	Run string `json:",omitempty"`
+	Why string `json:",omitempty"`
 }
 
 // Applied reports whether the object is known to have been applied.

@@ -21,6 +21,7 @@ var choices = map[string][]string{
 	AnnotationApply:       {string(ApplyAlways), string(ApplyNever), string(ApplyOnce), string(ApplyReplace)},
 	AnnotationIgnore:      nil,
 	AnnotationCheckIgnore: nil,
+	AnnotationHook:        {"after", "before", "failed"},
 }
 
 // CheckMarks refuses a rendered object with a misspelt annotation of Fairlead's: what was meant to protect must not be read as nothing. The error has kind
@@ -88,7 +89,7 @@ const (
 	ApplyReplace Apply = "replace" // deleted and created anew where an immutable field stands in the way
 )
 
-// ApplyOf reads how an object wants to be applied: Fairlead's own annotation, then Argo CD's, then Flux's.
+// ApplyOf reads how an object wants to be applied: Fairlead's own annotation, then Argo CD's, then Flux's. A hook that is never run is never applied.
 func ApplyOf(o object.Object) Apply {
 	switch Apply(o.Annotation(AnnotationApply)) {
 	case ApplyOnce:
@@ -99,6 +100,9 @@ func ApplyOf(o object.Object) Apply {
 		return ApplyReplace
 	case ApplyAlways:
 		return ApplyAlways
+	}
+	if isNeverRun(o) {
+		return ApplyNever
 	}
 	// Argo CD's Replace=true alone is a PUT: it never deletes.
 	if option(o, "Force=true") || o.Annotation("kustomize.toolkit.fluxcd.io/force") == "enabled" {

@@ -160,8 +160,8 @@ func TestMark(t *testing.T) {
 
 // FuzzMarks: an annotation of Fairlead's that passes means what it says; one that could be read as less protection than was meant is refused.
 func FuzzMarks(f *testing.F) {
-	for _, name := range []string{"prune", "apply", "wave", "ignore", "prunes", "Prune", ""} {
-		for _, value := range []string{"never", "always", "confirm", "replace", "", " never", "/spec/replicas, /data", "data", "-1"} {
+	for _, name := range []string{"prune", "apply", "wave", "ignore", "hook", "prunes", "Prune", ""} {
+		for _, value := range []string{"never", "always", "confirm", "replace", "", " never", "before", "/spec/replicas, /data", "data", "-1"} {
 			f.Add(name, value)
 		}
 	}
@@ -187,6 +187,10 @@ func FuzzMarks(f *testing.F) {
 				if !strings.HasPrefix(p, "/") {
 					t.Errorf("ignore: %q has %q", value, p)
 				}
+			}
+		case "hook":
+			if h := app.HookOf(o); (err == nil) == h.IsZero() {
+				t.Errorf("hook: %q is read as %v, %v", value, h, err)
 			}
 		case "wave":
 		default:

@@ -125,6 +125,9 @@ func (s *Session) Delete(ctx context.Context, r object.Resource, live object.Obj
 	defer cancel()
 	uid, rv := types.UID(live.UID()), live.ResourceVersion()
 	policy := metav1.DeletePropagationBackground
+	if active, _ := live.At("status", "active").(int64); active > 0 && live.Key().GroupKind() == (object.GroupKind{Group: "batch", Kind: "Job"}) {
+		policy = metav1.DeletePropagationForeground // its pods work: what is made in its place must not do so beside them
+	}
 	err := s.at(r, live.Namespace()).Delete(ctx, live.Name(), metav1.DeleteOptions{
 		Preconditions:     &metav1.Preconditions{UID: &uid, ResourceVersion: &rv},
 		PropagationPolicy: &policy,

@@ -16,6 +16,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/gatekeeper"
 	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/release"
 	"github.com/fairlead-cd/fairlead/internal/verifier"
 	"github.com/fairlead-cd/fairlead/internal/verify"
@@ -151,6 +152,7 @@ type Verifier interface {
 	Forget(app.Name)
 	Leave(app.Name)
 	Verdict(n app.Name, serial int) (release.Verdict, string)
+	LastWords(ctx context.Context, id app.Identity, of object.Key) string
 }
 
 // none tries nothing: what has to be verified waits until it is.
@@ -162,6 +164,8 @@ func (none) Leave(app.Name)      {}
 func (none) Verdict(app.Name, int) (release.Verdict, string) {
 	return release.Pending, "nothing verifies releases here"
 }
+
+func (none) LastWords(context.Context, app.Identity, object.Key) string { return "" }
 
 // trier is what tries the releases of a controller's apps.
 func (c *controller) trier(ctx context.Context, config *rest.Config) Verifier {

@@ -93,6 +93,8 @@ type Engine struct {
 	// Shared reports whether other processes have, or had, some of the apps: then nothing is done to an object unless the app's record is known to be as it was
 	// read. Nil: there are none.
 	Shared func() bool
+	// LastWords is the end of what a hook that failed wrote, in one line, or why that is not known; empty: nothing. May be nil.
+	LastWords func(context.Context, app.Identity, object.Key) string
 	// Observe is told how long a stage of a pass took and how it ended, for metrics. May be nil.
 	Observe func(stage string, took time.Duration, err error)
 
@@ -209,6 +211,8 @@ type memory struct {
 	git    string // identifies what Git wants, placed
 	images string // what that runs
 	kept   placed // what is released, if that is something else
+	// failing are the hooks of what Git wants that are run since that failed, while placed holds what is released.
+	failing []object.Object
 
 	releases release.State // how far the app's releases are, as far as this process knows: the record may be behind
 	recalled bool          // what was written down of them beside the record is taken over
@@ -242,6 +246,8 @@ type placed struct {
 	batches []order.Batch
 	keys    []object.Key
 	objects map[object.Key]object.Object
+	hooks   map[object.Key]app.Hook // of runs, which are not among objects
+	runs    []object.Object
 	hashes  map[object.Key]string
 	made    map[object.Key]made   // by the keys as they are written
 	unknown map[object.Key]string // kinds that the cluster does not serve, and the reason

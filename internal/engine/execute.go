@@ -77,12 +77,15 @@ func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Cl
 	defer l.loose(step.Key)
 	l.mu.Lock()
 	delete(l.m.asked, step.Key)
-	l.m.deleted[step.Key] = step.Do == plan.Delete || step.Do == plan.Replace
+	l.m.deleted[step.Key] = step.Do == plan.Delete || step.Do == plan.Replace || step.Do == plan.Run
 	l.mu.Unlock()
 	undoes := step.Do == plan.Repair || step.Do == plan.Replace && claim.Want == step.Object.Hash()
 	switch step.Do {
 	case plan.Delete:
 		err = l.session.Delete(ctx, r, step.Live)
+	case plan.Run:
+		err = l.makeHook(ctx, r, step)
+		claim.Begun = err != nil
 	case plan.Replace:
 		err = l.replace(ctx, r, step)
 		fallthrough
@@ -108,7 +111,7 @@ func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Cl
 // What is not there is not made for a commit that is no longer the newest: the newest may not want it, and who had it may just have deleted it for that.
 func (l *look) grasp(step plan.Step) error {
 	e, n, key := l.engine, l.subject.Name, step.Key
-	if l.subject.Rendered && step.Do == plan.Create && e.Neighbours.Overtaken(n, l.subject.Round) {
+	if l.subject.Rendered && (step.Do == plan.Create || step.Do == plan.Run) && e.Neighbours.Overtaken(n, l.subject.Round) {
 		return fault.Newf(fault.Conflict, "there is a newer commit by now")
 	}
 	e.mu.Lock()

@@ -34,6 +34,7 @@ type look struct {
 	now     time.Time
 	watches map[object.Resource]Watch
 	bundle  func() (map[object.Key]object.Object, error)
+	hooks   plan.Hooks
 
 	starting bool // a watch has not delivered its first list yet
 	ended    bool // a watch ended, and nobody has begun another one
@@ -48,13 +49,17 @@ type look struct {
 
 // observe says what the cluster has for every wanted and claimed object. Objects that are as they were applied cost no request.
 func (e *Engine) observe(ctx context.Context, session Session, m *memory, s Subject) (*look, error) {
-	l := &look{engine: e, session: session, subject: s, m: m, now: e.Now(), seen: map[object.Key]plan.Sighting{}}
+	l := &look{engine: e, session: session, subject: s, m: m, now: e.Now(), seen: map[object.Key]plan.Sighting{}, hooks: m.hooks()}
 	l.bundle = sync.OnceValues(func() (map[object.Key]object.Object, error) { return e.loadBundle(ctx, m) })
 	keys := l.keys()
 	l.track(ctx, keys)
 	var open []object.Key // looked at after all glances, which read what the answers change
 	for _, key := range keys {
-		if sighting, settled := l.glance(ctx, key, m.placed.objects[key]); settled {
+		look := l.glance
+		if l.isRun(key) {
+			look = l.glanceHook
+		}
+		if sighting, settled := look(ctx, key, l.want(key)); settled {
 			l.put(key, sighting)
 		} else {
 			open = append(open, key)
@@ -64,7 +69,11 @@ func (e *Engine) observe(ctx context.Context, session Session, m *memory, s Subj
 	g.SetLimit(e.parallel())
 	for _, key := range open {
 		e.beside(g, func() error {
-			l.put(key, l.ask(gctx, key, m.placed.objects[key]))
+			if l.isRun(key) {
+				l.put(key, l.askHook(gctx, key, l.want(key)))
+			} else {
+				l.put(key, l.ask(gctx, key, m.placed.objects[key]))
+			}
 			return nil
 		})
 	}
@@ -88,8 +97,13 @@ func (l *look) keys() []object.Key {
 			keys = append(keys, k)
 		}
 	}
+	for _, o := range slices.Concat(l.hooks.All, l.hooks.Failed) {
+		if _, claimed := l.m.record.Claims[o.Key()]; !claimed {
+			keys = append(keys, o.Key())
+		}
+	}
 	slices.SortFunc(keys, object.Key.Compare)
-	return keys
+	return slices.Compact(keys)
 }
 
 // track makes sure that every kind of the app is watched, and notes how the watches stand.

@@ -53,8 +53,9 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	}
 	out.LeftOut = m.placed.left
 	if git := m.placed.bundle; git != m.git {
-		m.git, m.images = git, imagesOf(m.placed.objects)
+		m.git, m.images = git, imagesOf(m.placed.all())
 	}
+	s.Releasing.Ruled = s.Releasing.Ruled || m.hasHooks()
 	if s.Rendered {
 		e.tell(m, s, m.claimed(s)...)
 	}
@@ -106,7 +107,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 		App: s.Name, Rendered: s.Rendered, Want: m.placed.batches, Seen: l.seen, Claims: m.record.Claims,
 		Policy: s.Policy, Approved: s.Approved, Held: s.Held, Blocked: cmp.Or(s.Blocked, l.unsure),
 	}
-	in.Back = m.goesBack(s)
+	in.Back, in.Hooks = m.goesBack(s), l.hooks
 	if gone := l.unwanted(); len(gone) > 0 && s.Rendered {
 		in.Census = e.Neighbours.Census(s.Name, gone)
 	}
@@ -114,6 +115,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	p := plan.Compute(in)
 	known, was := m.record.Version, m.releases
 	records := e.decide(m, s, p, l, git)
+	turned := !m.hooks().Same(l.hooks)                                   // others are to be run now than were looked at
 	aside := s.Rendered && m.placed.bundle != m.releases.Released.Digest // this is not what is released: not yet, or no more
 	if aside && p.Blocked == "" {
 		in.Blocked = cmp.Or(m.releases.Current.Why, "it is not released")
@@ -124,7 +126,9 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	out.Starting, out.Blind, out.unwatched = l.starting, l.blind(), l.ended
 	steps := p.Next()
 	if aside && (m.goesBack(s) || m.unfinished(s)) { // what is released is looked after by itself, and claims what it claims
-		steps, p.Claims = nil, m.record.Claims
+		steps, p.Claims = nil, m.hookClaims(p)
+	} else if turned {
+		steps = nil
 	}
 	e.happened(m, records)
 	err := e.record(ctx, m, s, p, steps)
@@ -147,6 +151,9 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	out.Records = append(out.Records, records...)
 	if p.Applied() && len(p.Deletes) == 0 && !aside {
 		m.done = m.placed.bundle
+	}
+	if turned && looked == nil {
+		return true, nil
 	}
 	if len(steps) == 0 {
 		if p.Applied() && err == nil {
@@ -187,10 +194,7 @@ func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, 
 	switch {
 	case released && (len(steps) > 0 || m.mustStore(s)): // also if all there is to do is to delete
 		next.Revision, next.Digest, next.Serial = s.Revision, m.placed.bundle, m.record.Serial+1
-		next.Bundle = make([]object.Object, 0, len(m.placed.objects))
-		for _, b := range m.placed.batches {
-			next.Bundle = append(next.Bundle, b.Objects()...)
-		}
+		next.Bundle = append(next.Bundle, m.placed.all()...)
 	case m.mustStore(s):
 	case p.Applied() && m.stored.Tells(next.Claims):
 		e.known(m, next.Claims)
@@ -296,7 +300,7 @@ func (e *Engine) Release(ctx context.Context, n app.Name) error {
 func (l *look) unwanted() []object.Key {
 	var keys []object.Key
 	for k := range l.m.record.Claims {
-		if _, wanted := l.m.placed.objects[k]; !wanted {
+		if l.want(k).IsZero() {
 			keys = append(keys, k)
 		}
 	}
@@ -307,7 +311,7 @@ func (l *look) unwanted() []object.Key {
 func (l *look) health() map[object.Key]health.Verdict {
 	out := make(map[object.Key]health.Verdict, len(l.seen))
 	for key, s := range l.seen {
-		if app.ApplyOf(l.m.placed.objects[key]) == app.ApplyNever {
+		if app.ApplyOf(l.m.placed.objects[key]) == app.ApplyNever || l.isRun(key) {
 			continue
 		}
 		_, wanted := l.m.placed.objects[key]

@@ -61,11 +61,9 @@ func (e *Engine) lookBack(ctx context.Context, m *memory, s Subject) error {
 		return err
 	}
 	m.past.bundle.Digest = m.placed.bundle
-	for _, b := range m.placed.batches {
-		m.past.bundle.Objects = append(m.past.bundle.Objects, b.Objects()...)
-	}
+	m.past.bundle.Objects = m.placed.all()
 	m.past.want = release.Want{
-		Digest: m.placed.bundle, Revision: was.Revision, Author: was.Author, Committed: was.Committed, Images: imagesOf(m.placed.objects),
+		Digest: m.placed.bundle, Revision: was.Revision, Author: was.Author, Committed: was.Committed, Images: imagesOf(m.past.bundle.Objects),
 	}
 	return nil
 }

@@ -45,22 +45,33 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 			continue
 		}
 		key := placedObject.Key()
-		if was, twice := p.objects[key]; twice {
-			return fault.Newf(fault.Invalid, "%s is defined twice: in %s and in %s", key, was.Origin(), o.Origin())
+		if _, twice := p.hashes[key]; twice {
+			return fault.Newf(fault.Invalid, "%s is defined twice: in %s and in %s", key, p.find(key).Origin(), o.Origin())
 		}
-		p.objects[key], p.hashes[key] = placedObject, placedObject.Hash()
+		if p.hashes[key] = placedObject.Hash(); !p.hook(placedObject) {
+			p.objects[key] = placedObject
+		}
 	}
 	all := make([]object.Object, 0, len(p.objects))
 	for _, o := range p.objects {
 		all = append(all, o)
 	}
+	for _, o := range p.runs { // in their waves only those that are run there, but the waves of all are read
+		if _, err := order.Wave(o); err != nil {
+			return err
+		}
+		if p.hooks[o.Key()].Has(app.Upgrade, app.During) {
+			all = append(all, o)
+		}
+	}
 	batches, err := order.Batches(all)
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(p.runs, func(a, b object.Object) int { return a.Key().Compare(b.Key()) })
 	p.batches, p.digest, p.bundle, p.learnt = batches, digest, bundleOf(p.hashes), m.unlearnt
-	p.keys = make([]object.Key, 0, len(p.objects))
-	for k := range p.objects {
+	p.keys = make([]object.Key, 0, len(p.hashes))
+	for k := range p.hashes {
 		p.keys = append(p.keys, k)
 	}
 	if m.placed.digest != p.digest {
@@ -68,6 +79,43 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	}
 	m.placed = p
 	return nil
+}
+
+// hook notes an object that releases run, and reports whether it is one.
+func (p *placed) hook(o object.Object) bool {
+	h := app.HookOf(o)
+	if h.IsZero() {
+		return false
+	}
+	if p.hooks == nil {
+		p.hooks = map[object.Key]app.Hook{}
+	}
+	p.hooks[o.Key()] = h
+	p.runs = append(p.runs, o)
+	return true
+}
+
+// find returns an object that is applied or run.
+func (p *placed) find(key object.Key) object.Object {
+	for _, o := range p.runs {
+		if o.Key() == key {
+			return o
+		}
+	}
+	return p.objects[key]
+}
+
+// all are all objects, those that are run behind those that are applied.
+func (p *placed) all() []object.Object {
+	out := make([]object.Object, 0, len(p.hashes))
+	for _, b := range p.batches {
+		for _, o := range b.Objects() {
+			if _, run := p.hooks[o.Key()]; !run {
+				out = append(out, o)
+			}
+		}
+	}
+	return append(out, p.runs...)
 }
 
 // Digest identifies what the objects of a subject are in their places, as Want.Digest does of what is released.
@@ -213,6 +261,9 @@ func (e *Engine) needsNamespace(m *memory, s Subject) bool {
 		if key.Namespace == s.Namespace && app.ApplyOf(o) != app.ApplyNever && (!claimed || !claim.Applied() || e.vanished(m, s, key)) {
 			fresh = true
 		}
+	}
+	for key := range m.placed.hooks { // before anything of the app is there
+		fresh = fresh || len(m.record.Claims) == 0 && key.Namespace == s.Namespace
 	}
 	return fresh
 }

@@ -78,6 +78,7 @@ func (e *Engine) Preview(ctx context.Context, s Subject, w World) (Preview, erro
 		App: s.Name, Rendered: s.Rendered, Want: m.placed.batches, Seen: l.seen, Claims: m.record.Claims,
 		Policy: s.Policy, Approved: s.Approved, Held: s.Held, Blocked: s.Blocked,
 	}
+	in.Hooks = l.hooks
 	if in.Blocked == "" {
 		in.Blocked = l.unsure
 	}
@@ -96,7 +97,7 @@ func (e *Engine) Preview(ctx context.Context, s Subject, w World) (Preview, erro
 	for _, steps := range out.Rounds {
 		for _, step := range steps {
 			out.Health[step.Key] = health.Verdict{Status: health.Healthy}
-			if step.Do == plan.Delete {
+			if step.Do == plan.Delete || step.Do == plan.Run {
 				delete(out.Health, step.Key)
 			}
 		}

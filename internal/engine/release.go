@@ -132,8 +132,10 @@ func (m *memory) unfinished(s Subject) bool {
 func (e *Engine) back(ctx context.Context, m *memory, s Subject) (Subject, func(), error) {
 	to := m.releases.Released
 	git := m.placed
-	m.placed, m.kept = m.kept, placed{}
-	undo := func() { m.kept, m.placed = m.placed, git }
+	if m.placed, m.kept = m.kept, (placed{}); git.bundle == m.releases.Current.Want.Digest {
+		m.failing = git.failing()
+	}
+	undo := func() { m.kept, m.placed, m.failing = m.placed, git, nil }
 	s.Rendered, s.Revision, s.Blocked, s.Doubtful, s.Digest, s.Files = true, to.Revision, "", false, "kept "+to.Digest, ""
 	if !m.isPlaced(s) {
 		objs, err := e.Ledger.Bundle(ctx, s.Name, to.Digest)
@@ -159,7 +161,7 @@ func (e *Engine) back(ctx context.Context, m *memory, s Subject) (Subject, func(
 func (e *Engine) tell(m *memory, s Subject, also ...object.Key) {
 	keys := m.placed.keys
 	for _, k := range also {
-		if _, wanted := m.placed.objects[k]; !wanted {
+		if _, wanted := m.placed.hashes[k]; !wanted {
 			keys = append(keys[:len(keys):len(keys)], k)
 		}
 	}
@@ -219,6 +221,12 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 		Suspended: s.Policy.Suspended, Serial: m.releases.Current.Serial, Since: m.began,
 	}
 	seen.Health, seen.Sick = healthOf(l.health())
+	if n := p.Broken; n != (plan.Note{}) {
+		seen.Broken = "hook " + n.Key.String() + " " + n.Text
+	}
+	if n := p.Lacking(); n != (plan.Note{}) {
+		seen.Hook = "hook " + n.Key.String() + " " + n.Text
+	}
 	if p.Suspended {
 		seen.NotReady = "it is suspended"
 	}
@@ -326,7 +334,7 @@ func (e *Engine) Confirmed(n app.Name, r release.Release, taken bool) {
 }
 
 // imagesOf are the images that objects run, sorted, one a line.
-func imagesOf(objs map[object.Key]object.Object) string {
+func imagesOf(objs []object.Object) string {
 	images := map[string]bool{}
 	for _, o := range objs {
 		for _, spec := range [][]string{{"spec"}, {"spec", "template", "spec"}, {"spec", "jobTemplate", "spec", "template", "spec"}} {

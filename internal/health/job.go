@@ -43,6 +43,20 @@ func Ended(o object.Object) Status {
 	return ""
 }
 
+// Outcome is how an object stands that was made to do something once, going by the verdict on it: Healthy when it has done it, Degraded when it failed for good.
+func Outcome(o object.Object, v Verdict) Verdict {
+	if o.Key().GroupKind() != (object.GroupKind{Kind: "Pod"}) {
+		return v
+	}
+	if phase := o.Text("status", "phase"); phase == "Succeeded" || phase == "Failed" {
+		return v
+	}
+	if v.Message == "" {
+		v.Message = "is running"
+	}
+	return say(Progressing, v.Message)
+}
+
 // cronJob says nothing of its Jobs: one run that failed is no fault of the declaration.
 func cronJob(o object.Object) Verdict {
 	if suspended, _ := o.At("spec", "suspend").(bool); suspended {

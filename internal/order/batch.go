@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
@@ -14,6 +15,8 @@ type Batch struct {
 	// Early marks the batch of Namespaces and CustomResourceDefinitions: it comes before every wave, since no other object can
 	// even be tried before it.
 	Early bool
+	// Moment is when the batch of hooks is run; empty for objects that are applied.
+	Moment app.Moment
 	// Tiers are applied one after the other. None is empty; within one, objects are in the order of their keys.
 	Tiers [][]object.Object
 }

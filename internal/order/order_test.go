@@ -7,21 +7,38 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/order"
 )
 
-// A file holds want.yaml, and batches with the expected batches or the error.
+// A file holds want.yaml, and batches with the expected batches or the error; or hooks, with those of each occasion.
 func TestBatches(t *testing.T) {
 	golden.Run(t, "testdata/*.txtar", func(t *testing.T, ar *txtar.Archive) {
 		objs, err := object.Parse(ar.Files[0].Name, ar.Files[0].Data)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if ar.Files[1].Name == "hooks" {
+			golden.Set(ar, "hooks", showHooks(objs))
+			return
+		}
 		golden.Set(ar, "batches", show(order.Batches(objs)))
 	})
+}
+
+func showHooks(objs []object.Object) string {
+	var b strings.Builder
+	for _, on := range []app.Occasion{app.Install, app.Upgrade, app.Rollback} {
+		for _, at := range []app.Moment{app.Before, app.During, app.After, app.OnFailure} {
+			if batches, err := order.Hooks(objs, on, at); err != nil || len(batches) > 0 {
+				fmt.Fprintf(&b, "%s, %s:\n%s", on, at, show(batches, err))
+			}
+		}
+	}
+	return b.String()
 }
 
 func show(batches []order.Batch, err error) string {

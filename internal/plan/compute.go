@@ -25,6 +25,9 @@ func Compute(in Input) Plan {
 		for _, b := range in.Want {
 			c.plan.Batches = append(c.plan.Batches, c.batch(b, wanted))
 		}
+		if !in.Hooks.IsZero() {
+			c.hooks(wanted)
+		}
 	}
 	for _, key := range in.Claims.Keys() {
 		switch {
@@ -38,6 +41,10 @@ func Compute(in Input) Plan {
 	c.settle()
 	if c.plan.Blocked != "" || c.plan.Suspended {
 		c.standStill(wanted)
+	}
+	if in.Rendered && !in.Hooks.IsZero() {
+		c.failing()
+		c.spend()
 	}
 	return c.plan
 }
@@ -80,6 +87,12 @@ func (c *computer) batch(b order.Batch, wanted map[object.Key]bool) Batch {
 			key := o.Key()
 			wanted[key] = true
 			step := Step{Key: key, Object: o, Wave: b.Wave, Tier: tier}
+			if h, hook := c.Hooks.Of[key]; hook {
+				if h.Has(c.Hooks.On, app.During) {
+					c.hook(&out, step, app.During)
+				}
+				continue
+			}
 			c.want(&out, step, c.Seen[key])
 		}
 	}
@@ -241,6 +254,9 @@ func (c *computer) claim(step Step) app.Claim {
 	claim.Key, claim.Version, claim.Wave = step.Key, step.Object.APIVersion(), step.Wave
 	claim.Confirmed, claim.Yielded = false, false
 	claim.Found = step.Do == Adopt || claim.Found && step.Do != Create
+	if claim.Run != "" && step.Do != Run { // it is no hook any more
+		claim.Run, claim.Ended, claim.Why = "", "", ""
+	}
 	c.plan.Claims[step.Key] = claim
 	return claim
 }

@@ -70,6 +70,11 @@ func after(in Input, claims app.Claims, steps []Step) app.Claims {
 		case s.Do == Delete:
 			in.Seen[s.Key] = Sighting{State: Absent}
 			continue
+		case s.Do == Run:
+			claim := claims[s.Key]
+			claim.Run, claim.Begun, claim.Ended = s.Run, false, string(health.Healthy)
+			claims[s.Key], in.Seen[s.Key] = claim, Sighting{State: Current}
+			continue
 		case s.Do == Repair && !in.wants(s.Object): // as it was applied before: what is wanted instead may not be applied
 			was.Drifted, was.Contested, was.Edit, was.Applied = false, "", fingerprint.Edit{}, object.Object{}
 			in.Seen[s.Key] = was

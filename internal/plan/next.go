@@ -2,6 +2,7 @@ package plan
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 )
@@ -13,6 +14,9 @@ func (p Plan) Next() []Step {
 		return nil
 	}
 	steps := p.Repairs
+	if len(p.Failed)+len(p.Spent) > 0 {
+		steps = slices.Concat(p.Repairs, p.Spent, runnable(p.Failed))
+	}
 	if p.Blocked != "" {
 		return steps
 	}
@@ -32,8 +36,11 @@ func (p Plan) Next() []Step {
 			return append(steps[:len(steps):len(steps)], b.Steps...)
 		}
 		if len(b.Unsettled) > 0 {
-			break
+			return steps
 		}
+	}
+	if len(p.After) > 0 && !slices.ContainsFunc(p.Batches, func(b Batch) bool { return len(b.Unsettled) > 0 }) {
+		return slices.Concat(steps, runnable(p.After))
 	}
 	return steps
 }
@@ -47,6 +54,11 @@ func (p Plan) Begin(steps []Step) app.Claims {
 		if claimed && s.Do == Repair && s.Live.IsZero() {
 			claim.Anew++
 			claims[s.Key] = claim
+		}
+		if claimed && s.Do == Run {
+			claim.Run, claim.Begun, claim.Ended, claim.Why, claim.Want, claim.Print = s.Run, true, "", "", "", ""
+			claims[s.Key] = claim
+			continue
 		}
 		if s.Print == "" || !claimed {
 			continue
@@ -64,7 +76,7 @@ func (p Plan) later(b Batch) bool {
 		if after && (len(x.Steps) > 0 || x.Pending > 0) {
 			return true
 		}
-		after = after || x.Wave == b.Wave && x.Early == b.Early
+		after = after || x.Wave == b.Wave && x.Early == b.Early && x.Moment == b.Moment
 	}
 	return false
 }
@@ -97,5 +109,5 @@ func (p Plan) Applied() bool {
 
 // Done reports whether nothing at all is left to do or to wait for, health aside.
 func (p Plan) Done() bool {
-	return p.Applied() && len(p.Repairs) == 0 && len(p.Deletes) == 0 && len(p.Held) == 0 && len(p.Waiting) == 0 && len(p.Leaving) == 0 && len(p.Contested) == 0
+	return p.Applied() && p.Lacking() == (Note{}) && len(p.Spent) == 0 && len(p.Repairs) == 0 && len(p.Deletes) == 0 && len(p.Held) == 0 && len(p.Waiting) == 0 && len(p.Leaving) == 0 && len(p.Contested) == 0
 }

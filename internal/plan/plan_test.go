@@ -39,6 +39,11 @@ type state struct {
 	Waiting, Over                        string
 	Elsewhere, Suspect                   map[string]string
 	Objects                              map[string]sighting
+	// Hooks are run for a release, on an occasion; Failed is the one that failed, of which all hooks that are for that are run.
+	Hooks struct {
+		Run, On, Failed string
+		Over            bool
+	}
 }
 
 type sighting struct {
@@ -47,6 +52,8 @@ type sighting struct {
 	Claimed   string
 	Confirmed bool
 	Wave      int
+	// Run is for what a hook was made last.
+	Run, Why string
 	// Owner is the App that the live object belongs to: ours if empty, nobody's if "none".
 	Owner string
 	// Manager applied the live object: we, if empty.
@@ -119,17 +126,29 @@ func input(t *testing.T, ar *txtar.Archive) plan.Input {
 			objs[f.Name][o.Key()] = o
 		}
 	}
-	var want []object.Object
+	var want, placed []object.Object
+	hooks := plan.Hooks{Of: map[object.Key]app.Hook{}, Run: s.Hooks.Run, On: app.Occasion(s.Hooks.On), FailedRun: s.Hooks.Failed, Over: s.Hooks.Over}
 	for _, o := range objs["want.yaml"] {
-		want = append(want, web.Mark(o))
+		o = web.Mark(o)
+		want = append(want, o)
+		h := app.HookOf(o)
+		if !h.IsZero() {
+			hooks.Of[o.Key()], hooks.All = h, append(hooks.All, o)
+		}
+		if h.IsZero() || h.Has(app.Upgrade, app.During) {
+			placed = append(placed, o)
+		}
+		if h.Has(app.Rollback, app.OnFailure) && s.Hooks.Failed != "" {
+			hooks.Failed = append(hooks.Failed, o)
+		}
 	}
-	batches, err := order.Batches(want)
+	batches, err := order.Batches(placed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := plan.Input{
 		App: web, Rendered: !s.Unrendered, Want: batches, Seen: map[object.Key]plan.Sighting{}, Claims: app.Claims{},
-		Policy: app.Policy{Suspended: s.Suspended, ReportDrift: s.Report, Apart: s.Apart}, Approved: s.Approved, Held: s.Held, Blocked: s.Blocked,
+		Policy: app.Policy{Suspended: s.Suspended, ReportDrift: s.Report, Apart: s.Apart}, Approved: s.Approved, Held: s.Held, Blocked: s.Blocked, Hooks: hooks,
 		Census: plan.Census{Waiting: s.Waiting, Over: s.Over, Elsewhere: map[object.Key]app.Owner{}, Suspect: map[object.Key]string{}},
 	}
 	keys := map[string]object.Key{}
@@ -171,9 +190,11 @@ func (x sighting) claim(k object.Key, objs map[string]map[object.Key]object.Obje
 	if a, ok := objs["applied.yaml"][k]; ok {
 		c.Want = web.Mark(a).Hash()
 	}
-	c.Begun = x.Claimed == "foretold"
-	if x.Claimed == "begun" {
-		c.Want, c.Print = "", ""
+	if c.Begun = x.Claimed == "foretold"; x.Run != "" {
+		c.Run, c.Ended, c.Why = x.Run, string(x.Ended), x.Why
+	}
+	if x.Claimed == "begun" || x.Run != "" {
+		c.Want, c.Print, c.Begun = "", "", x.Claimed == "begun"
 	}
 	return c
 }
@@ -271,6 +292,12 @@ func describe(in plan.Input, p plan.Plan) string {
 	var next []string
 	for _, s := range p.Next() {
 		text := string(s.Do) + " " + s.Key.String()
+		if s.Run != "" {
+			text += " (" + s.Run + ")"
+		}
+		if s.Do == plan.Run && !s.Live.IsZero() {
+			text += " (anew)"
+		}
 		if s.Takeover {
 			text += " (taking over)"
 		}
@@ -286,6 +313,8 @@ func describe(in plan.Input, p plan.Plan) string {
 			changes = append(changes, fmt.Sprintf("confirmed %t %s", p.Claims[k].Confirmed, k))
 		case was.Begun && !p.Claims[k].Begun:
 			changes = append(changes, "done "+k.String())
+		case p.Claims[k].Run != was.Run:
+			changes = append(changes, fmt.Sprintf("run %q %s", p.Claims[k].Run, k))
 		case p.Claims[k].Ended != was.Ended:
 			changes = append(changes, fmt.Sprintf("ended %s %s", p.Claims[k].Ended, k))
 		}

@@ -17,7 +17,11 @@ func (p Plan) String() string {
 	t := table{w: tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)}
 	t.steps(p.Repairs, !p.Suspended)
 	runs := !p.Suspended && p.Blocked == ""
-	for _, batch := range slices.Concat(p.Batches, p.Deletes) {
+	for _, batch := range p.Failed {
+		t.steps(batch.Steps, !p.Suspended)
+	}
+	t.steps(p.Spent, !p.Suspended)
+	for _, batch := range slices.Concat(p.Batches, p.Deletes, p.After) {
 		t.steps(batch.Steps, runs)
 	}
 	for _, h := range p.Held {
@@ -35,7 +39,7 @@ func (p Plan) String() string {
 	for _, s := range p.Reported {
 		t.line("-", "report", s.Key.String(), s.Why)
 	}
-	for _, batch := range p.Batches {
+	for _, batch := range slices.Concat(p.Batches, p.Failed, p.After) {
 		p.unsettled(&t, batch)
 	}
 	switch {
@@ -72,7 +76,7 @@ func (p Plan) unsettled(t *table, b Batch) {
 		if said {
 			continue
 		}
-		if p.later(b) {
+		if b.Moment == "" && p.later(b) {
 			n.Text += "; the next wave waits for it"
 		}
 		t.notes("wait", []Note{n})

@@ -32,6 +32,8 @@ type Input struct {
 	Back bool
 	// Blocked is why the want may not be applied now (it waits for another app, say). Repairs go on.
 	Blocked string
+	// Hooks are the objects of the want that releases run.
+	Hooks Hooks
 }
 
 // State is what is known of an object in the cluster.
@@ -122,6 +124,7 @@ const (
 	Repair  Action = "repair"  // apply again what somebody changed
 	Replace Action = "replace" // delete and create anew
 	Delete  Action = "delete"
+	Run     Action = "run" // make a hook anew, for a release
 )
 
 // Step is one thing to do to one object.
@@ -134,6 +137,8 @@ type Step struct {
 	Takeover bool
 	Wave     int
 	Tier     int // steps of one tier may run side by side, tiers run one after the other
+	// Run is the run that a hook is made for.
+	Run string
 	// Print is the fingerprint that a dry run foretells; empty if there was none.
 	Print string
 	// Why is the one-line reason: the changed fields, the edit that is undone.
@@ -195,6 +200,7 @@ type Note struct {
 type Batch struct {
 	Wave      int
 	Early     bool
+	Moment    app.Moment // of hooks; empty for objects that are applied
 	Steps     []Step
 	Unsettled []Note
 	// Pending counts the objects about which nothing can be decided yet.
@@ -207,6 +213,11 @@ type Plan struct {
 	Batches []Batch
 	Repairs []Step
 	Deletes []Batch
+	// After are hooks that are run when all else is applied and healthy, Failed those of a release that failed, and Spent deletions of hooks that have ended.
+	After, Failed []Batch
+	Spent         []Step
+	// Broken is the hook that failed, so that nothing more of the release is applied; the zero Note if none did.
+	Broken Note
 	// Reported is drift that the policy leaves in place.
 	Reported []Step
 	// Contested are hand edits that are not undone for now, because they keep coming back.

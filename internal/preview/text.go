@@ -60,7 +60,7 @@ func (r Reply) title() string {
 }
 
 // order is how counts are listed.
-var order = []plan.Action{plan.Create, plan.Adopt, plan.Update, plan.Repair, plan.Replace, plan.Delete}
+var order = []plan.Action{plan.Create, plan.Adopt, plan.Update, plan.Repair, plan.Replace, plan.Delete, plan.Run}
 
 // Summary says on one line how much would be done.
 func (a App) Summary() string {

@@ -23,6 +23,12 @@ func drawSeen(t *rapid.T, s release.State) release.Seen {
 		Serial: s.Current.Serial - rapid.IntRange(0, 1).Draw(t, "older"), Suspended: rapid.IntRange(0, 9).Draw(t, "suspended") == 0,
 		Verdict: rapid.SampledFrom([]release.Verdict{release.Pending, release.Passed, release.Refuted}).Draw(t, "verdict"),
 	}
+	if rapid.IntRange(0, 4).Draw(t, "hook") == 0 {
+		seen.Hook = "hook is running"
+	}
+	if rapid.IntRange(0, 9).Draw(t, "broken") == 0 {
+		seen.Broken = "hook failed"
+	}
 	if one("sick") {
 		seen.Sick = "sick"
 	}
@@ -69,7 +75,7 @@ func check(t *rapid.T, was release.State, seen release.Seen, p release.Policy, n
 	}
 	again := seen
 	again.Asked = nil
-	if seen.Of != s.Released { // it was looked at before it was released: nothing else was seen since
+	if seen.Of.Digest != s.Released.Digest { // it was looked at before it was released: nothing else was seen since
 		again.Of = release.Want{}
 	}
 	if next := release.Next(s, again, p, now); !cmp.Equal(next.State, s) || len(next.Records) > 0 {

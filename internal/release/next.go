@@ -72,6 +72,14 @@ func (n *next) health() Health {
 	return n.seen.Health
 }
 
+// broken is the hook that failed, of what is released; empty if none did.
+func (n *next) broken() string {
+	if !n.seen.Of.is(n.State.Released) {
+		return ""
+	}
+	return n.seen.Broken
+}
+
 func (n *next) verdict() Verdict {
 	if n.seen.Serial != n.State.Current.Serial {
 		return Pending
@@ -170,6 +178,9 @@ func (n *next) goes() bool {
 	case Gated:
 		return n.gated()
 	case Applying:
+		if why := n.broken(); why != "" {
+			return n.fail(why)
+		}
 		if !n.applied() {
 			return n.waits(n.seen.NotReady)
 		}
@@ -212,10 +223,14 @@ func (n *next) gated() bool {
 
 func (n *next) progressing() bool {
 	switch {
+	case n.broken() != "":
+		return n.fail(n.broken())
 	case n.health() == Doomed:
 		return n.fail(cmp.Or(n.seen.Sick, "it will not get healthy"))
 	case n.health() != Healthy || !n.applied():
 		return n.waits(n.seen.Sick)
+	case n.seen.Hook != "":
+		return n.waits(n.seen.Hook)
 	case n.policy.Verify:
 		n.enter(Verifying, "")
 		return true
@@ -261,7 +276,10 @@ func (n *next) watched() bool {
 func (n *next) returning() bool {
 	r := n.State.Current
 	switch end := r.Since.Add(n.policy.Deadline); {
-	case n.applied() && n.health() == Healthy:
+	case n.broken() != "":
+		n.enter(Failed, r.Why+"; and on the way back "+n.broken())
+		return true
+	case n.applied() && n.health() == Healthy && n.seen.Hook == "":
 		n.State.Good = r.Back
 		n.enter(RolledBack, r.Why)
 		return true
@@ -287,6 +305,7 @@ func (n *next) late() bool {
 
 // fail ends the current release, and goes back to what was good if that is wanted and there is something.
 func (n *next) fail(why string) bool {
+	n.State.Current.Broke = true
 	r := n.State.Current
 	switch {
 	case n.policy.Halt:
@@ -328,7 +347,7 @@ func short(w Want) string {
 }
 
 func told(seen Seen) string {
-	if why := cmp.Or(seen.Refuted, seen.Sick, seen.NotReady); why != "" {
+	if why := cmp.Or(seen.Refuted, seen.Sick, seen.Hook, seen.NotReady); why != "" {
 		return ": " + why
 	}
 	return ""

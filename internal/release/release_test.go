@@ -94,6 +94,7 @@ func (s *story) sees(w string) {
 	value = strings.ReplaceAll(value, "_", " ")
 	switch key {
 	case "want":
+		s.seen.Hook, s.seen.Broken = "", ""
 		s.seen.Want, s.seen.Ready, s.seen.Applied, s.seen.Health, s.seen.Sick = release.Want{Digest: value, Revision: "commit-" + value}, true, false, release.Moving, ""
 	case "not-ready":
 		s.seen.Ready, s.seen.NotReady = false, value
@@ -123,6 +124,12 @@ func (s *story) sees(w string) {
 		s.seen.Serial, s.seen.Verdict = s.state.Current.Serial, release.Passed
 	case "refuted":
 		s.seen.Serial, s.seen.Verdict, s.seen.Refuted = s.state.Current.Serial, release.Refuted, value
+	case "hook":
+		s.seen.Hook = value
+	case "broken":
+		s.seen.Broken = value
+	case "whole":
+		s.seen.Hook, s.seen.Broken = "", ""
 	case "suspended":
 		s.seen.Suspended = true
 	case "resumed":
@@ -143,6 +150,9 @@ func show(r release.Release) string {
 	text := fmt.Sprintf("%d %s %s", r.Serial, r.Want.Digest, r.Phase)
 	if r.Phase == release.RollingBack || r.Phase == release.RolledBack {
 		text += " to " + r.Back.Digest
+	}
+	if r.Broke && (r.Phase == release.Failed || r.Phase == release.RollingBack) {
+		text += " (broke)"
 	}
 	if r.Why != "" {
 		text += ": " + r.Why

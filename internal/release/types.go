@@ -60,6 +60,7 @@ type Release struct {
 	Since  time.Time `json:"since"`           // of the phase
 	Began  time.Time `json:"began,omitzero"`  // when its want was first to be applied; later by as long as it was suspended; zero before that
 	Paused time.Time `json:"paused,omitzero"` // since when a person wants nothing to be done; zero: it goes on
+	Broke  bool      `json:"broke,omitempty"` // it failed by itself: nobody asked to go back
 	Why    string    `json:"why,omitempty"`   // what it waits for, or why it ended so; empty if there is nothing to say
 }
 
@@ -127,6 +128,8 @@ type Seen struct {
 	Applied bool
 	Health  Health
 	Sick    string // what is not healthy, and why
+	// Hook is the hook that is still to be run, or is being run, once all else is healthy; empty: none. Broken is the hook that failed, and how; empty: none did.
+	Hook, Broken string
 	// Since is when who looks began to: before that, nobody may have been there.
 	Since time.Time
 	// Verdict is that of the verification of the release with this Serial.

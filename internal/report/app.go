@@ -234,6 +234,8 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 		return v1alpha1.PhaseFailed, f.Plan.Blocked
 	case len(f.Plan.Waiting) > 0 && !f.Removed:
 		return v1alpha1.PhaseWaiting, located(f.Plan.Waiting[0])
+	case f.Plan.Broken != (plan.Note{}):
+		return v1alpha1.PhaseFailed, "hook " + located(f.Plan.Broken)
 	case !f.Plan.Applied():
 		return v1alpha1.PhaseApplying, applying(f.Plan)
 	case len(f.Plan.Contested) > 0:
@@ -248,6 +250,8 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 		return v1alpha1.PhaseApplying, "objects that Git no longer has are being deleted"
 	case phase != "":
 		return phase, why
+	case f.Plan.Lacking() != (plan.Note{}) && len(st.Unhealthy) == 0:
+		return v1alpha1.PhaseApplying, "hook " + located(f.Plan.Lacking())
 	}
 	if len(st.Unhealthy) > 0 {
 		u := st.Unhealthy[0]

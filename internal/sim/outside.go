@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -195,6 +196,9 @@ func (v *prober) Verdict(n app.Name, serial int) (release.Verdict, string) {
 	}
 	return x.verdict, ""
 }
+
+// LastWords implements controller.Verifier: there are no pods here that could have written anything.
+func (v *prober) LastWords(context.Context, app.Identity, object.Key) string { return "" }
 
 // refuses reports what an app answers that is tried: no, if it has an object that says so.
 func (w *world) refuses(n app.Name) bool {

@@ -72,6 +72,30 @@ func (v *Verifier) job(ctx context.Context, j *jobRun) verify.Observation {
 	return o
 }
 
+// LastWords are the last lines that a Job or a Pod wrote, as one; or why they cannot be read. Empty for every other kind, and for one that wrote nothing.
+func (v *Verifier) LastWords(ctx context.Context, id app.Identity, of object.Key) string {
+	ctx, cancel := context.WithTimeout(ctx, reading)
+	defer cancel()
+	x, err := v.reaches.of(id)
+	if err != nil {
+		return ""
+	}
+	switch of.GroupKind() {
+	case object.GroupKind{Group: "batch", Kind: "Job"}:
+		return verify.LastWords(x.tail(ctx, of.Namespace, of.Name))
+	case object.GroupKind{Kind: "Pod"}:
+		pod, err := x.live(ctx, podsResource, of.Namespace, of.Name)
+		if err != nil || pod.IsZero() {
+			return ""
+		}
+		return verify.LastWords(x.tailOf(ctx, pod))
+	}
+	return ""
+}
+
+// reading bounds how long the end of a log is read.
+const reading = 10 * time.Second
+
 // tail is the end of what the newest Pod of a Job wrote. What cannot be read is said instead.
 func (x *reach) tail(ctx context.Context, namespace, job string) []string {
 	pods, err := x.list(ctx, podsResource, namespace, map[string]string{"batch.kubernetes.io/job-name": job})
@@ -84,8 +108,13 @@ func (x *reach) tail(ctx context.Context, namespace, job string) []string {
 	newest := slices.MaxFunc(pods, func(a, b unstructured.Unstructured) int {
 		return a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time)
 	})
-	ask := url.Values{"tailLines": {"20"}, "container": {failedContainer(object.New(newest.Object))}}
-	a := x.get(ctx, fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/log?%s", url.PathEscape(namespace), url.PathEscape(newest.GetName()), ask.Encode()))
+	return x.tailOf(ctx, object.New(newest.Object))
+}
+
+// tailOf is the end of what a Pod wrote.
+func (x *reach) tailOf(ctx context.Context, pod object.Object) []string {
+	namespace, ask := pod.Namespace(), url.Values{"tailLines": {"20"}, "container": {failedContainer(pod)}}
+	a := x.get(ctx, fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/log?%s", url.PathEscape(namespace), url.PathEscape(pod.Name()), ask.Encode()))
 	switch {
 	case a.Unasked != "":
 		return []string{"(its log cannot be read: " + a.Unasked + ")"}

@@ -17,7 +17,7 @@ func (t Trial) OfJob(live object.Object, log []string) Observation {
 	case health.Degraded:
 		what := "failed: " + v.Message
 		if len(log) > 0 {
-			what += fmt.Sprintf("; it wrote last: %s", line(strings.Join(log[max(0, len(log)-3):], " | "), 200))
+			what += "; it wrote last: " + LastWords(log)
 		}
 		return Observation{Says: Final, What: what, Log: log}
 	case health.Missing:
@@ -25,6 +25,11 @@ func (t Trial) OfJob(live object.Object, log []string) Observation {
 	case health.Progressing, health.Suspended, health.Unknown:
 	}
 	return Observation{Says: Unsure, What: "is not done: " + v.Message}
+}
+
+// LastWords are the last lines of a log, as one.
+func LastWords(log []string) string {
+	return line(strings.Join(log[max(0, len(log)-3):], " | "), 200)
 }
 
 // OfObjects judges live objects of the app. One that is wanted and not there is the zero Object. That the app wants none of a kind is no failure by itself.
