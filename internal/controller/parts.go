@@ -174,7 +174,9 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		Connect: func(id app.Identity) (engine.Session, error) { return c.cluster.As(id) },
 		Kinds:   c.cluster.Kinds, Live: watched{c.store}, Ledger: c.ledger, Parallel: p.Parallel,
 		Now: c.now, Log: c.log, Observe: c.metrics.stage,
-		LastWords: func(ctx context.Context, id app.Identity, key object.Key) string { return c.verifier.LastWords(ctx, id, key) },
+		LastWords: func(ctx context.Context, id app.Identity, key object.Key) string {
+			return c.verifier.LastWords(ctx, id, key)
+		},
 	}
 	c.lookout = c.looksOut()
 	if p.Charts != nil {
