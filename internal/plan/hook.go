@@ -60,6 +60,11 @@ func has(run, release string, moment app.Moment, wantOnly bool) (is, later bool)
 
 // Settled reports whether there is nothing to be known of a hook for what is to be run now: neither whether it has to be made, nor how it ended.
 func (h Hooks) Settled(o object.Object, hook app.Hook, claim app.Claim) bool {
+	for _, f := range h.Failed {
+		if is, _ := has(claim.Run, h.FailedRun, app.OnFailure, false); f.Key() == o.Key() && (!is || claim.Ended == "") {
+			return false
+		}
+	}
 	if h.Run == "" {
 		return true
 	}
@@ -73,11 +78,6 @@ func (h Hooks) Settled(o object.Object, hook app.Hook, claim app.Claim) bool {
 			if moment != app.OnFailure && !later && (!is || claim.Ended == "") && !h.Over || h.Over && is && claim.Ended == "" {
 				return false
 			}
-		}
-	}
-	for _, f := range h.Failed {
-		if is, _ := has(claim.Run, h.FailedRun, app.OnFailure, false); f.Key() == o.Key() && (!is || claim.Ended == "") {
-			return false
 		}
 	}
 	return true
