@@ -62,6 +62,7 @@ test: build bin/prometheus ## Run all tests of all modules, those on a real cont
 	code=0; \
 	$(GO) test -timeout 45m ./... || code=1; \
 	(cd devcluster && $(GO) test -timeout 45m ./...) || code=1; \
+	(cd test/sopsfiles && $(GO) run . open ../../internal/secret/sops/testdata/ours) || code=1; \
 	exit $$code
 
 # What it does is drawn from the seed, which it prints: SEED=n does it again.
@@ -84,8 +85,8 @@ lint: $(GOLANGCI) lint-generated ## Lint all modules; fail if generated files ar
 	code=0; \
 	$(GO) vet ./... || code=1; \
 	$(CURDIR)/$(GOLANGCI) run ./... || code=1; \
-	for module in devcluster prometheus; do \
-		(cd $$module && $(CURDIR)/$(GOLANGCI) run --config ../.golangci.yml ./...) || code=1; \
+	for module in devcluster prometheus test/sopsfiles; do \
+		(cd $$module && $(CURDIR)/$(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...) || code=1; \
 	done; \
 	exit $$code
 
@@ -102,7 +103,7 @@ lint-generated: generate
 .PHONY: format
 format: $(GOLANGCI) ## Format all Go files of all modules
 	$(CURDIR)/$(GOLANGCI) fmt ./...
-	for module in devcluster prometheus; do (cd $$module && $(CURDIR)/$(GOLANGCI) fmt --config ../.golangci.yml ./...); done
+	for module in devcluster prometheus test/sopsfiles; do (cd $$module && $(CURDIR)/$(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml ./...); done
 
 .PHONY: generate
 generate: ## Write deepcopy code, CRDs, the schemas of Kubernetes and the reference pages anew

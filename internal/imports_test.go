@@ -47,6 +47,8 @@ fleet:        std @values plan
 discover:     std source app fault
 block:        std object app
 signature:    std fault github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto/ssh
+secret/sops:  std fault object go.yaml.in/yaml/v3 filippo.io/age github.com/ProtonMail/go-crypto golang.org/x/crypto/ssh
+secret/sealed: std fault object github.com/Masterminds/sprig/v3
 report:       std @values plan fleet api/v1alpha1 apimachinery
 kin:          std object app health
 preview:      std @values plan

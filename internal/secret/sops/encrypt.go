@@ -1,0 +1,269 @@
+package sops
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"filippo.io/age/armor"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+)
+
+// version is the version of the format, as SOPS counts them.
+const version = "3.13.3"
+
+// Creation says how a file is encrypted.
+type Creation struct {
+	// Age are the recipients: each of them can open the file.
+	Age []string
+	// Rule holds, under the names that SOPS has for them, what says which values are encrypted: at most one of ruleFields, and mac_only_encrypted.
+	Rule map[string]string
+	Now  time.Time
+}
+
+// Encrypt encrypts a plain file.
+func Encrypt(name string, data []byte, how Creation) ([]byte, error) {
+	if len(data) > maxBytes {
+		return nil, at(name, 0, "the file is larger than %d MiB: split it", maxBytes>>20)
+	}
+	if Sniff(data) {
+		if _, err := Read(name, data); !errors.Is(err, ErrPlain) {
+			return nil, fault.Newf(fault.Invalid, "%s: it is encrypted already: `fairlead secret rotate` encrypts it for others", name)
+		}
+	}
+	f := &File{name: name, format: plainFormat(name)}
+	var err error
+	if f.format == Binary {
+		f.docs = []branch{{{key: "data", value: &leaf{value: string(data)}}}}
+	} else if f.docs, err = f.format.read(name, data); err != nil {
+		return nil, err
+	}
+	for _, doc := range f.docs {
+		for _, e := range doc {
+			if e.comment == nil && (e.key == metadataKey || f.format == Dotenv && strings.HasPrefix(e.key, flatPrefix)) {
+				return nil, at(name, e.line, "the key %s is that of the metadata of SOPS: name it otherwise", e.key)
+			}
+		}
+	}
+	return f.encrypt(how)
+}
+
+func plainFormat(name string) Format {
+	switch {
+	case strings.HasSuffix(name, ".yaml"), strings.HasSuffix(name, ".yml"):
+		return YAML
+	case strings.HasSuffix(name, ".json"):
+		return JSON
+	case strings.HasSuffix(name, ".env"):
+		return Dotenv
+	}
+	return Binary
+}
+
+// Rotate encrypts the file again, with a new data key, for other recipients; without any in how, for the same ones. What the file says of which values are
+// encrypted stays. With accept, a MAC that is another is no error.
+func (f *File) Rotate(keys Keys, how Creation, accept bool) ([]byte, error) {
+	for _, group := range f.meta.groups {
+		for _, r := range group {
+			if r.kind != kindAge && len(how.Age) == 0 {
+				return nil, at(f.name, f.meta.line, "it is encrypted for %s too, which only sops can do again: name its new recipients, all of them age keys, "+
+					"or use `sops rotate`", r)
+			}
+		}
+	}
+	if len(how.Age) == 0 {
+		how.Age = f.Recipients()
+	}
+	if len(f.meta.groups) > 1 {
+		return nil, at(f.name, f.meta.line, "its key is shared between groups, which only sops can do again: use `sops rotate`")
+	}
+	if err := f.open(keys); err != nil {
+		var changed changedError
+		if !accept || !errors.As(err, &changed) {
+			return nil, err
+		}
+	}
+	how.Rule = map[string]string{}
+	for _, field := range append([]string{"mac_only_encrypted"}, ruleFields...) {
+		if text := f.meta.raw.text(field); text != "" {
+			how.Rule[field] = strings.ToLower(text)
+			if field != "mac_only_encrypted" {
+				how.Rule[field] = text
+			}
+		}
+	}
+	return f.encrypt(how)
+}
+
+// changedError is that a file has another MAC.
+type changedError struct{ error }
+
+func (e changedError) Unwrap() error { return e.error }
+
+func (f *File) encrypt(how Creation) ([]byte, error) {
+	rule, err := readRule(f.name, 0, func(field string) string { return how.Rule[field] })
+	if err != nil {
+		return nil, err
+	}
+	key := make([]byte, keyBytes)
+	_, _ = rand.Read(key) // never fails
+	macOnly := how.Rule["mac_only_encrypted"] == "true"
+	sum := newMAC(macOnly)
+	n, err := f.encryptValues(rule, key, macOnly, sum)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, fault.Newf(fault.Invalid, "%s: nothing in it would be encrypted by the rule%s", f.name, ruleText(how.Rule))
+	}
+	modified := how.Now.UTC().Format(time.RFC3339)
+	mac, err := encrypt(fmt.Sprintf("%X", sum.Sum(nil)), false, key, modified)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := f.newMetadata(how, key, modified, mac)
+	if err != nil {
+		return nil, err
+	}
+	docs := make([]branch, len(f.docs))
+	for i, doc := range f.docs {
+		docs[i] = append(doc[:len(doc):len(doc)], entry{key: metadataKey, value: meta})
+	}
+	switch f.format {
+	case Binary:
+		return writeJSON(docs[0])
+	case Dotenv:
+		return f.write([]branch{flatten(f.docs[0], flatPrefix, meta)}, false)
+	case YAML, JSON:
+	}
+	return f.write(docs, false)
+}
+
+func ruleText(r map[string]string) string {
+	for _, field := range ruleFields {
+		if r[field] != "" {
+			return " " + field + ": " + r[field]
+		}
+	}
+	return ""
+}
+
+// encryptValues encrypts in place, and counts.
+func (f *File) encryptValues(r rule, key []byte, macOnly bool, sum hash.Hash) (n int, err error) {
+	v := visitor{
+		comment: func(path []string, comments [][]string, c *comment) error {
+			if !r.covers(path, comments, true) || c.text == "" {
+				return nil
+			}
+			var err error
+			c.text, err = encrypt(c.text, true, key, additional(path))
+			return err
+		},
+		leaf: func(path []string, comments [][]string, l *leaf) error {
+			covered := r.covers(path, comments, false)
+			if !l.gone && (covered || !macOnly) {
+				_, _ = sum.Write([]byte(textOf(l.value)))
+			}
+			if !covered {
+				return nil
+			}
+			n++
+			var err error
+			l.value, err = encrypt(l.value, l.gone, key, additional(path))
+			return err
+		},
+	}
+	for _, doc := range f.docs {
+		if err := v.branch(doc, nil, nil); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// newMetadata is the metadata of a file that was encrypted now.
+func (f *File) newMetadata(how Creation, key []byte, modified, mac string) (branch, error) {
+	var recipients list
+	for _, to := range how.Age {
+		enc, err := encryptFor(to, key)
+		if err != nil {
+			return nil, err
+		}
+		recipients = append(recipients, branch{{key: "enc", value: &leaf{value: enc}}, {key: "recipient", value: &leaf{value: to}}})
+	}
+	if len(recipients) == 0 {
+		return nil, fault.Newf(fault.Invalid, "%s: no recipients: name one with --age age1…, or in the creation rules of .sops.yaml", f.name)
+	}
+	meta := branch{{key: kindAge, value: recipients}}
+	text := func(key, value string) {
+		if value != "" {
+			meta = append(meta, entry{key: key, value: &leaf{value: value}})
+		}
+	}
+	rule := how.Rule
+	for _, field := range []string{"encrypted_comment_regex", "encrypted_regex", "encrypted_suffix"} {
+		text(field, rule[field])
+	}
+	text("lastmodified", modified)
+	text("mac", mac)
+	if rule["mac_only_encrypted"] == "true" {
+		meta = append(meta, entry{key: "mac_only_encrypted", value: &leaf{value: true}})
+	}
+	for _, field := range []string{"unencrypted_comment_regex", "unencrypted_regex", "unencrypted_suffix"} {
+		text(field, rule[field])
+	}
+	text("version", version)
+	return meta, nil
+}
+
+// CheckRecipient says what is wrong with an age recipient.
+func CheckRecipient(to string) error {
+	_, err := parseRecipient(to)
+	return err
+}
+
+func parseRecipient(to string) (age.Recipient, error) {
+	var r age.Recipient
+	var err error
+	switch {
+	case strings.HasPrefix(to, "ssh-"):
+		r, err = agessh.ParseRecipient(to)
+	case strings.HasPrefix(to, "age1pq1"):
+		r, err = age.ParseHybridRecipient(to)
+	case strings.HasPrefix(to, "AGE-SECRET-KEY-"):
+		return nil, fault.Newf(fault.Invalid, "that is a private age key: a recipient is the public key, age1…, that is printed above it")
+	default:
+		r, err = age.ParseX25519Recipient(to)
+	}
+	if err != nil {
+		return nil, fault.Newf(fault.Invalid, "%q is no age recipient: it begins with age1 or ssh-", to)
+	}
+	return r, nil
+}
+
+func encryptFor(to string, key []byte) (string, error) {
+	r, err := parseRecipient(to)
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	armored := armor.NewWriter(&b)
+	w, err := age.Encrypt(armored, r)
+	if err != nil {
+		return "", err
+	}
+	if _, err := w.Write(key); err != nil {
+		return "", err
+	}
+	if err := errors.Join(w.Close(), armored.Close()); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
