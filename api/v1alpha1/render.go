@@ -16,6 +16,9 @@ type Render struct {
 	// +kubebuilder:validation:MaxItems=50
 	// +listType=atomic
 	SubstituteFrom []SubstituteReference `json:"substituteFrom,omitempty"`
+
+	// Decryption is how what is encrypted in Git is opened.
+	Decryption *Decryption `json:"decryption,omitempty"`
 }
 
 // SubstituteReference names a ConfigMap or Secret whose entries are variables.
@@ -28,3 +31,36 @@ type SubstituteReference struct {
 	// Optional says that it need not be there.
 	Optional bool `json:"optional,omitempty"`
 }
+
+// Decryption is how what is encrypted in Git is opened. Keys are read with the rights of the environment's ServiceAccount.
+type Decryption struct {
+	// SecretRef names the Secret beside the Environment with the private keys of SOPS files, as Flux lays it out: age keys under names that end in .agekey,
+	// OpenPGP keys without a passphrase under names that end in .asc. Each of them is tried.
+	SecretRef *LocalReference `json:"secretRef,omitempty"`
+
+	// SealedSecrets is what becomes of SealedSecrets.
+	SealedSecrets *SealedSecrets `json:"sealedSecrets,omitempty"`
+}
+
+// SealedSecrets is what becomes of the SealedSecrets among the objects of an app.
+type SealedSecrets struct {
+	// Mode is what happens to a SealedSecret: Unseal makes a Secret of it, Keep applies it as it is, for the controller of Sealed Secrets.
+	//
+	// +kubebuilder:default=Unseal
+	// +kubebuilder:validation:Enum=Unseal;Keep
+	Mode SealedSecretsMode `json:"mode,omitempty"`
+
+	// Namespace is where the keys are: Secrets with the label sealedsecrets.bitnami.com/sealed-secrets-key=active. Empty: the namespace of the Environment.
+	//
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// SealedSecretsMode is what happens to a SealedSecret.
+type SealedSecretsMode string
+
+// The choices for SealedSecretsMode.
+const (
+	SealedSecretsUnseal SealedSecretsMode = "Unseal"
+	SealedSecretsKeep   SealedSecretsMode = "Keep"
+)

@@ -159,6 +159,7 @@ func (s *session) check(ctx context.Context) (form.Result, error) {
 		}
 	}
 	in.Misnamed = found.Problems
+	result.Asides = append(result.Asides, closedAside(apps)...)
 	result.Findings = check.Run(in)
 	return result, nil
 }
@@ -269,6 +270,22 @@ func (s *session) shown() func(string) string {
 		}
 		return filepath.Join(from, filepath.FromSlash(p))
 	}
+}
+
+// closedAside says that there was something that nobody here can open.
+func closedAside(apps []survey.Rendered) []string {
+	files := map[string]bool{}
+	for _, a := range apps {
+		for _, at := range a.Closed {
+			if !a.Hidden {
+				files[at.File] = true
+			}
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return []string{"values in " + plural(len(files), "file") + " are encrypted, and were not looked at: placeholders stood for them"}
 }
 
 func asides(found survey.Found) []string {

@@ -151,7 +151,7 @@ func (o *planOptions) wants(ctx context.Context, w IO, a asker) ([]want, error) 
 			return nil, usagef("with a signature, --dir is of one app: name ENV/APP, or plan a commit with --to")
 		}
 		x := want{Request: preview.Request{Namespace: o.namespace, Environment: env, App: app, To: o.to, From: o.from, Repository: o.repository}}
-		err := o.fill(&x, nil)
+		err := o.fill(w, &x, nil)
 		return []want{x}, err
 	}
 	namespace, err := o.place(w)
@@ -172,7 +172,7 @@ func (o *planOptions) wants(ctx context.Context, w IO, a asker) ([]want, error) 
 			Request:        preview.Request{Namespace: env.Namespace, Environment: env.Name, App: app, To: o.to, From: o.from, Repository: o.repository},
 			serviceAccount: cmp.Or(env.Spec.Destination.ServiceAccount, "default"),
 		}
-		err := o.fill(&x, env)
+		err := o.fill(w, &x, env)
 		out = append(out, x)
 		return err
 	}
@@ -216,7 +216,7 @@ func (f *fleet) planned(name string) (*v1alpha1.Environment, string, error) {
 }
 
 // fill renders what a local directory wants.
-func (o *planOptions) fill(x *want, env *v1alpha1.Environment) error {
+func (o *planOptions) fill(w IO, x *want, env *v1alpha1.Environment) error {
 	if o.dir == "" {
 		return nil
 	}
@@ -231,7 +231,7 @@ func (o *planOptions) fill(x *want, env *v1alpha1.Environment) error {
 			return err
 		}
 		defer func() { _ = tree.Close() }()
-		x.Rendered, err = renderAll(tree, env, map[string]string{x.App: dir})
+		x.Rendered, err = renderAll(w, tree, env, map[string]string{x.App: dir})
 		return err
 	}
 	root, err := filepath.Abs(o.dir)
@@ -263,18 +263,21 @@ func (o *planOptions) fill(x *want, env *v1alpha1.Environment) error {
 		}
 	}
 	x.Whole = true
-	x.Rendered, err = renderAll(tree, env, dirs)
+	x.Rendered, err = renderAll(w, tree, env, dirs)
 	return err
 }
 
-// renderAll renders apps as the controller does, but that nobody is asked what is not in the tree.
-func renderAll(tree source.Tree, env *v1alpha1.Environment, dirs map[string]string) ([]preview.Rendered, error) {
+// renderAll renders apps as the controller does, but that nobody is asked what is not in the tree: keys stay in the cluster, and plain text with them.
+func renderAll(w IO, tree source.Tree, env *v1alpha1.Environment, dirs map[string]string) ([]preview.Rendered, error) {
+	how := controller.DecryptionOf(env)
+	how.Look = true
 	var out []preview.Rendered
 	for name, dir := range dirs {
-		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env)})
+		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env), Decryption: how})
 		if err != nil {
 			return nil, err
 		}
+		sayClosed(w, res.Closed)
 		r := preview.Rendered{App: name, DependsOn: res.Declaration.DependsOn, Manifests: string(object.Stream(res.Objects))}
 		for _, x := range res.Objects {
 			r.Origins = append(r.Origins, x.Origin().String())

@@ -26,6 +26,7 @@ type renderOptions struct {
 	at             render.Place
 	substitute     map[string]string
 	form           output
+	keys           ageKeys
 }
 
 func renderCommand(w IO) *cobra.Command {
@@ -38,7 +39,9 @@ and no network is used. What is wrong is said with file and line, and the exit c
 
 Files of the whole Git repository around DIR may be read, such as a Kustomize base, but none outside of it.
 --root names another directory for that. With --ref a commit of the local repository is rendered, instead of the files
-as they are.`,
+as they are.
+
+Placeholders stand for values that are encrypted. With --age-key-file SOPS files are opened, and their values printed.`,
 		Example: `  fairlead render apps/web/production
   fairlead render apps/web/production --ref HEAD~1
   fairlead render apps/web/production | kubectl diff -f -`,
@@ -54,6 +57,7 @@ as they are.`,
 	cmd.Flags().StringVar(&o.at.Environment, "environment", "", "the environment's name, for templates that speak of it")
 	cmd.Flags().StringVarP(&o.at.Namespace, "namespace", "n", "", "the namespace that the app's objects go to, for templates that speak of it")
 	cmd.Flags().StringToStringVar(&o.substitute, "substitute", nil, "a variable and its value, as spec.render.substitute of an Environment has it: NAME=VALUE; may be repeated")
+	o.keys.flag(cmd)
 	o.form.flag(cmd, "yaml", "json")
 	return cmd
 }
@@ -80,10 +84,15 @@ func (o *renderOptions) run(ctx context.Context, w IO) error {
 	defer end()
 	at := o.at
 	at.App = cmp.Or(at.App, path.Base(dir))
-	res, err := render.Render(render.Request{Tree: tree, Dir: dir, Place: at, Rules: o.rules()})
+	keys, err := o.keys.read(w)
 	if err != nil {
 		return err
 	}
+	res, err := render.Render(render.Request{Tree: tree, Dir: dir, Place: at, Rules: o.rules(), Decryption: render.Decryption{Keys: keys, Look: true}})
+	if err != nil {
+		return err
+	}
+	sayClosed(w, res.Closed)
 	if o.form == "json" {
 		items := make([]any, len(res.Objects))
 		for i, x := range res.Objects {

@@ -233,7 +233,7 @@ func fileIn(ctx context.Context, clone, commit string, req render.Request, key o
 		return "", err
 	}
 	defer end()
-	req.Tree = tree
+	req.Tree, req.Decryption.Look = tree, true
 	res, err := render.Render(req)
 	if err != nil {
 		return "", err

@@ -36,7 +36,23 @@ func (c *controller) requestOf(ctx context.Context, env *v1alpha1.Environment, n
 		}
 		return part.Ask(ctx, env, q)
 	})
-	return render.Request{Tree: tree, Dir: dir, Place: PlaceOf(env, n.App), Rules: RulesOf(env), Outside: a}, a
+	return render.Request{Tree: tree, Dir: dir, Place: PlaceOf(env, n.App), Rules: RulesOf(env), Decryption: DecryptionOf(env), Outside: a}, a
+}
+
+// DecryptionOf is how what is encrypted in an Environment's apps is opened.
+func DecryptionOf(env *v1alpha1.Environment) render.Decryption {
+	var how render.Decryption
+	if env.Spec.Render == nil || env.Spec.Render.Decryption == nil {
+		return how
+	}
+	d := env.Spec.Render.Decryption
+	if d.SecretRef != nil {
+		how.Secret = d.SecretRef.Name
+	}
+	if s := d.SealedSecrets; s != nil {
+		how.KeepSealed, how.SealedKeys = s.Mode == v1alpha1.SealedSecretsKeep, s.Namespace
+	}
+	return how
 }
 
 // PlaceOf is where the objects of an Environment's app go.

@@ -49,6 +49,9 @@ func (v *visitor) patches() error {
 func (v *visitor) patch(pathAt place, file string, inlineAt place, inline string) error {
 	if file != "" {
 		name, data, err := v.file(pathAt, file)
+		if err == nil {
+			err = v.secrets.ofSecrets(name)
+		}
 		if err != nil {
 			return err
 		}
@@ -108,13 +111,13 @@ func (v *visitor) generators() error {
 	spec := &v.k.spec
 	for i, g := range spec.ConfigMapGenerator {
 		v.generated("ConfigMap", g.Name, v.k.at("configMapGenerator", i, ""))
-		if err := v.sources("configMapGenerator", i, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
+		if err := v.sources(generator{"configMapGenerator", "ConfigMap", i}, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
 			return err
 		}
 	}
 	for i, g := range spec.SecretGenerator {
 		v.generated("Secret", g.Name, v.k.at("secretGenerator", i, ""))
-		if err := v.sources("secretGenerator", i, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
+		if err := v.sources(generator{"secretGenerator", "Secret", i}, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
 			return err
 		}
 	}
@@ -127,14 +130,20 @@ func (v *visitor) generated(kind, name string, at place) {
 	v.k.parts = append(v.k.parts, part{objs: []object.Object{o.WithOrigin(object.Origin{File: at.file, Line: at.line})}})
 }
 
-func (v *visitor) sources(field string, index int, files, envs []string, env string) error {
+// generator is one item of a list of generators.
+type generator struct {
+	field, kind string
+	index       int
+}
+
+func (v *visitor) sources(g generator, files, envs []string, env string) error {
 	if env != "" {
-		if _, _, err := v.file(v.k.at(field, index, "env"), env); err != nil {
+		if err := v.source(g, v.k.at(g.field, g.index, "env"), env); err != nil {
 			return err
 		}
 	}
 	for i, p := range envs {
-		if _, _, err := v.file(v.item(field, index, "envs", i), p); err != nil {
+		if err := v.source(g, v.item(g.field, g.index, "envs", i), p); err != nil {
 			return err
 		}
 	}
@@ -142,11 +151,21 @@ func (v *visitor) sources(field string, index int, files, envs []string, env str
 		if _, after, ok := strings.Cut(p, "="); ok {
 			p = after
 		}
-		if _, _, err := v.file(v.item(field, index, "files", i), p); err != nil {
+		if err := v.source(g, v.item(g.field, g.index, "files", i), p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// source is a file that a generator reads.
+func (v *visitor) source(g generator, at place, p string) error {
+	name, _, err := v.file(at, p)
+	if err != nil {
+		return err
+	}
+	v.sourced[name] = true
+	return v.secrets.generates(g.kind, at, name)
 }
 
 // item is the line of an item of a list within the item of a list.

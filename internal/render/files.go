@@ -17,15 +17,17 @@ type files struct {
 	limits Limits
 	cache  map[string][]byte
 	bytes  int
+	// open decrypts what is encrypted.
+	open func(name string, data []byte) ([]byte, error)
 }
 
-func newFiles(rec *source.Recorder, limits Limits) *files {
-	return &files{rec: rec, limits: limits, cache: map[string][]byte{}}
+func newFiles(rec *source.Recorder, limits Limits, open func(string, []byte) ([]byte, error)) *files {
+	return &files{rec: rec, limits: limits, cache: map[string][]byte{}, open: open}
 }
 
 func (f *files) stat(name string) (fs.FileInfo, error) { return f.rec.Stat(name) }
 
-// read returns the content of a file, which the caller must not change.
+// read returns the content of a file, decrypted if it is encrypted, which the caller must not change.
 func (f *files) read(name string) ([]byte, error) {
 	if data, ok := f.cache[name]; ok {
 		return data, nil
@@ -42,6 +44,9 @@ func (f *files) read(name string) ([]byte, error) {
 	}
 	data, err := f.rec.ReadFile(name)
 	if err != nil {
+		return nil, err
+	}
+	if data, err = f.open(name, data); err != nil {
 		return nil, err
 	}
 	f.cache[name] = data

@@ -30,6 +30,8 @@ type graph struct {
 	objects   map[string][]object.Object
 	manifests func(name string, data []byte, kustomize bool) ([]object.Object, error)
 	patched   []object.Object
+	secrets   *secrets
+	sourced   map[string]bool // files that generators read, as they are
 	// ownSchema is set if some kustomization brings an OpenAPI schema: a global of Kustomize's.
 	ownSchema bool
 }
@@ -81,7 +83,7 @@ func (p place) errorf(format string, args ...any) error {
 
 func newGraph(r *renderer) *graph {
 	return &graph{
-		files: r.files, manifests: r.manifests, byFile: map[string]*kustomization{}, visited: map[visit]*kustomization{},
+		files: r.files, manifests: r.manifests, secrets: r.secrets, sourced: map[string]bool{}, byFile: map[string]*kustomization{}, visited: map[visit]*kustomization{},
 		objects: map[string][]object.Object{},
 	}
 }

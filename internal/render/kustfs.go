@@ -45,7 +45,11 @@ func (c checkedFS) ReadFile(p string) ([]byte, error) {
 		return nil, err
 	}
 	if !slices.Contains(kustomizationNames, path.Base(name)) {
-		return c.graph.files.read(name)
+		data, err := c.graph.files.read(name)
+		if f := c.graph.secrets.files[name]; f != nil && c.graph.sourced[name] {
+			data = f.exact
+		}
+		return data, err
 	}
 	if k := c.graph.byFile[name]; k != nil {
 		return k.checked, nil

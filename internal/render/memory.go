@@ -23,6 +23,9 @@ func (r *renderer) manifests(name string, data []byte, kustomize bool) ([]object
 	if kustomize {
 		parse = object.ParseNew
 	}
+	if err := r.secrets.ofSecrets(name); err != nil {
+		return nil, err
+	}
 	if r.memory == nil {
 		return parse(name, data)
 	}

@@ -20,6 +20,8 @@ type Request struct {
 	Place  Place
 	Rules  Rules
 	Limits Limits
+	// Decryption says how what is encrypted is opened.
+	Decryption Decryption
 	// Outside is asked for what is not in the tree; nil: nobody is, as on a machine without a network.
 	Outside Outside
 	// Memory makes the next render of the same app cheaper; nil: nothing is remembered.
@@ -60,6 +62,8 @@ type Result struct {
 	Inputs source.Inputs
 	// Asked is what the render asked of Outside, up to an error if there was one.
 	Asked Asked
+	// Closed are the files and objects of which placeholders stand for the values: see Decryption.Look.
+	Closed []object.Origin
 }
 
 // declarationFile is the optional file of an app directory that holds what belongs to the app alone.
@@ -72,8 +76,10 @@ const chartFile = "Chart.yaml"
 // no objects, but Inputs are always there. It is safe for concurrent use.
 func Render(req Request) (Result, error) {
 	rec := source.NewRecorder(req.Tree)
+	asks := &asker{outside: req.Outside}
+	secrets := newSecrets(req, asks)
 	r := &renderer{
-		dir: req.Dir, at: req.Place, rules: req.Rules, files: newFiles(rec, req.Limits.withDefaults()), outside: &asker{outside: req.Outside},
+		dir: req.Dir, at: req.Place, rules: req.Rules, files: newFiles(rec, req.Limits.withDefaults(), secrets.open), secrets: secrets, outside: asks,
 		memory: req.Memory, read: map[reading][]object.Object{},
 	}
 	res, err := r.render()
@@ -82,7 +88,7 @@ func Render(req Request) (Result, error) {
 	} else if r.memory != nil {
 		r.memory.files = r.read // and what is not read any more is forgotten
 	}
-	res.Inputs, res.Asked = rec.Inputs(), r.outside.asked()
+	res.Inputs, res.Asked, res.Closed = rec.Inputs(), r.outside.asked(), secrets.closed
 	return res, err
 }
 
@@ -92,6 +98,7 @@ type renderer struct {
 	rules   Rules
 	files   *files
 	outside *asker
+	secrets *secrets
 	memory  *Memory
 	read    map[reading][]object.Object
 }
@@ -123,6 +130,10 @@ func (r *renderer) render() (Result, error) {
 		return res, err
 	}
 	if res.Objects, err = r.substitute(res.Objects); err != nil {
+		return res, err
+	}
+	// The scope of a SealedSecret is bound to the name that it has in the end.
+	if res.Objects, err = r.secrets.unseal(res.Objects); err != nil {
 		return res, err
 	}
 	return res, r.check(res.Objects)

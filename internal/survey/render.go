@@ -28,6 +28,8 @@ type Rendered struct {
 	check.App
 	// Touches reports whether a change of a file bears on the app.
 	Touches func(path string) bool
+	// Closed are the files and objects whose values are encrypted: placeholders stand for them.
+	Closed []object.Origin
 }
 
 // Render renders apps side by side, in their order. What is wrong with one is part of it; an error is one of the tree itself.
@@ -55,14 +57,15 @@ func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
 	}}
 	if a.Files != nil {
 		r.Guessed = true
-		r.Objects, r.Broken = loose(tree, a.Files)
+		r.Objects, r.Closed, r.Broken = loose(tree, a.Files)
 		r.Touches = func(p string) bool { return path.Dir(p) == a.Dir }
 		return r, nil
 	}
 	res, err := render.Render(render.Request{
 		Tree: tree, Dir: a.Dir, Place: render.Place{App: a.Name, Environment: a.Environment, Namespace: a.Namespace}, Rules: a.rules,
+		Decryption: render.Decryption{Look: true},
 	})
-	r.Objects, r.Touches = res.Objects, res.Inputs.Touches
+	r.Objects, r.Touches, r.Closed = res.Objects, res.Inputs.Touches, res.Closed
 	if err == nil {
 		return r, nil
 	}
@@ -76,14 +79,15 @@ func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
 }
 
 // loose reads manifests of which it is not known how they are rendered. What is no object is left out.
-func loose(tree source.Tree, files []string) (objs []object.Object, wrong []check.Trouble) {
+func loose(tree source.Tree, files []string) (objs []object.Object, closed []object.Origin, wrong []check.Trouble) {
 	for _, name := range files {
 		data, err := tree.ReadFile(name)
 		if err != nil {
 			wrong = append(wrong, check.Trouble{Place: origin.Place{File: name}, Message: err.Error()})
 			continue
 		}
-		found, err := object.Parse(name, data)
+		found, shut, err := render.LookAt(name, data)
+		closed = append(closed, shut...)
 		if err == nil {
 			// A template of some other program can be YAML all the same.
 			objs = append(objs, slices.DeleteFunc(found, func(o object.Object) bool { return strings.Contains(o.Name(), "{{") })...)
@@ -101,7 +105,7 @@ func loose(tree source.Tree, files []string) (objs []object.Object, wrong []chec
 			wrong = append(wrong, trouble(err, name))
 		}
 	}
-	return objs, wrong
+	return objs, closed, wrong
 }
 
 // manifests reports whether all documents of a file are meant to be objects: they have what all objects have, or are of a kind of Kubernetes. Configurations
