@@ -389,3 +389,19 @@ func sealedObject(secret object.Object, namespace string, scope Scope, encrypted
 		"spec": map[string]any{"encryptedData": encrypted, "template": template},
 	}).WithOrigin(secret.Origin())
 }
+
+// Reseal returns the values of a SealedSecret, sealed for another key, by the text that they have now.
+func (op *Opener) Reseal(o object.Object, namespace string, key *rsa.PublicKey) (map[string]string, error) {
+	u := unsealing{Opener: op, o: o, name: o.Name(), namespace: cmp.Or(o.Namespace(), namespace), scope: ScopeOf(o)}
+	values, err := u.values()
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for name, plain := range values {
+		if out[o.Text("spec", "encryptedData", name)], err = encrypt(plain, key, u.scope.label(u.namespace, u.name)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

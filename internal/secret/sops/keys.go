@@ -209,3 +209,22 @@ func limited(r io.Reader) ([]byte, error) {
 	}
 	return plain, nil
 }
+
+// Generate makes an age key: the text of its file, and its recipient.
+func Generate(hybrid bool) (key []byte, recipient string, err error) {
+	var text string
+	if hybrid {
+		id, err := age.GenerateHybridIdentity()
+		if err != nil {
+			return nil, "", err
+		}
+		text, recipient = id.String(), id.Recipient().String()
+	} else {
+		id, err := age.GenerateX25519Identity()
+		if err != nil {
+			return nil, "", err
+		}
+		text, recipient = id.String(), id.Recipient().String()
+	}
+	return []byte("# recipient: " + recipient + "\n" + text + "\n"), recipient, nil
+}
