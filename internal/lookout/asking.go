@@ -131,6 +131,9 @@ func (a *Asking) objects(q render.Question, f *found) error {
 	for _, o := range objs {
 		f.versions[o.Key()] = o.ResourceVersion()
 	}
+	if q.Label != "" { // here, and not by the API server: the watch is of all of them
+		objs = slices.DeleteFunc(slices.Clone(objs), func(o object.Object) bool { return o.Label(q.Label) == "" })
+	}
 	f.answer = answer(objs)
 	return nil
 }

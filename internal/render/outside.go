@@ -35,6 +35,8 @@ type Question struct {
 	// Of kind Object and Objects: what is asked for. Objects are all of a namespace, or of the cluster if none is named.
 	GVK             object.GVK
 	Namespace, Name string
+	// Label leaves of Objects those that have it, whatever its value.
+	Label string
 	// Of kind Chart and Base: from where. Version is a version or a range of a chart, or the commit of a base.
 	URL, Chart, Version string
 }
@@ -44,7 +46,7 @@ func (q Question) Compare(o Question) int {
 	return cmp.Or(
 		cmp.Compare(q.About, o.About),
 		cmp.Compare(q.GVK.Group, o.GVK.Group), cmp.Compare(q.GVK.Version, o.GVK.Version), cmp.Compare(q.GVK.Kind, o.GVK.Kind),
-		cmp.Compare(q.Namespace, o.Namespace), cmp.Compare(q.Name, o.Name),
+		cmp.Compare(q.Namespace, o.Namespace), cmp.Compare(q.Name, o.Name), cmp.Compare(q.Label, o.Label),
 		cmp.Compare(q.URL, o.URL), cmp.Compare(q.Chart, o.Chart), cmp.Compare(q.Version, o.Version),
 	)
 }
@@ -56,10 +58,14 @@ func (q Question) String() string {
 	case AboutObject:
 		return key.String()
 	case AboutObjects:
-		if q.Namespace == "" {
-			return "every " + key.KindName()
+		text := "every " + key.KindName()
+		if q.Label != "" {
+			text += " with the label " + q.Label
 		}
-		return "every " + key.KindName() + " in namespace " + q.Namespace
+		if q.Namespace == "" {
+			return text
+		}
+		return text + " in namespace " + q.Namespace
 	case AboutCluster:
 		return "what the cluster serves"
 	case AboutChart:

@@ -246,11 +246,11 @@ func (s *secrets) opener(o object.Object) (*sealed.Opener, error) {
 	if s.alone {
 		return nil, fault.Newf(fault.Invalid, "%s: %s is sealed, and no key is here", o.Origin(), o)
 	}
-	answer, err := s.ask(Question{About: AboutObjects, GVK: secretGVK, Namespace: from})
+	secrets, err := s.sealing(from)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s is sealed, and the keys in namespace %s cannot be read: %w", o.Origin(), o, from, err)
 	}
-	keys, err := sealed.KeysOf(answer.Objects)
+	keys, err := sealed.KeysOf(secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -259,6 +259,25 @@ func (s *secrets) opener(o object.Object) (*sealed.Opener, error) {
 			"copy those that it was sealed with, %s", o.Origin(), o, from, sealed.Label, sealed.Active, from, otherwise)
 	}
 	return &sealed.Opener{Keys: keys, Where: "in namespace " + from}, nil
+}
+
+// sealing are the Secrets of a namespace that may have keys.
+func (s *secrets) sealing(namespace string) ([]object.Object, error) {
+	answer, err := s.ask(Question{About: AboutObjects, GVK: secretGVK, Namespace: namespace, Label: sealed.Label})
+	if err != nil {
+		return nil, err
+	}
+	first, err := s.ask(Question{About: AboutObject, GVK: secretGVK, Namespace: namespace, Name: sealed.Unlabelled})
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(answer.Objects)
+	for _, o := range first.Objects {
+		if o.Label(sealed.Label) == "" {
+			out = append(out, o)
+		}
+	}
+	return out, nil
 }
 
 // ciphertext refuses an object that would be applied encrypted.

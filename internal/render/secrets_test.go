@@ -32,7 +32,7 @@ func (v vault) Ask(q render.Question) (render.Answer, error) {
 	}
 	a := render.Answer{ID: "1"}
 	for _, name := range slices.Sorted(maps.Keys(v)) {
-		if q.About == render.AboutObjects && strings.HasPrefix(name, q.Namespace+"/") || name == q.Namespace+"/"+q.Name {
+		if q.About == render.AboutObjects && strings.HasPrefix(name, q.Namespace+"/") && v[name].Label(q.Label) != "" || name == q.Namespace+"/"+q.Name {
 			a.Objects = append(a.Objects, v[name])
 		}
 	}
