@@ -45,6 +45,7 @@ var meanings = map[string]string{
 	"image": "string", "replicas": "int", "export": "bool", "cluster-path": "string", "branch": "string", "secret": "string", "root": "string", "no-descriptions": "bool",
 	"server": "string", "fairlead-namespace": "string", "store": "string",
 	"commit": "string", "for": "duration",
+	"age": "stringArray", "age-key-file": "string", "key-namespace": "string", "name": "string",
 }
 
 // homonyms are flags that mean one thing here and another there, each as people expect it there: check compares with a commit --since, logs begins --since, as

@@ -208,8 +208,7 @@ func secretDecryptCommand(w IO) *cobra.Command {
 		Use:   "decrypt FILE",
 		Short: "Print what a SOPS file holds",
 		Long:  "Decrypts a file of SOPS with an age key of this machine, and prints it. Its MAC is verified: nothing is printed of a file that was changed.",
-		Example: `  fairlead secret decrypt apps/web/production/database.yaml --age-key-file ~/keys.txt
-  SOPS_AGE_KEY_FILE=~/keys.txt fairlead secret decrypt apps/web/production/database.yaml`,
+		Example: "  fairlead secret decrypt apps/web/production/database.yaml --age-key-file ~/keys.txt",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("say which file: decrypt takes exactly one")

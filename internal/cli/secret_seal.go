@@ -32,7 +32,7 @@ anywhere (cluster-wide).
 
 The certificate is that of the newest key in the cluster, which your own identity has to be able to read, or the file that
 --cert names, which anybody may have: 'fairlead secret keys list --certificate' and 'kubeseal --fetch-cert' print it.`,
-		Example: `  kubectl create secret generic database --from-literal=password=… --dry-run=client -o yaml | fairlead secret seal - -n shop
+		Example: `  fairlead secret seal database.yaml -n shop
   fairlead secret seal database.yaml -n shop --cert sealing.pem > apps/web/production/database.yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {

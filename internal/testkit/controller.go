@@ -101,6 +101,12 @@ func (c *Controller) Stop(t testing.TB) {
 // Kill ends the controller at once: kill -9. It returns when the process is gone.
 func (c *Controller) Kill() { _ = c.end(syscall.SIGKILL) }
 
+// Crash ends the controller as a crash does, with a dump of all goroutines in its log.
+func (c *Controller) Crash() { _ = c.end(syscall.SIGQUIT) }
+
+// DataDir is the directory that the controller keeps its files in.
+func (c *Controller) DataDir() string { return c.o.DataDir }
+
 // LimitFiles lets no file grow beyond a size that the controller, or a program that it runs, writes: what a full disk does to large files. It lasts until
 // restore is called.
 func (c *Controller) LimitFiles(t testing.TB, most uint64) (restore func()) {
