@@ -60,6 +60,10 @@ func (r *renderer) substitute(objs []object.Object) ([]object.Object, error) {
 				continue
 			}
 			at := place{file: o.Origin().File, line: r.lineOf(o, name, text)}
+			if o.Kind() == "Secret" && len(r.secrets.files) > 0 { // what has no value may be a part of a password
+				return nil, at.errorf("%s: a decrypted value has an expression in it that cannot be replaced: write $${ for ${, or switch it off with the annotation "+
+					"kustomize.toolkit.fluxcd.io/substitute: disabled", o)
+			}
 			return nil, at.errorf("%s: %w", o, err)
 		}
 		if err != nil {

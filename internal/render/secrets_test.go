@@ -206,6 +206,19 @@ func opened(t *testing.T, objs []object.Object) {
 	}
 }
 
+// TestSubstituteDecrypted holds that an expression in a password is not told.
+func TestSubstituteDecrypted(t *testing.T) {
+	k := newKeyring(t)
+	files := sourcetest.Files{"app/a.yaml": k.encrypt("a.yaml", strings.Replace(plainSecret, "password: "+canary, "password: a${canary_part}b", 1))}
+	_, err := render.Render(render.Request{
+		Tree: sourcetest.New(files), Dir: "app", Place: render.Place{Home: "shop"}, Decryption: render.Decryption{Secret: "sops"}, Outside: k.vault,
+		Rules: render.Rules{Substitute: &render.Substitute{}},
+	})
+	if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "a decrypted value has an expression") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestLook holds that who has no keys sees placeholders, and who keeps SealedSecrets has them.
 func TestLook(t *testing.T) {
 	k := newKeyring(t)
