@@ -205,9 +205,9 @@ func replaceFile(name string, data []byte) error {
 func secretDecryptCommand(w IO) *cobra.Command {
 	var keys ageKeys
 	cmd := &cobra.Command{
-		Use:   "decrypt FILE",
-		Short: "Print what a SOPS file holds",
-		Long:  "Decrypts a file of SOPS with an age key of this machine, and prints it. Its MAC is verified: nothing is printed of a file that was changed.",
+		Use:     "decrypt FILE",
+		Short:   "Print what a SOPS file holds",
+		Long:    "Decrypts a file of SOPS with an age key of this machine, and prints it. Its MAC is verified: nothing is printed of a file that was changed.",
 		Example: "  fairlead secret decrypt apps/web/production/database.yaml --age-key-file ~/keys.txt",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
