@@ -95,22 +95,27 @@ var (
 // Argo CD's that nobody knows makes none; with one of Helm's the object is no less one.
 func hookWords(o object.Object) (by string, words []string) {
 	for _, name := range []string{AnnotationHook, argoHook, helmHook} {
-		text := o.Annotation(name)
-		if text == "" {
-			continue
-		}
-		for _, w := range strings.Split(text, ",") {
-			if w = strings.TrimSpace(w); w != "" {
-				if _, known := moments[name][w]; known || name == helmHook {
-					words = append(words, w)
-				}
-			}
-		}
-		if len(words) > 0 {
+		if words := wordsIn(o, name); len(words) > 0 {
 			return name, words
 		}
 	}
 	return "", nil
+}
+
+// wordsIn are the words of one annotation.
+func wordsIn(o object.Object, name string) (words []string) {
+	text := o.Annotation(name)
+	if text == "" {
+		return nil
+	}
+	for _, w := range strings.Split(text, ",") {
+		if w = strings.TrimSpace(w); w != "" {
+			if _, known := moments[name][w]; known || name == helmHook {
+				words = append(words, w)
+			}
+		}
+	}
+	return words
 }
 
 // HookOf reads whether an object is a hook that releases run. One that is never run is not applied either: see [ApplyOf].

@@ -105,20 +105,23 @@ func ApplyOf(o object.Object) Apply {
 		return ApplyNever
 	}
 	// Argo CD's Replace=true alone is a PUT: it never deletes.
-	if option(o, "Force=true") || o.Annotation("kustomize.toolkit.fluxcd.io/force") == "enabled" {
+	if option(o, "Force=true") || o.Annotation(fluxForce) == "enabled" {
 		return ApplyReplace
 	}
-	switch o.Annotation("kustomize.toolkit.fluxcd.io/ssa") {
+	switch o.Annotation(fluxSSA) {
 	case "IfNotPresent":
 		return ApplyOnce
 	case "Ignore":
 		return ApplyNever
 	}
-	if o.Annotation("kustomize.toolkit.fluxcd.io/reconcile") == "disabled" {
+	if o.Annotation(fluxReconcile) == "disabled" {
 		return ApplyNever
 	}
 	return ApplyAlways
 }
+
+// Merges reports whether fields that people add to an object are theirs, as Flux has it with ssa: Merge. That somebody changes what was applied is drift still.
+func Merges(o object.Object) bool { return o.Annotation(fluxSSA) == "Merge" }
 
 // Prune says whether an object may be deleted when it is gone from Git.
 type Prune string
@@ -148,15 +151,15 @@ func PruneOf(o object.Object) Prune {
 	case option(o, "Prune=confirm"), option(o, "Delete=confirm"):
 		return PruneConfirm
 	case option(o, "Prune=false"), option(o, "Delete=false"),
-		o.Annotation("kustomize.toolkit.fluxcd.io/prune") == "disabled",
-		o.Annotation("helm.sh/resource-policy") == "keep":
+		o.Annotation(fluxPrune) == "disabled",
+		o.Annotation(helmPolicy) == "keep":
 		return PruneNever
 	}
 	return PruneDefault
 }
 
 func option(o object.Object, name string) bool {
-	for _, part := range strings.Split(o.Annotation("argocd.argoproj.io/sync-options"), ",") {
+	for _, part := range strings.Split(o.Annotation(argoOptions), ",") {
 		if strings.TrimSpace(part) == name {
 			return true
 		}

@@ -43,7 +43,8 @@ func TestApplyOf(t *testing.T) {
 		{[]string{flux + "force", "disabled"}, app.ApplyAlways},
 		{[]string{flux + "ssa", "IfNotPresent"}, app.ApplyOnce},
 		{[]string{flux + "ssa", "Ignore"}, app.ApplyNever},
-		{[]string{flux + "ssa", "Merge"}, app.ApplyAlways},
+		{[]string{flux + "ssa", "Merge"}, app.ApplyAlways}, // see Merges
+		{[]string{flux + "ssa", "Override"}, app.ApplyAlways},
 		{[]string{flux + "reconcile", "disabled"}, app.ApplyNever},
 		{[]string{"fairlead.dev/apply", "always", argo, "Force=true", flux + "ssa", "Ignore"}, app.ApplyAlways},
 		{[]string{argo, "Force=true", flux + "ssa", "Ignore"}, app.ApplyReplace},

@@ -162,9 +162,9 @@ func (l *look) apply(ctx context.Context, r object.Resource, step plan.Step, cla
 
 // takeOver merges the field entries of earlier managers, or of people, into Fairlead's: what the apply after it does not set is then removed.
 func (l *look) takeOver(ctx context.Context, r object.Resource, step plan.Step) error {
-	adopted := step.Do == plan.Adopt
+	adopted, adds := step.Do == plan.Adopt, l.subject.adds(step.Object)
 	take := func(manager string) bool {
-		return l.subject.Policy.IsInteractive(manager) || adopted && fingerprint.Earlier(manager)
+		return adds(manager) || adopted && fingerprint.Earlier(manager)
 	}
 	return l.manage(ctx, r, step.Live, func(live object.Object) ([]any, bool) {
 		return fingerprint.Takeover(live, app.Manager, step.Object.APIVersion(), take, app.IgnoredOf(step.Object))

@@ -237,11 +237,19 @@ func (l *look) blame(s *plan.Sighting, key object.Key, claim app.Claim, want obj
 		applied = l.appliedOf(key)
 	}
 	s.Applied = applied
-	s.Edit = fingerprint.Blame(l.ceded(key, applied, s.Live), s.Live, app.Manager, l.subject.Policy.IsInteractive, app.IgnoredOf(applied))
+	s.Edit = fingerprint.Blame(l.ceded(key, applied, s.Live), s.Live, app.Manager, l.subject.adds(applied), app.IgnoredOf(applied))
 	s.Drifted = true
 	if until := l.m.fights[key].Until(); until.After(l.now) {
 		s.Contested = contested(s.Edit, until.Sub(l.now))
 	}
+}
+
+// adds says of field managers whether what they add to an object is taken away: people's, unless the object says otherwise.
+func (s Subject) adds(o object.Object) func(manager string) bool {
+	if app.Merges(o) {
+		return func(string) bool { return false }
+	}
+	return s.Policy.IsInteractive
 }
 
 func contested(edit fingerprint.Edit, left time.Duration) string {

@@ -63,7 +63,7 @@ func Of(live object.Object, lens Lens) Entry {
 		ResourceVersion: live.ResourceVersion(),
 		Owner:           app.OwnerOf(live),
 		Print:           fingerprint.Of(live, app.Manager, ignored),
-		Added:           fingerprint.Added(live, app.Manager, lens.Policy.IsInteractive, ignored),
+		Added:           !app.Merges(live) && fingerprint.Added(live, app.Manager, lens.Policy.IsInteractive, ignored),
 		Scaled:          fingerprint.Scaled(live, lens.Policy.IsInteractive),
 		Deleting:        live.Deleting(),
 		Health:          lens.Rules.Assess(live),

@@ -202,7 +202,7 @@ func (c *computer) run(b *Batch, step Step, s Sighting, run string, moment app.M
 	owner := app.OwnerOf(s.Live)
 	switch {
 	case s.State != Present || guarded:
-	case owner == c.App.Owner(), owner == (app.Owner{}) && isLeftover(s.Live):
+	case owner == c.App.Owner(), owner == (app.Owner{}) && isLeftover(s.Live) && !c.Policy.Apart:
 		step.Live = s.Live
 	default:
 		c.refuse(step, "is in the cluster already, and is none of this app's hooks: delete it with kubectl if it is not needed, or give the hook another name", "", "")

@@ -1,0 +1,23 @@
+package check
+
+import (
+	"strings"
+
+	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// contradictingMarks is the rule for objects that are annotated for two systems, and differently.
+func contradictingMarks(c *call) {
+	for _, x := range app.Contradictions(c.o.Object) {
+		c.say(object.PathOf("metadata", "annotations", x.Loses), atValue, "remove one of the two", "%s says something else, and counts", x.Wins)
+	}
+}
+
+// hookNotRun is the rule for hooks that never run.
+func hookNotRun(c *call) {
+	if by, words := app.NeverRun(c.o.Object); len(words) > 0 {
+		c.say(object.PathOf("metadata", "annotations", by), atValue, "do by hand what it does, or in a hook that releases run (docs/tasks/hooks.md)",
+			"Fairlead runs nothing at %s", strings.Join(words, ", "))
+	}
+}
