@@ -118,20 +118,28 @@ func TestCanary(t *testing.T) {
 			return p.Is(ctx, "secret/"+name, "{.data.token}", base64.StdEncoding.EncodeToString([]byte(text)))
 		})
 	}
-	p.begin(map[string]any{"render.decryption": map[string]any{"secretRef": map[string]any{"name": "sops-age"}}}, []string{"web", "gen"}, gitserver.Files(tree(false)))
+	variable := c.next()
+	p.apply(manifest("variables", "stringData", "PASSWORD", variable))
+	files := tree(false)
+	files["apps/web/variable.yaml"] = manifest("variable", "stringData", "token", "${PASSWORD}")
+	p.begin(map[string]any{
+		"render.decryption":     map[string]any{"secretRef": map[string]any{"name": "sops-age"}},
+		"render.substituteFrom": []any{map[string]any{"kind": "Secret", "name": "variables"}},
+	}, []string{"web", "gen"}, gitserver.Files(files))
+	has("variable", variable)
 	for i, name := range []string{"sops", "sealed", "generated"} {
-		has(name, c.texts[i])
+		has(name, c.texts[1+i])
 	}
 
 	// A hand edit that is undone, a change, and what is planned before it is applied.
 	p.kubectl("patch", "secret", "sealed", "--type=merge", "-p", `{"stringData":{"token":"`+c.next()+`"}}`)
-	has("sealed", c.texts[1])
+	has("sealed", c.texts[2])
 	second := tree(false)
 	commit := p.Git.Commit(t, "next", "second", gitserver.Files(second))
 	c.absent(t, "plan --to", []byte(p.commanded("", "plan", "prod", "-n", p.Namespace, "--to", string(commit))))
 	p.push(gitserver.Files(second))
 	for i, name := range []string{"sops", "sealed", "generated"} {
-		has(name, c.texts[4+i])
+		has(name, c.texts[5+i])
 	}
 	p.phase("prod-web", v1alpha1.PhaseSynced)
 
@@ -165,8 +173,15 @@ func (c *canaries) search(t *testing.T, p place, when string) {
 	}
 	n := p.Namespace
 	for _, args := range [][]string{
-		{"status", "-n", n, "-o", "json"}, {"plan", "prod", "-n", n}, {"plan", "prod", "-n", n, "-o", "json"}, {"plan", "prod", "-n", n, "-o", "markdown"},
-		{"diff", "prod/web", "-n", n}, {"why", "prod/web", "-n", n}, {"events", "prod/web", "-n", n}, {"history", "-n", n, "-o", "json"}, {"tree", "prod/web", "-n", n},
+		{"status", "-n", n, "-o", "json"},
+		{"plan", "prod", "-n", n},
+		{"plan", "prod", "-n", n, "-o", "json"},
+		{"plan", "prod", "-n", n, "-o", "markdown"},
+		{"diff", "prod/web", "-n", n},
+		{"why", "prod/web", "-n", n},
+		{"events", "prod/web", "-n", n},
+		{"history", "-n", n, "-o", "json"},
+		{"tree", "prod/web", "-n", n},
 	} {
 		c.absent(t, when+": fairlead "+strings.Join(args, " "), []byte(p.commanded("", args...)))
 	}
