@@ -53,6 +53,7 @@ report:       std @values plan fleet api/v1alpha1 apimachinery
 kin:          std object app health
 preview:      std @values plan
 substitute:   std fault object
+restart:      std object app
 schema:       std fault nearest object apimachinery
 origin:       std object source go.yaml.in/yaml/v3
 check:        std @values discover schema origin apimachinery go.yaml.in/yaml/v3
@@ -67,7 +68,7 @@ gate:         std app release api/v1alpha1 apimachinery
 notify:       std fault release report api/v1alpha1 apimachinery
 
 # The shell: each talks to one thing outside.
-render:       std @values substitute secret sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
+render:       std @values substitute restart secret sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
 git:          std system @values golang.org/x/crypto github.com/Masterminds/semver/v3
 localtree:    std system source fault
 registry:     std system fault source signature archive oras.land/oras-go/v2 github.com/opencontainers/go-digest github.com/opencontainers/image-spec github.com/Masterminds/semver/v3 github.com/ProtonMail/go-crypto go.yaml.in/yaml/v3

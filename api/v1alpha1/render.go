@@ -19,7 +19,24 @@ type Render struct {
 
 	// Decryption is how what is encrypted in Git is opened.
 	Decryption *Decryption `json:"decryption,omitempty"`
+
+	// RestartOnChange says which workloads are restarted when a ConfigMap or Secret changes that they read: those get a hash of it in their pod template, so that
+	// the change is a rollout. All are all but those with the annotation fairlead.dev/restart-on-change: disabled; Annotated are those with enabled, or with
+	// annotations of Reloader. When it is set, workloads that are concerned are restarted once.
+	//
+	// +kubebuilder:validation:Enum=None;Annotated;All
+	RestartOnChange RestartOnChange `json:"restartOnChange,omitempty"`
 }
+
+// RestartOnChange says which workloads are restarted when what they read changes.
+type RestartOnChange string
+
+// The choices for RestartOnChange. None set is None.
+const (
+	RestartNone      RestartOnChange = "None"
+	RestartAnnotated RestartOnChange = "Annotated"
+	RestartAll       RestartOnChange = "All"
+)
 
 // SubstituteReference names a ConfigMap or Secret whose entries are variables.
 type SubstituteReference struct {

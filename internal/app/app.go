@@ -38,6 +38,8 @@ const (
 	AnnotationPrune  = "fairlead.dev/prune"
 	AnnotationApply  = "fairlead.dev/apply"
 	AnnotationIgnore = "fairlead.dev/ignore"
+	// AnnotationRestart says whether a workload is restarted when a ConfigMap or Secret changes that it reads, or, on one of these, whether anybody is for it.
+	AnnotationRestart = "fairlead.dev/restart-on-change"
 	// AnnotationCheckIgnore names the rules of `fairlead check` that are not for an object; the controller does not look at it.
 	AnnotationCheckIgnore = "fairlead.dev/check-ignore"
 

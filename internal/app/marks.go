@@ -22,6 +22,7 @@ var choices = map[string][]string{
 	AnnotationIgnore:      nil,
 	AnnotationCheckIgnore: nil,
 	AnnotationHook:        {"after", "before", "failed"},
+	AnnotationRestart:     {"enabled", "disabled"},
 }
 
 // CheckMarks refuses a rendered object with a misspelt annotation of Fairlead's: what was meant to protect must not be read as nothing. The error has kind

@@ -16,6 +16,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/lookout"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/render"
+	"github.com/fairlead-cd/fairlead/internal/restart"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
@@ -27,6 +28,10 @@ type Beyond interface {
 // requestOf is a render of an app from a directory of a tree, and what it asks.
 func (c *controller) requestOf(ctx context.Context, env *v1alpha1.Environment, n app.Name, tree source.Tree, dir string) (render.Request, *lookout.Asking) {
 	a := c.lookout.For(ctx, identityOf(env), func(ctx context.Context, q render.Question) (render.Answer, error) {
+		if q.About == render.AboutKey {
+			key, err := c.hashKey.get(ctx)
+			return render.Answer{ID: string(key), Key: key}, err
+		}
 		part := c.bases
 		if q.About == render.AboutChart {
 			part = c.charts
@@ -74,6 +79,13 @@ func RulesOf(env *v1alpha1.Environment) render.Rules {
 			s.From = append(s.From, render.From(from))
 		}
 		out.Substitute = s
+	}
+	switch r.RestartOnChange {
+	case v1alpha1.RestartAll:
+		out.Restart = restart.All
+	case v1alpha1.RestartAnnotated:
+		out.Restart = restart.Annotated
+	case v1alpha1.RestartNone:
 	}
 	return out
 }

@@ -56,6 +56,7 @@ type controller struct {
 	lookout *lookout.Lookout
 	charts  Beyond
 	bases   Beyond
+	hashKey *hashKey
 	renders func(render.Request) (render.Result, error)
 	tags    preview.Tagger // of this process alone: nobody can make one
 	history history.Recorder

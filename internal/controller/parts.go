@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	cryptorand "crypto/rand"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -65,7 +66,9 @@ type Parts struct {
 	Room int
 	Now  func() time.Time
 	// Random is at least 0 and less than 1; nil draws it from the machine.
-	Random  func() float64
+	Random func() float64
+	// Entropy is what keys are made of; nil is the machine's.
+	Entropy io.Reader
 	Metrics prometheus.Registerer
 	// History takes what happened; nil: nobody wants to know.
 	History history.Recorder
@@ -179,6 +182,10 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		},
 	}
 	c.lookout = c.looksOut()
+	c.hashKey = &hashKey{secrets: p.Secrets, entropy: p.Entropy}
+	if p.Entropy == nil {
+		c.hashKey.entropy = cryptorand.Reader
+	}
 	if p.Charts != nil {
 		c.charts = p.Charts(c.lookout.Told)
 	}

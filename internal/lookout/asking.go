@@ -87,7 +87,7 @@ func (a *Asking) ask(q render.Question) (found, error) {
 		err = a.objects(q, &f)
 	case render.AboutCluster:
 		f.answer, err = a.cluster()
-	case render.AboutChart, render.AboutBase:
+	case render.AboutChart, render.AboutBase, render.AboutKey:
 		if a.beyond == nil {
 			return f, fault.Newf(fault.Invalid, "%s cannot be had here", q)
 		}

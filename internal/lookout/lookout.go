@@ -79,6 +79,7 @@ type kept struct {
 	found
 	stale bool // it may be another by now
 	blind bool // it cannot be watched
+	tried bool // and that was found out before: it is tried again now and then, since the right may have been granted
 	by    map[app.Owner]bool
 }
 
@@ -114,6 +115,9 @@ func (l *Lookout) Hold(owner app.Owner, a *Asking, questions []render.Question) 
 		if k == nil {
 			k = &kept{by: map[app.Owner]bool{}}
 			l.kept[m] = k
+		}
+		if k.blind && !f.at.Before(k.at.Add(BlindAgain)) {
+			k.blind, k.tried = false, true
 		}
 		if k.by[owner] = true; !f.at.Before(k.at) {
 			k.found, k.stale = f, false
@@ -205,8 +209,8 @@ func (l *Lookout) Blind(v View) {
 	for _, v := range ended {
 		l.o.Watches.End(v)
 	}
-	if len(ended) > 0 {
-		l.doubt(func(_ matter, k *kept) bool { return k.view == v })
+	if len(ended) > 0 { // it may have changed since it was read; once that was said, it is read again when the time has come
+		l.doubt(func(_ matter, k *kept) bool { return k.view == v && !k.tried })
 	}
 }
 

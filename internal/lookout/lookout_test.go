@@ -274,6 +274,15 @@ func TestWhatCannotBeWatched(t *testing.T) {
 	if !w.doubts(web) {
 		t.Error("nobody reads it again")
 	}
+	w.asks(web, about("flags"))
+	if len(w.watched) != 1 {
+		t.Error("that it may be watched by now is not found out")
+	}
+	w.told = nil
+	w.l.Blind(lookout.View{By: deployer, Resource: settings, Namespace: "shop", Name: "flags"})
+	if doubts, again := w.l.Doubts(web); doubts || again != lookout.BlindAgain || len(w.told) != 0 {
+		t.Errorf("it may still not: doubts %v, again in %s, told %v", doubts, again, w.told)
+	}
 }
 
 func TestCluster(t *testing.T) {

@@ -86,6 +86,7 @@ const (
 	AboutCluster About = "cluster" // which Kubernetes it is, and which kinds it serves
 	AboutChart   About = "chart"   // the files of a Helm chart
 	AboutBase    About = "base"    // the files of another repository at a commit
+	AboutKey     About = "key"     // a key of this Fairlead's, for hashes of what is secret
 )
 
 // Answer is what an Outside says. It is not changed by who gets it.
@@ -97,6 +98,7 @@ type Answer struct {
 	// Tree are the files of a chart or base, and Version which one it is: a range was resolved to it. Digest identifies them.
 	Tree            source.Tree
 	Version, Digest string
+	Key             []byte
 }
 
 // Cluster is what a cluster can do.

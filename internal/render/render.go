@@ -136,7 +136,11 @@ func (r *renderer) render() (Result, error) {
 	if res.Objects, err = r.secrets.unseal(res.Objects); err != nil {
 		return res, err
 	}
-	return res, r.check(res.Objects)
+	if err := r.check(res.Objects); err != nil {
+		return res, err
+	}
+	res.Objects, err = r.restarts(res.Objects)
+	return res, err
 }
 
 func (r *renderer) declaration() (app.Declaration, error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/restart"
 	"github.com/fairlead-cd/fairlead/internal/substitute"
 )
 
@@ -16,6 +17,8 @@ import (
 type Rules struct {
 	// Substitute says where the values of variables come from; nil: nothing is substituted.
 	Substitute *Substitute
+	// Restart says which workloads are restarted when what they read changes. Offline none is: the hash is made with a key that is not there.
+	Restart restart.Mode
 }
 
 // Substitute says where the values of variables come from. Values win over what From has, and a later one of From over an earlier.
@@ -34,7 +37,7 @@ type From struct {
 
 // ID is equal for equal rules.
 func (r Rules) ID() string {
-	if r.Substitute == nil {
+	if r == (Rules{}) {
 		return ""
 	}
 	text, _ := json.Marshal(r)

@@ -25,6 +25,9 @@ func (c cluster) Ask(q render.Question) (render.Answer, error) {
 			return render.Answer{ID: o.Hash(), Objects: []object.Object{o}}, nil
 		}
 	}
+	if q.About == render.AboutKey {
+		return render.Answer{ID: "key", Key: []byte("a key")}, nil
+	}
 	if q.About != render.AboutObject {
 		return render.Answer{}, fault.Newf(fault.Invalid, "nobody answers %s", q)
 	}

@@ -79,7 +79,7 @@ func (w *world) start() {
 	own, _ := as("")
 	parts := controller.Parts{
 		Client: cached{direct{dynamic: own, world: w}, p}, Reader: direct{dynamic: own, world: w}, Events: recorder{p}, Secrets: kube.Secrets(own, system),
-		Mirrors: mirrors{p}, Render: p.render, Driver: driver{p}, Parallel: 1, Room: w.room(), Now: p.now, Random: w.dice.Float64, Metrics: prometheus.NewRegistry(), Log: w.logger(p),
+		Mirrors: mirrors{p}, Render: p.render, Driver: driver{p}, Parallel: 1, Room: w.room(), Now: p.now, Random: w.dice.Float64, Entropy: strings.NewReader(strings.Repeat("key ", 8)), Metrics: prometheus.NewRegistry(), Log: w.logger(p),
 	}
 	if w.schedule.Scenario.releases {
 		parts.History, parts.Carry = chronicle{p}, carrier{p}

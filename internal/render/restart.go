@@ -1,0 +1,84 @@
+package render
+
+import (
+	"fmt"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/restart"
+)
+
+// Restarts notes in the workloads of objects, which were rendered elsewhere, what they read, as a render by the request would.
+func Restarts(req Request, objs []object.Object) ([]object.Object, error) {
+	r := &renderer{at: req.Place, rules: req.Rules, outside: &asker{outside: req.Outside}}
+	return r.restarts(objs)
+}
+
+// restarts notes in the pod templates of workloads what they read. Of what the app does not have itself, the cluster is asked.
+func (r *renderer) restarts(objs []object.Object) ([]object.Object, error) {
+	if r.rules.Restart == restart.None || r.outside.outside == nil {
+		return objs, nil
+	}
+	var own map[object.Key]object.Object
+	var key []byte
+	var out []object.Object
+	for i, o := range objs {
+		refs := restart.References(o, r.rules.Restart, r.at.Namespace)
+		if len(refs) == 0 {
+			continue
+		}
+		if own == nil {
+			answer, err := r.outside.ask(Question{About: AboutKey})
+			if err != nil {
+				return nil, err
+			}
+			key, own, out = answer.Key, r.settings(objs), append([]object.Object(nil), objs...)
+		}
+		settings, err := r.lookUp(own, refs)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s reads it: %w", o.Origin(), o, err)
+		}
+		if len(settings) > 0 {
+			about := fmt.Sprintf("%s/%s/%s %s", r.at.Home, r.at.Environment, r.at.App, o.Key())
+			out[i] = restart.Mark(o, restart.Hash(key, about, settings))
+		}
+	}
+	if out == nil {
+		return objs, nil
+	}
+	return out, nil
+}
+
+// settings are the ConfigMaps and Secrets among objects, in their namespaces.
+func (r *renderer) settings(objs []object.Object) map[object.Key]object.Object {
+	own := map[object.Key]object.Object{}
+	for _, o := range objs {
+		if k := o.Key(); k.Group == "" && (k.Kind == "ConfigMap" || k.Kind == "Secret") {
+			if k.Namespace == "" {
+				k.Namespace = r.at.Namespace
+			}
+			own[k] = o
+		}
+	}
+	return own
+}
+
+// lookUp finds what references name.
+func (r *renderer) lookUp(own map[object.Key]object.Object, refs []restart.Reference) ([]restart.Setting, error) {
+	var out []restart.Setting
+	for _, ref := range refs {
+		o, is := own[object.Key{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}]
+		if !is {
+			answer, err := r.outside.ask(Question{About: AboutObject, GVK: object.GVK{Version: "v1", Kind: ref.Kind}, Namespace: ref.Namespace, Name: ref.Name})
+			if err != nil {
+				return nil, err
+			}
+			if len(answer.Objects) > 0 {
+				o = answer.Objects[0]
+			}
+		}
+		if o.IsZero() || !restart.Ignored(o) {
+			out = append(out, restart.Setting{Reference: ref, Object: o})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,120 @@
+package restart_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/restart"
+)
+
+func one(t *testing.T, text string) object.Object {
+	t.Helper()
+	objs, err := object.Parse("a.yaml", []byte(text))
+	if err != nil || len(objs) != 1 {
+		t.Fatal(err)
+	}
+	return objs[0]
+}
+
+// reads prints references as a line.
+func reads(refs []restart.Reference) string {
+	var out []string
+	for _, r := range refs {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s/%s %s", r.Kind, r.Namespace, r.Name, strings.Join(r.Keys, ","))))
+	}
+	return strings.Join(out, "; ")
+}
+
+func deployment(annotations, pod string) string {
+	return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, annotations: {" + annotations + "}}\nspec: {template: {spec: " + pod + "}}\n"
+}
+
+func TestReferences(t *testing.T) {
+	const pod = `{containers: [{name: a, envFrom: [{configMapRef: {name: flags}}], env: [{name: A, valueFrom: {secretKeyRef: {name: token, key: a}}}, {name: B, valueFrom: {secretKeyRef: {name: token, key: b}}}]}]}`
+	const both, configMap, secret = "ConfigMap shop/flags; Secret shop/token a,b", "ConfigMap shop/flags", "Secret shop/token a,b"
+	for name, c := range map[string]struct {
+		o    string
+		mode restart.Mode
+		want string
+	}{
+		"all":                          {deployment("", pod), restart.All, both},
+		"none":                         {deployment("", pod), restart.None, ""},
+		"not asked for":                {deployment("", pod), restart.Annotated, ""},
+		"asked for":                    {deployment("fairlead.dev/restart-on-change: enabled", pod), restart.Annotated, both},
+		"left alone":                   {deployment("fairlead.dev/restart-on-change: disabled", pod), restart.All, ""},
+		"auto":                         {deployment(`reloader.stakater.com/auto: "true"`, pod), restart.Annotated, both},
+		"not auto":                     {deployment(`reloader.stakater.com/auto: "false"`, pod), restart.All, ""},
+		"Fairlead's own wins":          {deployment(`reloader.stakater.com/auto: "false", fairlead.dev/restart-on-change: enabled`, pod), restart.Annotated, both},
+		"auto, ConfigMaps":             {deployment(`configmap.reloader.stakater.com/auto: "true"`, pod), restart.Annotated, configMap},
+		"auto, Secrets":                {deployment(`secret.reloader.stakater.com/auto: "true"`, pod), restart.Annotated, secret},
+		"named":                        {deployment(`secret.reloader.stakater.com/reload: "a, b"`, pod), restart.Annotated, "Secret shop/a; Secret shop/b"},
+		"named besides":                {deployment(`secret.reloader.stakater.com/reload: token`, pod), restart.All, "ConfigMap shop/flags; Secret shop/token"},
+		"excluded":                     {deployment(`configmaps.exclude.reloader.stakater.com/reload: "flags"`, pod), restart.All, secret},
+		"a volume":                     {deployment("", `{volumes: [{name: a, configMap: {name: files}}, {name: b, secret: {secretName: tls, items: [{key: crt, path: x}]}}]}`), restart.All, "ConfigMap shop/files; Secret shop/tls crt"},
+		"an item, and all of it":       {deployment("", `{volumes: [{name: b, secret: {secretName: tls, items: [{key: crt, path: x}]}}, {name: c, secret: {secretName: tls}}]}`), restart.All, "Secret shop/tls"},
+		"projected":                    {deployment("", `{volumes: [{name: a, projected: {sources: [{configMap: {name: p}}, {secret: {name: q}}, {serviceAccountToken: {path: t}}]}}]}`), restart.All, "ConfigMap shop/p; Secret shop/q"},
+		"init containers":              {deployment("", `{initContainers: [{name: a, envFrom: [{secretRef: {name: s}}]}]}`), restart.All, "Secret shop/s"},
+		"pull secrets":                 {deployment("", `{imagePullSecrets: [{name: s}]}`), restart.All, ""},
+		"its own namespace":            {strings.Replace(deployment("", pod), "name: web,", "name: web, namespace: other,", 1), restart.All, "ConfigMap other/flags; Secret other/token a,b"},
+		"a Job":                        {strings.NewReplacer("apps/v1", "batch/v1", "Deployment", "Job").Replace(deployment("", pod)), restart.All, ""},
+		"a Rollout":                    {strings.NewReplacer("apps/v1", "argoproj.io/v1alpha1", "Deployment", "Rollout").Replace(deployment("", pod)), restart.All, both},
+		"what is no pod, nor anything": {deployment("", `{containers: x, volumes: [1, {secret: []}], initContainers: [{env: {}}]}`), restart.All, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := reads(restart.References(one(t, c.o), c.mode, "shop")); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHash(t *testing.T) {
+	refs := restart.References(one(t, deployment("", `{containers: [{name: a, env: [{name: A, valueFrom: {secretKeyRef: {name: token, key: a}}}]}], volumes: [{name: v, configMap: {name: flags}}]}`)), restart.All, "shop")
+	hash := func(key, flags, token string) string {
+		t.Helper()
+		settings := []restart.Setting{{Reference: refs[0]}, {Reference: refs[1]}}
+		if flags != "" {
+			settings[0].Object = one(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flags}\n"+flags)
+		}
+		if token != "" {
+			settings[1].Object = one(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\n"+token)
+		}
+		return restart.Hash([]byte(key), "web", settings)
+	}
+	const flags, token = "data: {a: b, c: d}", "data: {a: eA==, other: eA==}"
+	base := hash("key", flags, token)
+	for name, same := range map[string]string{
+		"again": hash("key", flags, token), "in another order": hash("key", "data: {c: d, a: b}", token), "another key of it, that is not read": hash("key", flags, "data: {a: eA==, other: eQ==}"),
+		"as text": hash("key", flags, "stringData: {a: x}"), "with a label": hash("key", "immutable: true\n"+flags, token),
+	} {
+		if same != base {
+			t.Errorf("%s: %s is not %s", name, same, base)
+		}
+	}
+	seen := map[string]string{base: "as it was"}
+	for name, other := range map[string]string{
+		"with another key": hash("other", flags, token), "another value": hash("key", "data: {a: x, c: d}", token), "one less": hash("key", "data: {a: b}", token),
+		"moved": hash("key", "data: {a: bc, d: \"\"}", token), "binary": hash("key", "data: {a: b}\nbinaryData: {c: eA==}", token), "the Secret": hash("key", flags, "data: {a: eQ==}"), "not there": hash("key", flags, ""),
+	} {
+		if was := seen[other]; was != "" {
+			t.Errorf("%s is the same as %s", name, was)
+		}
+		seen[other] = name
+	}
+	if len(base) != 20 {
+		t.Errorf("the hash is %q", base)
+	}
+}
+
+func TestMark(t *testing.T) {
+	o := one(t, deployment("", "{containers: []}"))
+	marked := restart.Mark(o, "hash")
+	if got := marked.Text("spec", "template", "metadata", "annotations", restart.Annotation); got != "hash" {
+		t.Errorf("the annotation is %q", got)
+	}
+	if o.At("spec", "template", "metadata") != nil {
+		t.Error("the object itself was changed")
+	}
+}
