@@ -221,8 +221,9 @@ func (s sights) Versions(v lookout.View) (map[object.Key]string, bool) {
 // sightChanged tells the lookout how a watch stands that is there because renders asked.
 func (c *controller) sightChanged(v lookout.View, err error) {
 	if fault.KindOf(err) == fault.Denied && err != nil {
-		c.log.Warn("what an app asks for may be read and not watched: it is read again now and then", "who", v.By.User(), "what", v.Resource.Plural, "error", err)
-		c.lookout.Blind(v)
+		if c.lookout.Blind(v) {
+			c.log.Warn("what an app asks for may be read and not watched: it is read again now and then", "who", v.By.User(), "what", v.Resource.Plural, "error", err)
+		}
 		return
 	}
 	c.lookout.Seen(v)

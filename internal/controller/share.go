@@ -381,6 +381,9 @@ func (c *controller) attend(ctx context.Context, m *member, env *v1alpha1.Enviro
 	ready := isReady(m.status) && !m.behind && !m.dirty
 	m.unlock()
 	c.looked(m, ready, false, wasIdle)
+	if m.isUnheard() {
+		return reconcile.Result{RequeueAfter: m.refusedAgain()}, nil
+	}
 	return reconcile.Result{}, nil
 }
 

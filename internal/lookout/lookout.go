@@ -197,8 +197,8 @@ func (l *Lookout) Seen(v View) {
 	l.doubt(func(_ matter, k *kept) bool { return k.view == v && !maps.Equal(k.versions, versions) })
 }
 
-// Blind tells that a view may not be watched: it is read again now and then.
-func (l *Lookout) Blind(v View) {
+// Blind tells that a view may not be watched: what is of it is read again now and then. It reports whether anything is.
+func (l *Lookout) Blind(v View) bool {
 	l.mu.Lock()
 	var ended []View
 	for m := range l.views[v] {
@@ -212,6 +212,7 @@ func (l *Lookout) Blind(v View) {
 	if len(ended) > 0 { // it may have changed since it was read; once that was said, it is read again when the time has come
 		l.doubt(func(_ matter, k *kept) bool { return k.view == v && !k.tried })
 	}
+	return len(ended) > 0
 }
 
 // KindsChanged tells that the cluster may serve other kinds than before.
