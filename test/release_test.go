@@ -70,6 +70,36 @@ func TestRollback(t *testing.T) {
 		}
 	})
 
+	// Who would take away something of a CustomResourceDefinition is told first; what goes back by itself says so.
+	run("definitions", func(t *testing.T, p place) {
+		crd := func(properties string) gitserver.Change {
+			return gitserver.Write("apps/web/crd.yaml", `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.`+p.Namespace+`.example.com}
+spec:
+  group: `+p.Namespace+`.example.com
+  names: {kind: Thing, plural: things}
+  scope: Namespaced
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, properties: {`+properties+`}}}}]
+`)
+		}
+		loses := "CustomResourceDefinition things." + p.Namespace + ".example.com: v1 loses more"
+		p.begin(careful(short), []string{"web"}, crd("size: {type: integer}"), write("apps/web", "a"))
+		p.push(crd("size: {type: integer}, more: {type: string}"))
+		p.synced("prod-web")
+		out, err := p.tries("rollback", "prod/web")
+		if err == nil || !strings.Contains(out, "app prod/web: going back takes away: "+loses) || !strings.Contains(out, "use --yes") {
+			t.Errorf("%v: %s", err, out)
+		}
+		p.synced("prod-web")
+		if out := p.fairlead("rollback", "prod/web", "--yes"); !strings.Contains(out, "app prod/web goes back from") {
+			t.Error(out)
+		}
+		p.phase("prod-web", v1alpha1.PhaseRolledBack, "going back takes away: "+loses)
+		p.push(crd("size: {type: integer}, more: {type: string}"), sick("a", "very"))
+		p.phase("prod-web", v1alpha1.PhaseRolledBack, "not healthy within 2s", "going back takes away: "+loses)
+	})
+
 	// What a release found there is not deleted because the release is taken back.
 	run("adopted", func(_ *testing.T, p place) {
 		p.begin(careful(short), []string{"web"}, write("apps/web", "a"))

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/controller"
+	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
@@ -19,7 +22,7 @@ import (
 type rollbackOptions struct {
 	target
 	to, because string
-	lift        bool
+	lift, yes   bool
 	timeout     time.Duration
 }
 
@@ -37,6 +40,9 @@ and status says so. A newer commit goes on by itself. --lift tries again what wa
 With --to it goes back to any commit that the followed branch or tag leads to. What is not kept of the last ones (see
 status.releases of the App) is read from Git, and kept from then on.
 Git still has what was rolled back: revert it there as well.
+
+If versions or fields of CustomResourceDefinitions go with it, or a definition itself, it says so first, and asks; scripts say
+--yes. An app of which nothing of that kind goes is rolled back without.
 
 ` + namesHelp,
 		Example: `  fairlead rollback production/web --because "orders are lost"
@@ -58,6 +64,7 @@ Git still has what was rolled back: revert it there as well.
 	cmd.Flags().StringVar(&o.to, "to", "", "the commit to go back to, or the first digits of its id (default: the last one that got well)")
 	cmd.Flags().StringVar(&o.because, "because", "", "the reason, for who comes after you")
 	cmd.Flags().BoolVar(&o.lift, "lift", false, "try again what was rolled back")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask, though versions or fields of CustomResourceDefinitions go with it")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait until it has begun")
 	return cmd
 }
@@ -73,29 +80,65 @@ func (o *rollbackOptions) rollback(ctx context.Context, w IO, c client.Client, s
 			return "", fmt.Errorf("environment %s has no apps", s.envs[0].Name)
 		}
 	}
+	who := o.user(ctx, w)
+	done, unsure, err := o.ask(ctx, c, apps, who)
+	if err != nil || len(unsure) == 0 {
+		return strings.Join(done, "\n"), err
+	}
+	if err := o.confirm(w, unsure); err != nil {
+		return "", fmt.Errorf("%s%w", strings.Join(append(done, ""), "\n"), err)
+	}
+	o.yes = true
+	more, _, err := o.ask(ctx, c, unsure, who)
+	return strings.Join(append(done, more...), "\n"), err
+}
+
+// ask asks apps to go back, and waits until they have answered. Unsure are those that want to be told first that somebody is sure.
+func (o *rollbackOptions) ask(ctx context.Context, c client.Client, apps []v1alpha1.App, who string) (done []string, unsure []v1alpha1.App, err error) {
 	asked := controller.Rollback{
-		Request: time.Now().UTC().Format(time.RFC3339Nano), To: o.to, Lift: o.lift, By: o.user(ctx, w), Because: o.because,
+		Request: time.Now().UTC().Format(time.RFC3339Nano), To: o.to, Lift: o.lift, By: who, Because: o.because, Sure: o.yes,
 	}
 	text, err := json.Marshal(asked)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	for i := range apps {
 		if err := annotate(ctx, c, &apps[i], map[string]any{controller.AnnotationRollback: string(text)}); err != nil {
-			return "", fmt.Errorf("roll back %s: %w", appName(&apps[i]), err)
+			return nil, nil, fmt.Errorf("roll back %s: %w", appName(&apps[i]), err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	var done []string
 	for i := range apps {
 		line, err := o.begun(ctx, c, &apps[i], asked.Request)
-		if err != nil {
-			return "", fmt.Errorf("%s%w", strings.Join(append(done, ""), "\n"), err)
+		switch {
+		case err == nil:
+			done = append(done, line)
+		case apps[i].Status.Rollback != nil && strings.HasPrefix(apps[i].Status.Rollback.Error, engine.Unsure):
+			unsure = append(unsure, apps[i])
+		default:
+			return done, nil, fmt.Errorf("%s%w", strings.Join(append(done, ""), "\n"), err)
 		}
-		done = append(done, line)
 	}
-	return strings.Join(done, "\n"), nil
+	return done, unsure, nil
+}
+
+// confirm says what would go with the way back, and asks a person.
+func (o *rollbackOptions) confirm(w IO, unsure []v1alpha1.App) error {
+	for i := range unsure {
+		what := strings.TrimPrefix(unsure[i].Status.Rollback.Error, engine.Unsure)
+		_, _ = fmt.Fprintf(w.Err, "app %s: going back takes away: %s\n", appName(&unsure[i]), what)
+	}
+	if !isTerminal(w.In) {
+		return usagef("objects that use what goes may lose fields, or not be readable any more; input is not a terminal: use --yes to go back all the same")
+	}
+	_, _ = fmt.Fprint(w.Err, "Objects that use what goes may lose fields, or not be readable any more. Go back all the same? [y/N] ")
+	answer, _ := bufio.NewReader(w.In).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return outcome{code: codeHeld, err: errors.New("not rolled back")}
 }
 
 // begun waits until an app has taken a request in, and says what follows.

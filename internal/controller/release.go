@@ -32,7 +32,9 @@ type Rollback struct {
 	// To is the commit to go back to, or the first digits of its id; empty: what was good before.
 	To string `json:"to,omitempty"`
 	// Lift asks to try again what was rolled back.
-	Lift    bool   `json:"lift,omitempty"`
+	Lift bool `json:"lift,omitempty"`
+	// Sure says that it is to be done though versions or fields of CustomResourceDefinitions go with it.
+	Sure    bool   `json:"sure,omitempty"`
 	By      string `json:"by,omitempty"`
 	Because string `json:"because,omitempty"`
 }
@@ -44,7 +46,7 @@ func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Env
 	if text := obj.Annotations[AnnotationRollback]; text != "" && json.Unmarshal([]byte(text), &asked) == nil && asked.Request != "" {
 		r.Request = asked.Request
 		r.Past = c.searching(m, asked.Request)
-		r.Asked = &release.Asked{By: asked.By, Because: asked.Because, Back: !asked.Lift, Lift: asked.Lift, To: release.Want{Revision: asked.To}}
+		r.Asked = &release.Asked{By: asked.By, Because: asked.Because, Back: !asked.Lift, Sure: asked.Sure, Lift: asked.Lift, To: release.Want{Revision: asked.To}}
 	}
 	c.tries(m, &r)
 	if done := m.status.Rollback; m.lookback != nil && done != nil && done.Request == m.lookback.request {
@@ -87,7 +89,7 @@ func (m *member) returns(r *engine.Releasing) {
 	}
 	switch release.Phase(cur.Phase) {
 	case release.Applying, release.Progressing, release.Verifying, release.Succeeded, release.Failed:
-		r.Request, r.Asked = "return from "+back, &release.Asked{By: "Fairlead", Because: "the candidate was not moved to", Back: true}
+		r.Request, r.Asked = "return from "+back, &release.Asked{By: "Fairlead", Because: "the candidate was not moved to", Back: true, Sure: true}
 	case release.Planned, release.Gated, release.RollingBack, release.RolledBack, release.Superseded: // it is at what was good before
 	}
 }

@@ -67,6 +67,9 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	if err := e.lookBack(ctx, m, s); err != nil {
 		return Outcome{}, err
 	}
+	if err := e.weigh(ctx, m, s); err != nil {
+		return Outcome{}, err
+	}
 	wait, err := e.namespaceReady(ctx, session, m, s)
 	if err != nil {
 		return Outcome{}, err
@@ -115,6 +118,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	p := plan.Compute(in)
 	known, was := m.record.Version, m.releases
 	records := e.decide(m, s, p, l, git)
+	e.sayLost(ctx, m, s, was, records)
 	turned := !m.hooks().Same(l.hooks)                                   // others are to be run now than were looked at
 	aside := s.Rendered && m.placed.bundle != m.releases.Released.Digest // this is not what is released: not yet, or no more
 	if aside && p.Blocked == "" {

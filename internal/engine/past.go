@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/diff"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/release"
@@ -28,6 +30,7 @@ type past struct {
 	why    string       // why it was not found
 	want   release.Want // zero if nothing was looked for
 	bundle app.Bundle   // of want: to be stored before anything follows from it
+	warns  string       // what would be lost with going back, if whoever asks is not sure
 }
 
 // isAsked reports whether a person asks for something that was not acted upon yet.
@@ -68,11 +71,76 @@ func (e *Engine) lookBack(ctx context.Context, m *memory, s Subject) error {
 	return nil
 }
 
+// Unsure begins the answer to who asks to go back, and has to say that he is sure of it before anything is done.
+const Unsure = "nothing is done until you are sure of what goes: "
+
+// weigh finds out what would be lost with going back where a person asks to, unless he is sure. The error is one that passes by itself.
+func (e *Engine) weigh(ctx context.Context, m *memory, s Subject) error {
+	a := s.Releasing.Asked
+	if !m.isAsked(s) || a == nil || !a.Back || a.Sure || m.past.sought {
+		return nil
+	}
+	to, _ := m.resolve(a)
+	if to == nil {
+		return nil
+	}
+	lost, err := e.lost(ctx, m, s.Name, m.releases.Released, cmp.Or(to.To, m.releases.Before()))
+	if err != nil {
+		return err
+	}
+	m.past.warns = strings.Join(lost, "; ")
+	return nil
+}
+
+// lost is what CustomResourceDefinitions lose on the way from one want to another.
+func (e *Engine) lost(ctx context.Context, m *memory, n app.Name, from, to release.Want) ([]string, error) {
+	defines := func(k object.Key) bool {
+		return k.GroupKind() == object.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+	}
+	if from.IsZero() || to.IsZero() || from.Digest == to.Digest || !slices.ContainsFunc(m.record.Claims.Keys(), defines) {
+		return nil, nil
+	}
+	was, err := e.Ledger.Bundle(ctx, n, from.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("compare with %s: %w", from.Revision, err)
+	}
+	is := m.past.bundle.Objects
+	if m.past.bundle.Digest != to.Digest {
+		if is, err = e.Ledger.Bundle(ctx, n, to.Digest); err != nil {
+			return nil, fmt.Errorf("compare with %s: %w", to.Revision, err)
+		}
+	}
+	return diff.Definitions(was, is), nil
+}
+
+// sayLost adds to the reason of a way back that has just begun what CustomResourceDefinitions lose with it. Was is how far the releases were.
+func (e *Engine) sayLost(ctx context.Context, m *memory, s Subject, was release.State, records []release.Release) {
+	cur := &m.releases.Current
+	if cur.Phase != release.RollingBack || was.Current.Phase == release.RollingBack {
+		return
+	}
+	lost, err := e.lost(ctx, m, s.Name, was.Released, m.releases.Released)
+	if err != nil {
+		e.Log.WarnContext(ctx, "not known what going back takes away", "app", s.Name.String(), "error", err)
+	}
+	if len(lost) == 0 {
+		return
+	}
+	cur.Why += "; going back takes away: " + strings.Join(lost, "; ")
+	for i := range records {
+		if records[i].Serial == cur.Serial && records[i].Phase == cur.Phase {
+			records[i].Why = cur.Why
+		}
+	}
+}
+
 // resolve finds the want that a person asks to go back to, or says why there is none.
 func (m *memory) resolve(a *release.Asked) (*release.Asked, string) {
 	switch {
 	case a == nil || !a.Back:
 		return a, ""
+	case m.past.warns != "":
+		return nil, Unsure + m.past.warns
 	case a.To.Revision == "":
 		if before := m.releases.Before(); before.IsZero() || before.Digest == m.releases.Released.Digest {
 			return nil, "there is nothing else that was good before"

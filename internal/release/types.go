@@ -148,6 +148,8 @@ type Asked struct {
 	// Back asks to go back To; if that is zero, to what was good before.
 	Back bool
 	To   Want
+	// Sure says that he knows what goes with that: versions and fields of CustomResourceDefinitions.
+	Sure bool
 	// Lift asks that what was rolled back be tried again.
 	Lift bool
 	// Again asks that what Git wants now be tried, also if it was rolled back or failed before.
