@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type deployOptions struct {
 	environment, commit string
 	wait                bool
 	timeout             time.Duration
+	server              string
 }
 
 func deployCommand(w IO) *cobra.Command {
@@ -36,12 +38,15 @@ verified at it. If all of them get well, Fairlead moves the environment's branch
 branch, which has never moved. The commit has to be in the repository: any branch or tag may lead to it. One that was refused
 before is tried again. The source of the environment needs 'candidate' (see 'kubectl explain environment.spec.sources.candidate').
 
-It needs the right to patch the Environment, and to read the Environments, Apps and Repositories of its namespace.
+It needs the right to patch the Environment, and to read the Environments, Apps and Repositories of its namespace. Or, if
+$FAIRLEAD_TOKEN is set, the controller at --server is asked with that: a token of a ServiceAccount or user with the right
+'deploy' to the Environment. Then the API server need not be reached, and nothing else can be done with the token.
 
 With --wait it tells how the commit and each of its apps fares, and ends when the branch has it (exit code 0), or when it is
 refused (1). After --timeout it ends with 3: the commit is still on its way, and goes on by itself.`,
 		Example: `  fairlead deploy --environment production --commit 9ac50f14d2b7e6835f104a9c8e2b7d6f5a3c1e08 --wait
-  fairlead deploy -n shop --environment production --commit 3f9a2c1e0b6d4c7f8a9b0c1d2e3f4a5b6c7d8e9f --wait --timeout 30m`,
+  fairlead deploy -n shop --environment production --commit 3f9a2c1e0b6d4c7f8a9b0c1d2e3f4a5b6c7d8e9f --wait --timeout 30m
+  FAIRLEAD_TOKEN=… fairlead deploy --server https://fairlead.example.com -n shop --environment production --commit 3f9a2c1e0b6d4c7f8a9b0c1d2e3f4a5b6c7d8e9f --wait`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), w) },
 	}
@@ -49,6 +54,7 @@ refused (1). After --timeout it ends with 3: the commit is still on its way, and
 	o.namespaceFlag(cmd)
 	cmd.Flags().StringVar(&o.environment, "environment", "", "the environment (needed)")
 	cmd.Flags().StringVar(&o.commit, "commit", "", "the full id of the commit (needed)")
+	cmd.Flags().StringVar(&o.server, "server", "", "address of the controller, with $FAIRLEAD_TOKEN (default: $FAIRLEAD_SERVER)")
 	waitFlags(cmd.Flags(), &o.wait, &o.timeout, "wait until the branch has it, or it is refused")
 	return cmd
 }
@@ -61,6 +67,12 @@ func (o *deployOptions) run(ctx context.Context, w IO) error {
 		return usagef("say with --environment which one")
 	case !fullID.MatchString(o.commit):
 		return usagef("--commit %q: want the full id of a commit, of 40 or 64 digits, such as 'git rev-parse HEAD' prints", o.commit)
+	}
+	if token := strings.TrimSpace(w.Getenv(tokenVariable)); token != "" {
+		return o.runAt(ctx, w, token)
+	}
+	if o.server != "" {
+		return usagef("--server is asked with the token in $%s, and there is none", tokenVariable)
 	}
 	namespace, err := o.place(w)
 	if err != nil {
@@ -95,21 +107,17 @@ func (o *deployOptions) run(ctx context.Context, w IO) error {
 		_, err := fmt.Fprintf(w.Out, "asked for %s in environment %s\n", o.commit[:8], env.Name)
 		return err
 	}
-	d := deploying{request: asked.Request, commit: o.commit, branch: branch, out: newTeller(w), apps: map[string]string{}}
+	d := deploying{commit: o.commit, branch: branch, out: newTeller(w), apps: map[string]string{}}
 	var result error
 	err = until(ctx, c, namespace, o.timeout, func(f *fleet) (done bool, err error) {
 		now := f.now(s)
 		if len(now.envs) == 0 {
 			return true, fmt.Errorf("environment %s is gone", env.Name)
 		}
-		done, result = d.look(&now.envs[0], f.of(&now.envs[0]))
+		done, result = d.look(controller.ProgressOf(&now.envs[0], f.apps, o.commit, asked.Request))
 		return done, d.out.err
 	})
-	if errors.Is(err, errTimeout) {
-		text := cmp.Or(d.last, "the controller has not taken it up: is it running?")
-		return outcome{code: codeHeld, err: fmt.Errorf("not done after %s, and still on its way: %s", o.timeout, text)}
-	}
-	return cmp.Or(err, result)
+	return cmp.Or(d.late(err, o.timeout), result)
 }
 
 // branchOf is the branch that candidates of an environment are for; empty if it has none.
@@ -138,63 +146,51 @@ func (t *teller) say(format string, args ...any) {
 
 // deploying is a commit on its way, and what was told of it.
 type deploying struct {
-	request, commit, branch string
-	out                     *teller
-	last                    string            // what was told of the commit
-	apps                    map[string]string // what was told of its apps
+	commit, branch string
+	out            *teller
+	last           string            // what was told of the commit
+	apps           map[string]string // what was told of its apps
+}
+
+// late is an error that says how far the commit is, if the time is up.
+func (d *deploying) late(err error, timeout time.Duration) error {
+	if !errors.Is(err, errTimeout) {
+		return err
+	}
+	text := cmp.Or(d.last, "the controller has not taken it up: is it running?")
+	return outcome{code: codeHeld, err: fmt.Errorf("not done after %s, and still on its way: %s", timeout, text)}
 }
 
 // look tells what is new, and whether that is the end. Result is nil if the branch has the commit.
-func (d *deploying) look(env *v1alpha1.Environment, apps []v1alpha1.App) (done bool, result error) {
-	i := slices.IndexFunc(env.Status.Candidates, func(c v1alpha1.CandidateStatus) bool { return c.Commit == d.commit && c.Request == d.request })
-	if i < 0 {
+func (d *deploying) look(p controller.Progress) (done bool, result error) {
+	if p.Phase == "" {
 		return false, nil
 	}
-	c := env.Status.Candidates[i]
-	phase := candidate.Phase(c.Phase)
-	line := d.commit[:8] + " " + strings.ToLower(c.Phase)
-	if phase == candidate.Trying {
-		line += ": it changes " + cmp.Or(strings.Join(c.Apps, ", "), "no app")
-	} else if c.Why != "" {
-		line += ": " + c.Why
+	line := d.commit[:8] + " " + strings.ToLower(string(p.Phase))
+	if p.Phase == candidate.Trying || p.Phase == candidate.Rehearsing {
+		line += ": it changes " + cmp.Or(strings.Join(p.Apps, ", "), "no app")
+	} else if p.Why != "" {
+		line += ": " + p.Why
 	}
 	if line != d.last {
 		d.last = line
-		if !phase.Ended() {
+		if !p.Phase.Ended() {
 			d.out.say("%s", line)
 		}
 	}
-	if phase == candidate.Trying {
-		d.tellApps(c, apps)
+	for _, name := range slices.Sorted(maps.Keys(p.Fares)) {
+		if text := p.Fares[name]; d.apps[name] != text {
+			d.apps[name] = text
+			d.out.say("  %s: %s", name, text)
+		}
 	}
-	switch phase {
+	switch p.Phase {
 	case candidate.Moved:
 		d.out.say("%s moved: %s has it", d.commit[:8], d.branch)
 		return true, nil
 	case candidate.Refused, candidate.Gone:
-		return true, fmt.Errorf("%s is %s, and %s stays: %s", d.commit[:8], strings.ToLower(c.Phase), d.branch, c.Why)
+		return true, fmt.Errorf("%s is %s, and %s stays: %s", d.commit[:8], strings.ToLower(string(p.Phase)), d.branch, p.Why)
 	case candidate.Waiting, candidate.Rehearsing, candidate.Trying, candidate.Moving:
 	}
 	return false, nil
-}
-
-// tellApps tells how the apps fare that are placed at the commit.
-func (d *deploying) tellApps(c v1alpha1.CandidateStatus, apps []v1alpha1.App) {
-	for i := range apps {
-		a := &apps[i]
-		if !slices.Contains(c.Apps, a.Spec.Name) || !strings.HasSuffix(a.Status.Wanted.Revision, ":"+d.commit) {
-			continue
-		}
-		text := string(a.Status.Phase)
-		if r := a.Status.Release; r != nil {
-			text = r.Phase
-		}
-		if a.Status.Reason != "" {
-			text += ": " + a.Status.Reason
-		}
-		if d.apps[a.Spec.Name] != text {
-			d.apps[a.Spec.Name] = text
-			d.out.say("  %s: %s", appName(a), text)
-		}
-	}
 }

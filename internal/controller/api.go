@@ -133,7 +133,7 @@ func (p *planner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func tooMany(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", "10")
-	http.Error(w, "too many requests for plans: try again later", http.StatusTooManyRequests)
+	http.Error(w, "too many requests: try again later", http.StatusTooManyRequests)
 }
 
 func statusOf(err error) int {
@@ -184,11 +184,8 @@ func (p *planner) admit(ctx context.Context, h http.Header, body []byte, of flee
 	if signature := h.Get(preview.Header); signature != "" {
 		return p.signed(ctx, env, signature, body)
 	}
-	token := h.Get(preview.TokenHeader)
+	token := tokenIn(h)
 	if token == "" {
-		token, _ = strings.CutPrefix(h.Get("Authorization"), "Bearer ")
-	}
-	if token == "" || len(token) > 16<<10 {
 		return scope{}, errNotAllowed
 	}
 	user, err := p.guard.who(ctx, token)
@@ -254,13 +251,23 @@ func (g *guard) who(ctx context.Context, token string) (*authenticationv1.UserIn
 }
 
 func (g *guard) mayGetApps(ctx context.Context, user *authenticationv1.UserInfo, namespace string) (bool, error) {
+	return g.mayDo(ctx, user, right{verb: "get", resource: "apps", namespace: namespace})
+}
+
+// right is a right to something of Fairlead's; without a name, to all of that kind.
+type right struct{ verb, resource, namespace, name string }
+
+// mayDo asks the API server what somebody may.
+func (g *guard) mayDo(ctx context.Context, user *authenticationv1.UserInfo, to right) (bool, error) {
 	extra := map[string]authorizationv1.ExtraValue{}
 	for k, v := range user.Extra {
 		extra[k] = authorizationv1.ExtraValue(v)
 	}
 	access, err := g.accesses.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: user.Username, Groups: user.Groups, UID: user.UID, Extra: extra,
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "get", Group: v1alpha1.GroupVersion.Group, Resource: "apps"},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Namespace: to.namespace, Verb: to.verb, Group: v1alpha1.GroupVersion.Group, Resource: to.resource, Name: to.name,
+		},
 	}}, metav1.CreateOptions{})
 	if err != nil {
 		return false, fault.New(fault.Transient, errors.New("the API server could not be asked what the user may"))

@@ -47,7 +47,9 @@ type accesses struct{ reviews }
 
 func (x accesses) Create(_ context.Context, r *authorizationv1.SubjectAccessReview, _ metav1.CreateOptions) (*authorizationv1.SubjectAccessReview, error) {
 	a := r.Spec.ResourceAttributes
-	r.Status.Allowed = a != nil && a.Verb == "get" && a.Group == "fairlead.dev" && a.Resource == "apps" && r.Spec.User == strings.TrimSpace("reader of "+a.Namespace)
+	reads := a != nil && a.Verb == "get" && a.Resource == "apps" && r.Spec.User == strings.TrimSpace("reader of "+a.Namespace)
+	deploys := a != nil && a.Verb == "deploy" && a.Resource == "environments" && a.Namespace == "team" && r.Spec.User == "deployer of "+a.Name
+	r.Status.Allowed = (reads || deploys) && a.Group == "fairlead.dev"
 	return r, nil
 }
 

@@ -29,7 +29,7 @@ import (
 const maxHook = 5 << 20
 
 // handler serves /healthz and /readyz to everybody, /webhook/{namespace}/{repository} to who signs, /api/v1/plan/{namespace}/{environment} to who signs or
-// may, /api/v1/history to who may, /metrics to who may read it, and, if asked to, /debug/pprof/ to this machine.
+// may, /api/v1/deploy/{namespace}/{environment} and /api/v1/history to who may, /metrics to who may read it, and, if asked to, /debug/pprof/ to this machine.
 func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool, kept *keeper.Keeper) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
@@ -45,6 +45,7 @@ func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool, kept
 	mux.Handle("GET /metrics", g.protect(promhttp.HandlerFor(ctrlmetrics.Registry, promhttp.HandlerOpts{})))
 	mux.HandleFunc("POST /webhook/{namespace}/{repository}", c.hook)
 	mux.Handle("POST /api/v1/plan/{namespace}/{environment}", c.planner(g))
+	mux.Handle("POST /api/v1/deploy/{namespace}/{environment}", c.deployer(g))
 	if kept != nil {
 		archive := c.archive(g, kept.Store, kept.Trouble)
 		mux.Handle("GET /api/v1/history", archive)
