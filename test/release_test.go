@@ -70,6 +70,25 @@ func TestRollback(t *testing.T) {
 		}
 	})
 
+	// Which image cannot be had is known to Pods alone.
+	run("image", func(_ *testing.T, p place) {
+		web := func(image, more string) gitserver.Change {
+			return gitserver.Write("apps/web/web.yaml", `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}, annotations: {`+more+`}}
+    spec: {containers: [{name: web, image: "`+image+`"}]}
+`)
+		}
+		p.begin(careful(map[string]any{"deadline": "5s"}), []string{"web"}, web("web:1.4", ""))
+		p.push(web("web:1.5", "devcluster/fail: ImagePullBackOff"))
+		p.phase("prod-web", v1alpha1.PhaseRolledBack, "not healthy within 5s", "container web cannot have image web:1.5: ImagePullBackOff")
+		p.at("deployment/web", ".spec.template.spec.containers[0].image", "web:1.4")
+	})
+
 	// Who would take away something of a CustomResourceDefinition is told first; what goes back by itself says so.
 	run("definitions", func(t *testing.T, p place) {
 		crd := func(properties string) gitserver.Change {

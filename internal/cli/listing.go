@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/candidate"
 )
 
 // listing is how environments and apps are shown.
@@ -23,6 +25,14 @@ type listing struct {
 func (l listing) print(w io.Writer, s selection) error {
 	if len(s.envs) > 0 {
 		if err := l.environments(s.envs).print(w, l.style); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, "\n"); err != nil {
+			return err
+		}
+	}
+	if t := l.candidates(s.envs); len(t.rows) > 0 {
+		if err := t.print(w, l.style); err != nil {
 			return err
 		}
 		if _, err := io.WriteString(w, "\n"); err != nil {
@@ -58,6 +68,42 @@ func (l listing) environments(envs []v1alpha1.Environment) *table {
 			plain(e.Status.Commit), plain(l.age(e.CreationTimestamp)),
 			cell{reason, pick(ofEnvironment(e) == ready, "", colourOf(ofEnvironment(e)))},
 		)...)
+	}
+	return t
+}
+
+// oldCandidate is how long ago a candidate ended that is not shown any more.
+const oldCandidate = 24 * time.Hour
+
+// candidates are those of the environments that are on their way, and the one of each that ended last, if that is not long ago.
+func (l listing) candidates(envs []v1alpha1.Environment) *table {
+	t := &table{header: l.header("CANDIDATE", "ENVIRONMENT", "COMMIT", "PHASE", "APPS", "SINCE", "REASON")}
+	for i := range envs {
+		e := &envs[i]
+		last := -1
+		for j, c := range e.Status.Candidates {
+			if candidate.Phase(c.Phase).Ended() && (last < 0 || !c.Since.Time.Before(e.Status.Candidates[last].Since.Time)) {
+				last = j
+			}
+		}
+		for j, c := range e.Status.Candidates {
+			phase := candidate.Phase(c.Phase)
+			if phase.Ended() && (j != last || l.now.Sub(c.Since.Time) > oldCandidate) {
+				continue
+			}
+			colour := ""
+			switch phase {
+			case candidate.Moved:
+				colour = green
+			case candidate.Refused:
+				colour = red
+			case candidate.Waiting, candidate.Rehearsing, candidate.Trying, candidate.Moving, candidate.Gone:
+			}
+			t.add(l.row(e.Namespace,
+				plain(cmp.Or(c.Ref, c.By)), plain(e.Name), plain(c.Commit[:min(len(c.Commit), 8)]), cell{c.Phase, colour},
+				plain(strconv.Itoa(len(c.Apps))), plain(l.age(c.Since)), plain(c.Why),
+			)...)
+		}
 	}
 	return t
 }

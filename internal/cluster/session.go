@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -202,4 +203,31 @@ func (s *Session) RemoveNamespace(ctx context.Context, name, annotation, value s
 		return false, nil
 	}
 	return false, s.Delete(ctx, namespaces, live)
+}
+
+// mostPods is how many Pods of a workload are looked at: what is wrong with its image is wrong with each.
+const mostPods = 50
+
+// Pods returns some of the Pods that a label selector means.
+func (s *Session) Pods(ctx context.Context, namespace string, selector map[string]any) ([]object.Object, error) {
+	var of metav1.LabelSelector
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(selector, &of); err != nil {
+		return nil, fault.New(fault.Invalid, err)
+	}
+	labels, err := metav1.LabelSelectorAsSelector(&of)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	pods := object.Resource{GVK: object.GVK{Version: "v1", Kind: "Pod"}, Plural: "pods", Namespaced: true}
+	found, err := s.at(pods, namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.String(), Limit: mostPods})
+	if err != nil {
+		return nil, s.classify(request{verb: "list", resource: pods, namespace: namespace}, err)
+	}
+	out := make([]object.Object, 0, len(found.Items))
+	for _, x := range found.Items {
+		out = append(out, object.New(x.Object))
+	}
+	return out, nil
 }

@@ -27,6 +27,8 @@ type Session interface {
 	Delete(context.Context, object.Resource, object.Object) error
 	SetManagers(ctx context.Context, r object.Resource, live object.Object, managedFields []any) error
 	EnsureNamespace(ctx context.Context, name string, annotations map[string]string) (created bool, err error)
+	// Pods returns some of the Pods that a label selector means, as matchLabels and matchExpressions.
+	Pods(ctx context.Context, namespace string, selector map[string]any) ([]object.Object, error)
 }
 
 // Kinds says how the cluster serves a kind. An error of kind fault.Invalid means that it certainly does not.

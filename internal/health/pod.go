@@ -78,6 +78,23 @@ func container(c object.Object) (Verdict, bool) {
 	return Verdict{}, false
 }
 
+// Stuck is why a container of a Pod does not start or stay up, with the image where that cannot be had; empty if none is known to be so.
+func Stuck(pod object.Object) string {
+	for _, where := range []string{"initContainerStatuses", "containerStatuses"} {
+		for _, c := range list(pod, "status", where) {
+			switch reason := c.Text("state", "waiting", "reason"); reason {
+			case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable":
+				return fmt.Sprintf("container %s cannot have image %s: %s", c.Text("name"), c.Text("image"), reason)
+			case "CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+				if v, ok := container(c); ok {
+					return v.Message
+				}
+			}
+		}
+	}
+	return ""
+}
+
 func restarts(c object.Object) string {
 	return "restarted " + plural(number(c, 0, "restartCount"), "time")
 }
