@@ -46,7 +46,7 @@ With --wait it tells how the commit and each of its apps fares, and ends when th
 refused (1). After --timeout it ends with 3: the commit is still on its way, and goes on by itself.`,
 		Example: `  fairlead deploy --environment production --commit 9ac50f14d2b7e6835f104a9c8e2b7d6f5a3c1e08 --wait
   fairlead deploy -n shop --environment production --commit 3f9a2c1e0b6d4c7f8a9b0c1d2e3f4a5b6c7d8e9f --wait --timeout 30m
-  FAIRLEAD_TOKEN=… fairlead deploy --server https://fairlead.example.com -n shop --environment production --commit 3f9a2c1e0b6d4c7f8a9b0c1d2e3f4a5b6c7d8e9f --wait`,
+  fairlead deploy --server https://fairlead.example.com -n shop --environment production --commit 3f9a2c1e0b6d4c7f8a9b0c1d2e3f4a5b6c7d8e9f --wait`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), w) },
 	}
