@@ -68,7 +68,8 @@ gate:         std app release api/v1alpha1 apimachinery
 notify:       std fault release report api/v1alpha1 apimachinery
 
 # The shell: each talks to one thing outside.
-render:       std @values substitute restart secret sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery
+render:       std @values substitute restart secret schema gotemplate sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery helm.sh/helm/v4 github.com/santhosh-tekuri/jsonschema/v6 github.com/gobwas/glob
+gotemplate:   std go.yaml.in/yaml/v3 sigs.k8s.io/yaml github.com/Masterminds/sprig/v3 github.com/BurntSushi/toml golang.org/x/crypto
 git:          std system @values golang.org/x/crypto github.com/Masterminds/semver/v3
 localtree:    std system source fault
 registry:     std system fault source signature archive oras.land/oras-go/v2 github.com/opencontainers/go-digest github.com/opencontainers/image-spec github.com/Masterminds/semver/v3 github.com/ProtonMail/go-crypto go.yaml.in/yaml/v3

@@ -216,6 +216,8 @@ type Declaration struct {
 	Gates []Gate
 	// Verify are trials that are added to those of the Environment. They reach nothing but what the environment's ServiceAccount may.
 	Verify []Trial
+	// Helm is how the app's chart is rendered; nil: nothing is said of it.
+	Helm *Helm
 }
 
 // BundleID names the stored bundle; empty if there is none.

@@ -51,6 +51,13 @@ func describe(data []byte) string {
 		}
 		fmt.Fprintf(&b, "trial %s\n", text)
 	}
+	if d.Helm != nil {
+		text, err := json.Marshal(d.Helm)
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&b, "helm %s\n", text)
+	}
 	return b.String()
 }
 

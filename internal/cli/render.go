@@ -41,6 +41,9 @@ Files of the whole Git repository around DIR may be read, such as a Kustomize ba
 --root names another directory for that. With --ref a commit of the local repository is rendered, instead of the files
 as they are.
 
+A Helm chart is rendered as for the latest Kubernetes that Fairlead knows, lookups find nothing, and what templates
+generate, such as passwords, is not what the controller generates.
+
 Placeholders stand for values that are encrypted. With --age-key-file SOPS files are opened, and their values printed.`,
 		Example: `  fairlead render apps/web/production
   fairlead render apps/web/production --ref HEAD~1

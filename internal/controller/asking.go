@@ -33,8 +33,12 @@ func (c *controller) requestOf(ctx context.Context, env *v1alpha1.Environment, n
 			return render.Answer{ID: string(key), Key: key}, err
 		}
 		part := c.bases
-		if q.About == render.AboutChart {
+		switch q.About {
+		case render.AboutSeed:
+			return c.seed(ctx, env, q)
+		case render.AboutChart:
 			part = c.charts
+		default:
 		}
 		if part == nil {
 			return render.Answer{}, fault.Newf(fault.Invalid, "%s: nothing is fetched from there", q)

@@ -149,6 +149,7 @@ func TestLedger(t *testing.T) {
 	t.Run("list", b.list)
 	t.Run("damage", b.damage)
 	t.Run("follower", b.follower)
+	t.Run("seed", b.seed)
 }
 
 func (b bench) absent(t *testing.T) {
@@ -488,4 +489,39 @@ func (b bench) edit(t *testing.T, secrets typed.SecretInterface, prefix string, 
 	}
 	t.Fatalf("no Secret %s…", prefix)
 	return ""
+}
+
+func (b bench) seed(t *testing.T) {
+	l, secrets := b.open(t)
+	first, made, err := l.Seed(t.Context(), "shop", "production")
+	if err != nil || len(first) < 32 || made.IsZero() {
+		t.Fatalf("%d bytes, made %s: %v", len(first), made, err)
+	}
+	again, same, err := l.Seed(t.Context(), "shop", "production")
+	if err != nil || string(again) != string(first) || !same.Equal(made) {
+		t.Errorf("it is another one the second time: %v", err)
+	}
+	if other, _, err := l.Seed(t.Context(), "shop", "staging"); err != nil || string(other) == string(first) {
+		t.Errorf("two environments have the same: %v", err)
+	}
+	if apps, broken, err := l.List(t.Context()); err != nil || len(apps)+len(broken) > 0 {
+		t.Errorf("seeds are taken for the records of apps: %v %v %v", apps, broken, err)
+	}
+	list, err := secrets.List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(list.Items) != 2 {
+		t.Fatalf("%d Secrets: %v", len(list.Items), err)
+	}
+	s := list.Items[0]
+	s.Data["seed"] = []byte("short")
+	if _, err := secrets.Update(t.Context(), &s, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, environment := range []string{"production", "staging"} {
+		if _, _, err = l.Seed(t.Context(), "shop", environment); err != nil {
+			break
+		}
+	}
+	if fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a damaged seed is %v", err)
+	}
 }

@@ -66,8 +66,8 @@ func (a *Asking) found(q render.Question) (found, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f, ok := a.got[q]
-	if q.About == render.AboutChart || q.About == render.AboutBase {
-		f.answer = render.Answer{} // who fetched the files keeps them
+	if q.About == render.AboutChart || q.About == render.AboutBase || q.About == render.AboutSeed {
+		f.answer = render.Answer{} // who fetched the files, or drew the seed, keeps them
 	}
 	return f, ok
 }
@@ -87,7 +87,7 @@ func (a *Asking) ask(q render.Question) (found, error) {
 		err = a.objects(q, &f)
 	case render.AboutCluster:
 		f.answer, err = a.cluster()
-	case render.AboutChart, render.AboutBase, render.AboutKey:
+	case render.AboutChart, render.AboutBase, render.AboutKey, render.AboutSeed:
 		if a.beyond == nil {
 			return f, fault.Newf(fault.Invalid, "%s cannot be had here", q)
 		}

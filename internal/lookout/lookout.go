@@ -16,6 +16,9 @@ import (
 // BlindAgain is how soon something is read again that may be read and not watched.
 const BlindAgain = 5 * time.Minute
 
+// SeedAgain is how soon it is asked again what generated values are drawn from: it has another answer when certificates are to be made anew.
+const SeedAgain = time.Hour
+
 // View is what a watch is of: one object, or all of a kind in a namespace, or in the whole cluster if none is named.
 type View struct {
 	By              app.Identity
@@ -250,8 +253,8 @@ func (l *Lookout) Doubts(owner app.Owner) (doubts bool, again time.Duration) {
 		if k.stale {
 			return true, 0
 		}
-		if k.blind {
-			left := k.at.Add(BlindAgain).Sub(l.o.Now())
+		if wait := rereads(m, k); wait > 0 {
+			left := k.at.Add(wait).Sub(l.o.Now())
 			if left <= 0 {
 				return true, 0
 			}
@@ -261,6 +264,17 @@ func (l *Lookout) Doubts(owner app.Owner) (doubts bool, again time.Duration) {
 		}
 	}
 	return false, again
+}
+
+// rereads is how long an answer is taken for the same without a watch that says so; zero: for ever.
+func rereads(m matter, k *kept) time.Duration {
+	switch {
+	case k.blind:
+		return BlindAgain
+	case m.q.About == render.AboutSeed:
+		return SeedAgain
+	}
+	return 0
 }
 
 // known returns an answer that apps hold, if it is certainly still the same.

@@ -33,6 +33,11 @@ func ParseNew(file string, data []byte) ([]Object, error) {
 	return parse(&reader{file: file, newBools: true}, data)
 }
 
+// ParseTemplated is Parse for what a template made: of a key that is written twice, the last one counts. So it is to Helm, and charts are full of it.
+func ParseTemplated(file string, data []byte) ([]Object, error) {
+	return parse(&reader{file: file, lastWins: true}, data)
+}
+
 // Made is the object of a node that a program made from files, such as Kustomize: read as ParseNew reads it, and not checked again. An error is fault.Invalid.
 func Made(at Origin, n *yaml.Node) (Object, error) {
 	r := &reader{file: at.File, newBools: true}

@@ -63,7 +63,7 @@ func (r *reader) mapping(n *yaml.Node, depth int) (map[string]any, error) {
 		if k.Kind != yaml.ScalarNode {
 			return nil, r.errorf(n.Line, "a key must be text, found %s%s", describe(k), templateHint(k))
 		}
-		if was, twice := lines[k.Value]; twice {
+		if was, twice := lines[k.Value]; twice && !r.lastWins {
 			return nil, r.errorf(k.Line, "key %q is written twice, first on line %d: remove one", k.Value, was)
 		}
 		lines[k.Value] = k.Line

@@ -48,6 +48,7 @@ func parse(r *reader, data []byte) ([]Object, error) {
 type reader struct {
 	file     string
 	newBools bool // yes, no, on and off are texts
+	lastWins bool // of a key that is written twice
 	aliased  int  // values made through aliases so far
 	inAlias  int  // how many aliases we are inside of
 }

@@ -72,7 +72,7 @@ func (v *visitor) configValues(places []place, values []any) error {
 		}
 		switch {
 		case kind == "HelmChartInflationGenerator":
-			return at.errorf("%s: Helm charts are not supported yet: commit what `helm template` prints", kind)
+			return at.errorf("%s: write the chart under helmCharts: in a generator it is not rendered", kind)
 		case m["apiVersion"] != "builtin" || !slices.Contains(krusty.GetBuiltinPluginNames(), kind):
 			return at.errorf("%s is no generator or transformer of Kustomize itself, and programs and containers are not run while rendering", kind)
 		}

@@ -32,6 +32,9 @@ type graph struct {
 	patched   []object.Object
 	secrets   *secrets
 	sourced   map[string]bool // files that generators read, as they are
+	renderer  *renderer
+	// made are the files of objects that charts were rendered to, by name.
+	made map[string][]byte
 	// ownSchema is set if some kustomization brings an OpenAPI schema: a global of Kustomize's.
 	ownSchema bool
 }
@@ -76,6 +79,8 @@ type place struct {
 	line int
 }
 
+func (p place) String() string { return object.Origin{File: p.file, Line: p.line}.String() }
+
 func (p place) errorf(format string, args ...any) error {
 	at := object.Origin{File: p.file, Line: p.line}.String()
 	return fault.Newf(fault.Invalid, "%s: "+format, append([]any{at}, args...)...)
@@ -84,7 +89,7 @@ func (p place) errorf(format string, args ...any) error {
 func newGraph(r *renderer) *graph {
 	return &graph{
 		files: r.files, manifests: r.manifests, secrets: r.secrets, sourced: map[string]bool{}, byFile: map[string]*kustomization{}, visited: map[visit]*kustomization{},
-		objects: map[string][]object.Object{},
+		objects: map[string][]object.Object{}, renderer: r, made: map[string][]byte{},
 	}
 }
 

@@ -44,6 +44,9 @@ func (c checkedFS) ReadFile(p string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if data, ok := c.graph.made[name]; ok {
+		return data, nil
+	}
 	if !slices.Contains(kustomizationNames, path.Base(name)) {
 		data, err := c.graph.files.read(name)
 		if f := c.graph.secrets.files[name]; f != nil && c.graph.sourced[name] {

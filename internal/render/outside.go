@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -39,6 +40,9 @@ type Question struct {
 	Label string
 	// Of kind Chart and Base: from where. Version is a version or a range of a chart, or the commit of a base.
 	URL, Chart, Version string
+	// Of kind Seed, of which Namespace and Name are those of the Environment: how many days a certificate is good for that is to be made of it; 0: it is for something
+	// that stays.
+	Days int
 }
 
 // Compare orders questions.
@@ -47,7 +51,7 @@ func (q Question) Compare(o Question) int {
 		cmp.Compare(q.About, o.About),
 		cmp.Compare(q.GVK.Group, o.GVK.Group), cmp.Compare(q.GVK.Version, o.GVK.Version), cmp.Compare(q.GVK.Kind, o.GVK.Kind),
 		cmp.Compare(q.Namespace, o.Namespace), cmp.Compare(q.Name, o.Name), cmp.Compare(q.Label, o.Label),
-		cmp.Compare(q.URL, o.URL), cmp.Compare(q.Chart, o.Chart), cmp.Compare(q.Version, o.Version),
+		cmp.Compare(q.URL, o.URL), cmp.Compare(q.Chart, o.Chart), cmp.Compare(q.Version, o.Version), cmp.Compare(q.Days, o.Days),
 	)
 }
 
@@ -72,6 +76,8 @@ func (q Question) String() string {
 		return strings.TrimSpace("chart "+q.Chart+" "+q.Version) + " of " + q.URL
 	case AboutBase:
 		return q.URL + " at " + q.Version
+	case AboutSeed:
+		return "what generated values are drawn from"
 	}
 	return string(q.About)
 }
@@ -87,6 +93,7 @@ const (
 	AboutChart   About = "chart"   // the files of a Helm chart
 	AboutBase    About = "base"    // the files of another repository at a commit
 	AboutKey     About = "key"     // a key of this Fairlead's, for hashes of what is secret
+	AboutSeed    About = "seed"    // what generated values of the environment are drawn from: see decision 16
 )
 
 // Answer is what an Outside says. It is not changed by who gets it.
@@ -99,6 +106,10 @@ type Answer struct {
 	Tree            source.Tree
 	Version, Digest string
 	Key             []byte
+	// Seed is a secret that stays the same, and Since the point in time that templates take for now: it stays as well, but for certificates, for which it moves on
+	// by half of what they are good for.
+	Seed  []byte
+	Since time.Time
 }
 
 // Cluster is what a cluster can do.

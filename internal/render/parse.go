@@ -113,12 +113,10 @@ func orNull(m json.RawMessage) json.RawMessage {
 	return m
 }
 
-// notYet refuses the fields that would run Helm.
+// notYet refuses the old field for charts.
 func (k *kustomization) notYet() error {
-	for _, field := range []string{"helmCharts", "helmChartInflationGenerator", "helmGlobals"} {
-		if key, _ := pair(k.root, field); key != nil {
-			return place{k.file, key.Line}.errorf("%s: Helm charts are not supported yet: commit what `helm template` prints", field)
-		}
+	if key, _ := pair(k.root, "helmChartInflationGenerator"); key != nil {
+		return place{k.file, key.Line}.errorf("helmChartInflationGenerator is deprecated: write the charts under helmCharts (kustomize edit fix does it)")
 	}
 	return nil
 }

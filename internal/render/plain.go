@@ -20,8 +20,8 @@ func (r *renderer) plainDir(out []object.Object, dir string) ([]object.Object, e
 		if err != nil {
 			return nil, err
 		}
-		return nil, fault.Newf(fault.Invalid, "%s: Helm charts are not supported yet: "+
-			"commit what `helm template` prints, or keep the chart outside of app directories", path.Join(dir, chartFile))
+		return nil, fault.Newf(fault.Invalid, "%s: a chart below a directory of manifests is not rendered: make it an app of its own, "+
+			"name it under helmCharts in a kustomization.yaml, or keep it outside of app directories", path.Join(dir, chartFile))
 	}
 	entries, err := r.files.rec.ReadDir(dir)
 	if err != nil {

@@ -28,8 +28,9 @@ func (v *visitor) references() error {
 		}
 	}
 	steps := []func() error{
-		// The order of these three is the order of Kustomize's result.
+		// The order of these four is the order of Kustomize's result.
 		v.resources,
+		v.charts,
 		v.generators,
 		func() error { return v.each("components", spec.Components, v.component) },
 		func() error { return v.each("crds", spec.Crds, v.values) },

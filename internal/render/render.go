@@ -50,6 +50,7 @@ type Kind string
 const (
 	Plain     Kind = "plain"
 	Kustomize Kind = "kustomize"
+	Helm      Kind = "helm"
 )
 
 // Result is what an app renders to.
@@ -87,6 +88,7 @@ func Render(req Request) (Result, error) {
 		res.Objects = nil
 	} else if r.memory != nil {
 		r.memory.files = r.read // and what is not read any more is forgotten
+		r.memory.keys.Forget()
 	}
 	res.Inputs, res.Asked, res.Closed = rec.Inputs(), r.outside.asked(), secrets.closed
 	return res, err
@@ -101,6 +103,10 @@ type renderer struct {
 	secrets *secrets
 	memory  *Memory
 	read    map[reading][]object.Object
+	// concealed is what was read of Secrets.
+	concealed []string
+	// unanswered is why a question of a template was not answered, where that passes by itself.
+	unanswered error
 }
 
 func (r *renderer) render() (Result, error) {
@@ -119,11 +125,15 @@ func (r *renderer) render() (Result, error) {
 	if err != nil {
 		return res, err
 	}
-	if len(names) > 0 {
-		res.Kind = Kustomize
+	if res.Kind, err = r.kind(names, res.Declaration.Helm); err != nil {
+		return res, err
+	}
+	switch res.Kind {
+	case Kustomize:
 		res.Objects, err = r.kustomize(r.dir)
-	} else {
-		res.Kind = Plain
+	case Helm:
+		res.Objects, err = r.helm(res.Declaration.Helm)
+	case Plain:
 		res.Objects, err = r.plain()
 	}
 	if err != nil {
@@ -141,6 +151,23 @@ func (r *renderer) render() (Result, error) {
 	}
 	res.Objects, err = r.restarts(res.Objects)
 	return res, err
+}
+
+// kind says how the app's directory is rendered, of which these are the kustomizations.
+func (r *renderer) kind(kustomizations []string, h *app.Helm) (Kind, error) {
+	switch {
+	case len(kustomizations) > 0 && h != nil:
+		return "", r.declared(h.Line).errorf("helm: the directory has a %s as well: name the chart under helmCharts in it, or remove one of the two", path.Base(kustomizations[0]))
+	case len(kustomizations) > 0:
+		return Kustomize, nil
+	case h != nil:
+		return Helm, nil
+	}
+	isChart, err := r.files.isFile(path.Join(r.dir, chartFile))
+	if isChart {
+		return Helm, err
+	}
+	return Plain, err
 }
 
 func (r *renderer) declaration() (app.Declaration, error) {

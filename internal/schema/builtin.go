@@ -165,6 +165,16 @@ func (c *Catalog) APIVersions(kind string) []string {
 	return slices.Compact(out)
 }
 
+// APIs are all that is served: the groups and versions, such as apps/v1, and the kinds in them, such as apps/v1/Deployment. In order.
+func (c *Catalog) APIs() []string {
+	out := c.APIVersions("")
+	for gvk := range c.kinds {
+		out = append(out, gvk.APIVersion()+"/"+gvk.Kind)
+	}
+	slices.Sort(out)
+	return out
+}
+
 // named returns a type. It is called with the lock held.
 func (c *Catalog) named(name string) *Schema {
 	if s := c.types[name]; s != nil {

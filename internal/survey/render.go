@@ -72,7 +72,10 @@ func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
 	if fault.KindOf(err) != fault.Invalid {
 		return r, fmt.Errorf("render %s: %w", a.Dir, err)
 	}
-	if r.Broken = broken(tree, res.Inputs.Files()); len(r.Broken) == 0 {
+	if res.Kind != render.Helm { // whose templates are no YAML
+		r.Broken = broken(tree, res.Inputs.Files())
+	}
+	if len(r.Broken) == 0 {
 		r.Broken = []check.Trouble{trouble(err, a.Dir)}
 	}
 	return r, nil

@@ -69,6 +69,9 @@ func (s *scan) walk(dir, shown string, depth int) error {
 	}
 	if names["Chart.yaml"] {
 		s.charts = append(s.charts, dir)
+		if names["fairlead.yaml"] {
+			s.declared = append(s.declared, dir)
+		}
 		return nil
 	}
 	if names["fairlead.yaml"] {

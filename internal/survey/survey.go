@@ -38,7 +38,7 @@ type App struct {
 type Found struct {
 	Apps     []App
 	Problems []discover.Problem // directories that a pattern matches and that cannot be apps
-	Charts   []string           // directories that are Helm charts, which are not looked at
+	Charts   []string           // directories that are Helm charts and, as far as is known, no apps: with which values they are rendered is not known
 	// Declared are the files that say what is an app: what changes in them may change everything.
 	Declared []string
 	// Idle are Environments that match no directory of this tree: they may be about another repository.
@@ -149,7 +149,11 @@ func (f *Found) guess(r Request, s *scan) {
 		}
 	}
 	for _, dir := range s.charts {
-		if within(dir, r.Dir) && !covered(dir) {
+		switch {
+		case !within(dir, r.Dir) || covered(dir) || declared(dir):
+		case dir == r.Dir: // it is asked for by name
+			guessed = append(guessed, named(dir, nil))
+		default:
 			f.Charts = append(f.Charts, dir)
 		}
 	}

@@ -1,0 +1,192 @@
+package render
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"helm.sh/helm/v4/pkg/ignore"
+
+	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/render/chart"
+	"github.com/fairlead-cd/fairlead/internal/source"
+)
+
+// maxChartDepth bounds directories within a chart: a symlink may lead back into it.
+const maxChartDepth = 40
+
+// chartFiles reads a chart's directory as Helm does: all of it but what its .helmignore says. Symlinks are followed, within the tree.
+func (r *renderer) chartFiles(dir string) ([]chart.File, error) {
+	rules := ignore.Empty()
+	name := path.Join(dir, ignore.HelmIgnore)
+	data, err := r.files.read(name)
+	if err == nil {
+		if rules, err = ignore.Parse(bytes.NewReader(data)); err != nil {
+			return nil, fault.Newf(fault.Invalid, "%s: %s", name, oneLine(err))
+		}
+	} else if !isAbsent(err) {
+		return nil, err
+	}
+	rules.AddDefaults()
+	w := chartWalk{renderer: r, rules: rules, root: dir}
+	err = w.dir("", 0)
+	return w.out, err
+}
+
+type chartWalk struct {
+	*renderer
+	rules *ignore.Rules
+	root  string
+	out   []chart.File
+}
+
+func (w *chartWalk) dir(rel string, depth int) error {
+	at := path.Join(w.root, rel)
+	if depth > maxChartDepth {
+		return fault.Newf(fault.Invalid, "%s: directories of a chart are nested deeper than %d: a symlink may lead back", at, maxChartDepth)
+	}
+	entries, err := w.files.rec.ReadDir(at)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(rel, e.Name())
+		info, err := w.files.stat(path.Join(w.root, name))
+		switch {
+		case isAbsent(err):
+			return fault.Newf(fault.Invalid, "%s: the symlink leads to nothing", path.Join(w.root, name))
+		case err != nil:
+			return err
+		case w.rules.Ignore(name, info):
+			continue
+		case info.IsDir():
+			if err := w.dir(name, depth+1); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.file(name, info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *chartWalk) file(name string, info fs.FileInfo) error {
+	full := path.Join(w.root, name)
+	if !info.Mode().IsRegular() {
+		return fault.Newf(fault.Invalid, "%s: is no regular file, and charts hold no other", full)
+	}
+	data, err := w.files.read(full)
+	if err != nil {
+		return err
+	}
+	w.out = append(w.out, chart.File{Name: name, At: full, Data: bytes.TrimPrefix(data, []byte("\ufeff"))})
+	return nil
+}
+
+// dependency finds a chart that another one declares and does not bring: beside it in the tree, or in a registry.
+func (r *renderer) dependency(d chart.Dependency) ([]chart.File, error) {
+	if rel, local := d.LocalPath(); local {
+		dir := path.Join(d.Dir, rel)
+		if path.IsAbs(rel) || dir == ".." || strings.HasPrefix(dir, "../") {
+			return nil, fault.Newf(fault.Invalid, "%s: %s leaves the repository", d.At, d.Repository)
+		}
+		if is, err := r.files.isFile(path.Join(dir, chartFile)); !is || err != nil {
+			return nil, firstOf(err, fault.Newf(fault.Invalid, "%s: there is no chart at %s", d.At, dir))
+		}
+		return r.chartFiles(dir)
+	}
+	if d.Repository == "" {
+		return nil, fault.Newf(fault.Invalid, "%s: the dependency %s is not in the directory charts, and names no repository: commit it there", d.At, d.Name)
+	}
+	return r.fetched(d.At, Question{About: AboutChart, URL: d.Repository, Chart: d.Name, Version: d.Version})
+}
+
+func firstOf(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// fetched asks for a chart that is elsewhere.
+func (r *renderer) fetched(at string, q Question) ([]chart.File, error) {
+	if r.outside.outside == nil {
+		return nil, fault.Newf(fault.Invalid, "%s: the chart %s of %s is not in this tree, and nothing is fetched here: "+
+			"commit the chart (helm pull, or helm dependency build), or leave it to the controller, which fetches it", at, q.Chart, q.URL)
+	}
+	answer, err := r.outside.ask(q)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the chart %s of %s: %w", at, q.Chart, q.URL, err)
+	}
+	if answer.Tree == nil {
+		return nil, fault.Newf(fault.Invalid, "%s: the chart %s of %s has no files", at, q.Chart, q.URL)
+	}
+	inner := &renderer{dir: ".", at: r.at, files: newFiles(source.NewRecorder(answer.Tree), r.files.limits, asWritten)}
+	files, err := inner.chartFiles(".")
+	if err != nil {
+		return nil, fmt.Errorf("the chart %s %s: %w", q.Chart, answer.Version, err)
+	}
+	for i := range files {
+		files[i].At = fmt.Sprintf("%s-%s:%s", q.Chart, answer.Version, files[i].At)
+	}
+	return files, nil
+}
+
+// asWritten opens files of a chart from elsewhere: nothing in them is for a key of this environment.
+func asWritten(_ string, data []byte) ([]byte, error) { return data, nil }
+
+// minConcealed is the shortest text that is kept out of errors: shorter ones are parts of words.
+const minConcealed = 4
+
+// conceal remembers what a Secret holds: no error repeats it, whatever a template does with it.
+func (r *renderer) conceal(o object.Object) {
+	if o.Kind() != "Secret" {
+		return
+	}
+	for _, part := range []string{"data", "stringData"} {
+		m, _ := o.At(part).(map[string]any)
+		for _, v := range m {
+			if s, ok := v.(string); ok {
+				r.concealText(s)
+			}
+		}
+	}
+}
+
+func (r *renderer) concealText(s string) {
+	for _, text := range []string{s, decoded(s)} {
+		if text = strings.TrimSpace(text); len(text) >= minConcealed {
+			r.concealed = append(r.concealed, text)
+		}
+	}
+}
+
+// redact takes out of an error what is in Secrets.
+func (r *renderer) redact(err error) error {
+	if len(r.concealed) == 0 {
+		return err
+	}
+	text := err.Error()
+	for _, s := range r.concealed {
+		text = strings.ReplaceAll(text, s, "•••")
+	}
+	if text == err.Error() {
+		return err
+	}
+	return fault.Newf(fault.KindOf(err), "%s", text)
+}
+
+// decoded is what a text is the base64 of, empty if it is of none.
+func decoded(s string) string {
+	data, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
