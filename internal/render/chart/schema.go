@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -19,7 +20,9 @@ func (c *Chart) validate(h *helm.Chart, values map[string]any, path string) erro
 		if err := check(h.Schema, values); err != nil {
 			var wrong *jsonschema.ValidationError
 			if errors.As(err, &wrong) {
-				return fault.Newf(fault.Invalid, "%s: the values do not meet the schema: %s", file, strings.Join(complaints(wrong, path, nil), "; "))
+				said := complaints(wrong, path, nil)
+				slices.Sort(said) // a schema is walked in no order
+				return fault.Newf(fault.Invalid, "%s: the values do not meet the schema: %s", file, strings.Join(said[:min(len(said), maxComplaints)], "; "))
 			}
 			return fault.Newf(fault.Invalid, "%s: the schema cannot be used: %s", file, plain(err))
 		}
@@ -94,9 +97,6 @@ const maxComplaints = 5
 // complaints are what is wrong, value by value.
 func complaints(e *jsonschema.ValidationError, path string, out []string) []string {
 	if len(e.Causes) == 0 {
-		if len(out) == maxComplaints {
-			return out
-		}
 		where := path
 		for _, step := range e.InstanceLocation {
 			where += "." + step
