@@ -60,6 +60,7 @@ check:        std @values discover schema origin apimachinery go.yaml.in/yaml/v3
 check/form:   std check
 why:          std @values kin api/v1alpha1 apimachinery
 starter:      std fault
+migrate:      std object go.yaml.in/yaml/v3
 release:      std
 candidate:    std
 history:      std fault release

@@ -84,6 +84,8 @@ const (
 )
 
 // Source is one place in Git where apps are found.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.name) || !(self.path.contains('*') || self.path.contains('?') || self.path.contains('['))",message="only the app of a path without wildcards can be named"
 type Source struct {
 	// Repository names a Repository beside the Environment.
 	//
@@ -102,6 +104,20 @@ type Source struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(e, e == '..')",message="path must be relative to the root of the repository and stay in it"
 	Path string `json:"path"`
+
+	// Name is what the one App of a path without wildcards is called, if not as its directory.
+	//
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name,omitempty"`
+
+	// DependsOn names apps of the environment that have to be ready before those of this source go on, besides what an app's fairlead.yaml says.
+	//
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	DependsOn []string `json:"dependsOn,omitempty"`
 
 	// Candidate has commits checked, applied and verified before the branch is moved to them, by Fairlead. The ref has to be a branch, and one source of an
 	// Environment may have it.

@@ -1767,6 +1767,11 @@ func (in *SoakGate) DeepCopy() *SoakGate {
 func (in *Source) DeepCopyInto(out *Source) {
 	*out = *in
 	out.Ref = in.Ref
+	if in.DependsOn != nil {
+		in, out := &in.DependsOn, &out.DependsOn
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Candidate != nil {
 		in, out := &in.Candidate, &out.Candidate
 		*out = new(Candidate)

@@ -97,6 +97,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 held (a person has to approve som
 	add(root, groupUse, historyCommand(w), atCommand(w), doraCommand(w))
 	add(root, groupSteer, syncCommand(w), suspendCommand(w), resumeCommand(w), deployCommand(w), rollbackCommand(w), approveCommand(w), overrideCommand(w), secretCommand(w))
 	add(root, groupRun, initCommand(w), bootstrapCommand(w), installCommand(w), uninstallCommand(w), controllerCommand(w), versionCommand(w))
+	add(root, groupRun, migrateCommand(w), adoptCommand(w))
 	add(root, groupRun, demoCommand(w))
 	for _, c := range root.Commands() {
 		christen(c, root.DisplayName())

@@ -30,7 +30,7 @@ type planOptions struct {
 	target
 	name                            string
 	to, from, repository, dir, root string
-	all, exitCode                   bool
+	all, exitCode, resumed          bool
 	server, system                  string
 	form                            output
 }
@@ -83,6 +83,7 @@ held, 1 something is refused or cannot be read.`,
 	f.StringVar(&o.repository, "repository", "", "Repository that --to is in, if the environment follows several")
 	f.StringVar(&o.dir, "dir", "", "directory of this machine: of an app, that of its files; of an environment, the root of the repository")
 	f.StringVar(&o.root, "root", "", "with --dir: directory that nothing outside of is read (default: the root of the Git repository)")
+	f.BoolVar(&o.resumed, "resumed", false, "as if what is suspended were not")
 	f.BoolVar(&o.exitCode, "exit-code", false, "let the exit code tell whether something would be done")
 	f.StringVar(&o.server, "server", "", "address of the controller (default: $FAIRLEAD_SERVER, else through the API server)")
 	f.StringVar(&o.system, "fairlead-namespace", "fairlead-system", "Fairlead's own namespace, where the API server finds the controller")
@@ -150,7 +151,7 @@ func (o *planOptions) wants(ctx context.Context, w IO, a asker) ([]want, error) 
 		case o.dir != "" && app == "":
 			return nil, usagef("with a signature, --dir is of one app: name ENV/APP, or plan a commit with --to")
 		}
-		x := want{Request: preview.Request{Namespace: o.namespace, Environment: env, App: app, To: o.to, From: o.from, Repository: o.repository}}
+		x := want{Request: preview.Request{Namespace: o.namespace, Environment: env, App: app, To: o.to, From: o.from, Repository: o.repository, Resumed: o.resumed}}
 		err := o.fill(w, &x, nil)
 		return []want{x}, err
 	}
@@ -169,7 +170,7 @@ func (o *planOptions) wants(ctx context.Context, w IO, a asker) ([]want, error) 
 	var out []want
 	add := func(env *v1alpha1.Environment, app string) error {
 		x := want{
-			Request:        preview.Request{Namespace: env.Namespace, Environment: env.Name, App: app, To: o.to, From: o.from, Repository: o.repository},
+			Request:        preview.Request{Namespace: env.Namespace, Environment: env.Name, App: app, To: o.to, From: o.from, Repository: o.repository, Resumed: o.resumed},
 			serviceAccount: cmp.Or(env.Spec.Destination.ServiceAccount, "default"),
 		}
 		err := o.fill(w, &x, env)
@@ -251,7 +252,7 @@ func (o *planOptions) fill(w IO, x *want, env *v1alpha1.Environment) error {
 		if o.repository != "" && s.Repository != o.repository {
 			return errors.New("--dir is the whole of an environment: one that follows several Repositories cannot be planned from one directory")
 		}
-		res, err := discover.Apps(tree, s.Path)
+		res, err := discover.Named(tree, s.Path, s.Name)
 		if err != nil {
 			return err
 		}

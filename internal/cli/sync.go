@@ -80,16 +80,28 @@ func (o *syncOptions) run(ctx context.Context, w IO) error {
 	if err != nil {
 		return err
 	}
-	y := &syncing{w: w, c: c, what: s, request: time.Now().UTC().Format(time.RFC3339Nano), progress: newProgress(w)}
+	y := newSyncing(w, c, s)
+	if o.wait {
+		return y.through(ctx, namespace, o.timeout)
+	}
 	if err := y.ask(ctx); err != nil {
 		return err
 	}
-	if !o.wait {
-		_, err := fmt.Fprintln(w.Out, "sync requested of", y.title())
+	_, err = fmt.Fprintln(w.Out, "sync requested of", y.title())
+	return err
+}
+
+func newSyncing(w IO, c client.WithWatch, what selection) *syncing {
+	return &syncing{w: w, c: c, what: what, request: time.Now().UTC().Format(time.RFC3339Nano), progress: newProgress(w)}
+}
+
+// through asks, and waits until all that comes of it is as it will be.
+func (y *syncing) through(ctx context.Context, namespace string, limit time.Duration) error {
+	if err := y.ask(ctx); err != nil {
 		return err
 	}
 	var result error
-	err = until(ctx, c, namespace, o.timeout, func(f *fleet) (done bool, err error) {
+	err := until(ctx, y.c, namespace, limit, func(f *fleet) (done bool, err error) {
 		done, result, err = y.look(f)
 		return done, err
 	})
@@ -99,7 +111,7 @@ func (o *syncOptions) run(ctx context.Context, w IO) error {
 		if !y.heard {
 			text += ": is it running?"
 		}
-		return fmt.Errorf("not done after %s: %s", o.timeout, text)
+		return fmt.Errorf("not done after %s: %s", limit, text)
 	}
 	return cmp.Or(err, result)
 }
@@ -108,7 +120,7 @@ func (o *syncOptions) run(ctx context.Context, w IO) error {
 // came of that has been looked at.
 type syncing struct {
 	w        IO
-	c        client.Client
+	c        client.WithWatch
 	what     selection
 	request  string
 	progress *progress

@@ -160,7 +160,7 @@ func summary(clauses []string) string {
 
 // search finds the apps of one source. That its directory does not exist is an error: it is more likely a mistake than the end of every app.
 func search(h sourceHead) (discover.Result, error) {
-	res, err := discover.Apps(h.head.snapshot.Tree, h.source.Path)
+	res, err := discover.Named(h.head.snapshot.Tree, h.source.Path, h.source.Name)
 	if err == nil && res.Missing != "" {
 		err = fault.Newf(fault.Invalid, "directory %s does not exist in %s: no app is found there, and none is removed", res.Missing, h.head.Revision())
 	}

@@ -115,7 +115,7 @@ func (c *controller) renderAt(ctx context.Context, n app.Name, of v1alpha1.Sourc
 
 // dirAt is where an app is in a commit.
 func dirAt(n app.Name, of v1alpha1.Source, at head) (string, error) {
-	found, err := discover.Apps(at.snapshot.Tree, of.Path)
+	found, err := discover.Named(at.snapshot.Tree, of.Path, of.Name)
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", at.Revision(), err)
 	}

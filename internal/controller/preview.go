@@ -104,6 +104,7 @@ func (c *controller) previewNow(ctx context.Context, env *v1alpha1.Environment, 
 
 // tellAll foresees all apps that are asked about.
 func (c *controller) tellAll(ctx context.Context, s *supposition, req preview.Request, reply preview.Reply) (preview.Reply, error) {
+	s.resumed = req.Resumed
 	e := fleet.Environment{Namespace: req.Namespace, Name: req.Environment}
 	for _, n := range s.fleet.Apps(e) {
 		s.member(n)

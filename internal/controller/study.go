@@ -136,7 +136,7 @@ func (x examiner) join(ctx context.Context, s *study, mirror Mirror, auth git.Au
 
 // compare finds the apps that a commit changes. That it renders is found out here: what does not is never applied.
 func (x examiner) compare(ctx context.Context, s *study) error {
-	was, err := discover.Apps(x.branch.snapshot.Tree, x.src.Path)
+	was, err := discover.Named(x.branch.snapshot.Tree, x.src.Path, x.src.Name)
 	if err != nil {
 		return err
 	}
@@ -309,7 +309,7 @@ func (c *controller) attempts(ctx context.Context, env *v1alpha1.Environment, st
 			c.log.WarnContext(ctx, "candidate not read", "environment", env.Namespace+"/"+env.Name, "commit", x.Commit, "error", err)
 			return l, "", false
 		}
-		res, err := discover.Apps(t.head().snapshot.Tree, src.Path)
+		res, err := discover.Named(t.head().snapshot.Tree, src.Path, src.Name)
 		if err != nil {
 			c.log.WarnContext(ctx, "candidate not read", "environment", env.Namespace+"/"+env.Name, "commit", x.Commit, "error", err)
 			return l, "", false

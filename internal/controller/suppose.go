@@ -36,6 +36,8 @@ type supposition struct {
 	kinds  map[object.GroupKind]bool
 	spaces map[string]bool
 	fresh  []app.Name // those that are read from something else than now
+	// resumed says that nothing would be suspended.
+	resumed bool
 }
 
 func (c *controller) suppose() *supposition {
@@ -276,7 +278,9 @@ func (s *supposition) subject(ctx context.Context, m *member) (engine.Subject, *
 	if err != nil && !apierrors.IsNotFound(err) {
 		return engine.Subject{}, nil, err
 	}
-	return s.c.subject(ctx, m, env, obj), obj, nil
+	subject := s.c.subject(ctx, m, env, obj)
+	subject.Policy.Suspended = subject.Policy.Suspended && !s.resumed
+	return subject, obj, nil
 }
 
 // tell foresees what would be done to one app, and whether it would be ready then: those that depend on it wait for that.
@@ -301,8 +305,12 @@ func (s *supposition) tell(ctx context.Context, n app.Name, tag preview.Tagger) 
 	if broken := cmp.Or(m.broken, out.Unplaced); broken != nil {
 		a.Broken, a.Blocked = clipText(broken.Error(), 2000), ""
 	}
+	suspended := ""
+	if subject.Policy.Suspended {
+		suspended = suspension(m.env, obj)
+	}
 	s.fleet.Ready(n, isReady(report.App(report.Finding{
-		Was: m.status, Now: s.c.now(), Wanted: m.wanted, Broken: cmp.Or(m.broken, out.Unplaced), Removed: m.removed, Suspended: suspension(m.env, obj), Waits: waits,
+		Was: m.status, Now: s.c.now(), Wanted: m.wanted, Broken: cmp.Or(m.broken, out.Unplaced), Removed: m.removed, Suspended: suspended, Waits: waits,
 		Looked: true, Plan: out.Last, Health: out.Health, Claimed: len(out.Last.Claims),
 	})))
 	return a, nil

@@ -94,6 +94,28 @@ func Apps(tree source.Tree, pattern string) (Result, error) {
 	return Merge(Source{Result: m.res}), nil
 }
 
+// Named is [Apps] for a pattern without wildcards, whose app has a name of its own, whatever its directory is called. An empty name is the directory's.
+func Named(tree source.Tree, pattern, name string) (Result, error) {
+	res, err := Apps(tree, pattern)
+	if err != nil || name == "" {
+		return res, err
+	}
+	if isGlob(pattern) {
+		return Result{}, fault.Newf(fault.Invalid, "path %q: what matches a wildcard has no name of its own", pattern)
+	}
+	if why := wrongName(name); why != "" {
+		return Result{}, fault.New(fault.Invalid, errors.New(why))
+	}
+	for _, p := range res.Problems { // that its directory is called something else is none
+		res.Found = append(res.Found, Found{Dir: p.Dir, Source: p.Source})
+	}
+	res.Problems = nil
+	for i := range res.Found {
+		res.Found[i].Name = name
+	}
+	return res, nil
+}
+
 // Concerns reports whether a pattern may find something else since a path came or went, or became another kind of thing. If it concerns none of
 // [source.Difference.Names], Apps finds the same in both trees.
 func Concerns(pattern, changed string) bool {

@@ -20,7 +20,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/source/sourcetest"
 )
 
-// TestApps runs testdata/*.txtar: "tree" lists files, each line of "patterns" is tried, "want" is what comes of it. Several patterns on
+// TestApps runs testdata/*.txtar: "tree" lists files, each line of "patterns" is tried (path=name is one with a name of its own), "want" is what comes of it. Several patterns on
 // a line are sources of one environment.
 func TestApps(t *testing.T) {
 	golden.Run(t, "testdata/*.txtar", func(_ *testing.T, ar *txtar.Archive) {
@@ -49,7 +49,8 @@ func try(b *strings.Builder, tree source.Tree, patterns []string) {
 	fmt.Fprintln(b, strings.Join(patterns, " "))
 	var sources []discover.Source
 	for _, p := range patterns {
-		res, err := discover.Apps(tree, p)
+		dir, name, _ := strings.Cut(p, "=")
+		res, err := discover.Named(tree, dir, name)
 		if err != nil {
 			fmt.Fprintf(b, "  error (%s): %v\n", fault.KindOf(err), err)
 			return

@@ -27,6 +27,8 @@ type Request struct {
 	Rendered []Rendered `json:"rendered,omitempty"`
 	// Whole says that Rendered is all that the environment would have.
 	Whole bool `json:"whole,omitempty"`
+	// Resumed says that what is suspended would not be.
+	Resumed bool `json:"resumed,omitempty"`
 }
 
 // Rendered is what one app would want: a stream of YAML documents.

@@ -27,9 +27,12 @@ type scan struct {
 // environment is an Environment object, as far as it says where apps are.
 type environment struct {
 	name, namespace, destination, file string
-	patterns                           []string
+	sources                            []sought
 	rules                              render.Rules
 }
+
+// sought is where a source has apps, and what the one is called if it says that.
+type sought struct{ pattern, name string }
 
 // kustomization is a kustomization file, as far as it says what it builds upon.
 type kustomization struct {
@@ -141,7 +144,8 @@ func (s *scan) environment(file string, data []byte) {
 		for _, src := range sources {
 			m, _ := src.(map[string]any)
 			if pattern, ok := m["path"].(string); ok {
-				e.patterns = append(e.patterns, pattern)
+				name, _ := m["name"].(string)
+				e.sources = append(e.sources, sought{pattern, name})
 			}
 		}
 		s.environments = append(s.environments, e)

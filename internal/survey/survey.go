@@ -91,8 +91,8 @@ func (f *Found) environments(tree source.Tree, s *scan) error {
 	for _, e := range s.environments {
 		f.Declared = append(f.Declared, e.file)
 		matched := false
-		for _, pattern := range e.patterns {
-			res, err := discover.Apps(tree, pattern)
+		for _, s := range e.sources {
+			res, err := discover.Named(tree, s.pattern, s.name)
 			if fault.KindOf(err) == fault.Invalid {
 				continue // what is wrong with the Environment is said of the object
 			}

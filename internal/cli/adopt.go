@@ -1,0 +1,291 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/migrate"
+	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/preview"
+)
+
+// adoptOptions are the flags of adopt.
+type adoptOptions struct {
+	planOptions
+	from             []string
+	dryRun, restarts bool
+	timeout          time.Duration
+}
+
+func adoptCommand(w IO) *cobra.Command {
+	var o adoptOptions
+	cmd := &cobra.Command{
+		Use:   "adopt ENV",
+		Short: "Take over running objects from Flux or Argo CD",
+		Long: `Takes over the objects of a suspended environment from the engine that applied them until now:
+
+1. It shows the plan. If anything would be deleted, made anew, refused or held, or a pod restarted, nothing is done.
+2. It stops the other engine: a Kustomization or HelmRelease is suspended and prunes nothing any more; an Application is not
+   synced by itself any more, and loses the finalizer that deletes what it has.
+3. It resumes the environment, and waits until every app is taken over and healthy.
+
+Which objects ordered the apps until now is noted in an Environment that 'fairlead migrate' wrote; --from names others. They
+are left in the cluster: delete them when Git does not have them any more. Until then 'fairlead suspend' and resuming them is
+the way back.`,
+		Example: `  fairlead adopt production -n flux-system --dry-run
+  fairlead adopt production -n flux-system
+  fairlead adopt production -n shop --from Kustomization/flux-system/shop`,
+		Args: oneName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.name = args[0]
+			return o.run(cmd.Context(), w)
+		},
+	}
+	f := cmd.Flags()
+	o.clusterFlags(f)
+	o.namespaceFlag(cmd)
+	f.StringSliceVar(&o.from, "from", nil, "objects of the other engine that ordered the apps until now, as Kind/namespace/name")
+	f.BoolVar(&o.dryRun, "dry-run", false, "only show what would be done")
+	f.BoolVar(&o.restarts, "allow-restarts", false, "take over although pods are restarted")
+	f.StringVar(&o.server, "server", "", "address of the controller (default: $FAIRLEAD_SERVER, else through the API server)")
+	f.StringVar(&o.system, "fairlead-namespace", "fairlead-system", "Fairlead's own namespace, where the API server finds the controller")
+	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait; 0 waits for ever")
+	o.complete(cmd, w, kinds{envs: true})
+	return cmd
+}
+
+func (o *adoptOptions) run(ctx context.Context, w IO) error {
+	o.resumed = true
+	if err := o.check(w); err != nil {
+		return err
+	}
+	namespace, err := o.place(w)
+	if err != nil {
+		return err
+	}
+	c, err := o.connect(w)
+	if err != nil {
+		return err
+	}
+	f, err := read(ctx, c, namespace)
+	if err != nil {
+		return err
+	}
+	s, err := f.find(o.name, kinds{envs: true})
+	if err != nil {
+		return err
+	}
+	env := &s.envs[0]
+	orders, err := o.orders(env)
+	if err != nil {
+		return err
+	}
+	if err := o.look(ctx, w); err != nil {
+		return err
+	}
+	if o.dryRun {
+		for _, x := range orders {
+			_, _ = fmt.Fprintf(w.Out, "would stop %s\n", x)
+		}
+		return nil
+	}
+	for _, x := range orders {
+		if err := x.stop(ctx, w, c); err != nil {
+			return err
+		}
+	}
+	text, err := resume(ctx, c, s)
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(w.Out, text)
+	return newSyncing(w, c, s).through(ctx, namespace, o.timeout)
+}
+
+// look shows the plan, and says what stands against it.
+func (o *adoptOptions) look(ctx context.Context, w IO) error {
+	a, err := o.asker(w)
+	if err != nil {
+		return err
+	}
+	wants, err := o.wants(ctx, w, a)
+	if err != nil {
+		return err
+	}
+	reply, err := a.ask(ctx, wants[0])
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprint(w.Out, reply.Text()); err != nil {
+		return err
+	}
+	against := objections(reply, o.restarts)
+	if len(against) == 0 {
+		return nil
+	}
+	for _, text := range against {
+		_, _ = fmt.Fprintln(w.Err, "not safe:", text)
+	}
+	return errors.New("nothing was done: Git does not say what runs; bring it there, or change what runs, and try again")
+}
+
+// objections are why an environment cannot be taken over without harm.
+func objections(r preview.Reply, restarts bool) []string {
+	var out []string
+	if len(r.Apps) == 0 {
+		out = append(out, "no app was found: see 'fairlead status'")
+	}
+	if r.LeftOut != "" {
+		out = append(out, r.LeftOut)
+	}
+	for _, a := range r.Apps {
+		if a.Broken != "" {
+			out = append(out, a.Name+": "+a.Broken)
+		}
+		for _, n := range a.Refused {
+			out = append(out, fmt.Sprintf("%s: %s is refused: %s", a.Name, n.Object, n.Text))
+		}
+		for _, h := range a.Held {
+			out = append(out, fmt.Sprintf("%s: %s would be held: %s", a.Name, h.What, h.Reason))
+		}
+		for _, s := range slices.Concat(a.Steps, a.Idle) {
+			switch {
+			case s.Do == plan.Delete, s.Do == plan.Replace:
+				out = append(out, fmt.Sprintf("%s: %s would be done to %s", a.Name, s.Do, s.Object))
+			case !restarts && s.Do != plan.Create && rollsOut(s):
+				out = append(out, fmt.Sprintf("%s: the pods of %s would be restarted (--allow-restarts)", a.Name, s.Object))
+			}
+		}
+	}
+	return out
+}
+
+// rollsOut reports whether a step changes what pods are made of. Changes that were left out may be such.
+func rollsOut(s preview.Step) bool {
+	if !slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController"}, s.Kind) {
+		return false
+	}
+	return s.More > 0 || slices.ContainsFunc(s.Changes, func(c preview.Change) bool { return strings.HasPrefix(c.Path, "spec.template") })
+}
+
+// order is an object of another engine that orders apps.
+type order struct{ kind, namespace, name string }
+
+func (o order) String() string { return o.kind + " " + o.namespace + "/" + o.name }
+
+// orders are those that ordered the apps of an environment until now.
+func (o *adoptOptions) orders(env *v1alpha1.Environment) ([]order, error) {
+	all := o.from
+	if text := env.Annotations[migrate.MarkFrom]; text != "" {
+		all = append(slices.Clone(all), strings.Split(text, ",")...)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("environment %s does not say what applied its objects until now: name that with --from Kind/namespace/name, or, if nothing did, "+
+			"resume it with 'fairlead resume %s'", env.Name, env.Name)
+	}
+	var out []order
+	for _, text := range all {
+		part := strings.Split(text, "/")
+		if len(part) != 3 || stops[part[0]] == nil {
+			return nil, usagef("%q: want Kind/namespace/name, of a Kustomization, HelmRelease, Application or ApplicationSet", text)
+		}
+		out = append(out, order{part[0], part[1], part[2]})
+	}
+	return out, nil
+}
+
+// finalizersOfArgo begin what lets Argo CD delete objects with their Application.
+const finalizersOfArgo = "resources-finalizer.argocd.argoproj.io"
+
+// stops are what keeps an object of a kind from being acted upon: the fields to merge into it.
+var stops = map[string]func(*unstructured.Unstructured) map[string]any{
+	"Kustomization": func(*unstructured.Unstructured) map[string]any {
+		return map[string]any{"spec": map[string]any{"suspend": true, "prune": false}}
+	},
+	"HelmRelease": func(*unstructured.Unstructured) map[string]any {
+		return map[string]any{"spec": map[string]any{"suspend": true}}
+	},
+	"Application": func(u *unstructured.Unstructured) map[string]any {
+		kept := slices.DeleteFunc(u.GetFinalizers(), func(f string) bool { return strings.HasPrefix(f, finalizersOfArgo) })
+		finalizers := make([]any, 0, len(kept))
+		for _, f := range kept {
+			finalizers = append(finalizers, f)
+		}
+		return map[string]any{
+			"metadata": map[string]any{"finalizers": finalizers, "resourceVersion": u.GetResourceVersion()},
+			"spec":     map[string]any{"syncPolicy": map[string]any{"automated": nil}},
+		}
+	},
+	"ApplicationSet": func(*unstructured.Unstructured) map[string]any {
+		return map[string]any{"spec": map[string]any{"syncPolicy": map[string]any{"applicationsSync": "create-only", "preserveResourcesOnDeletion": true}}}
+	},
+}
+
+var groupsOf = map[string]schema.GroupKind{
+	"Kustomization":  {Group: "kustomize.toolkit.fluxcd.io", Kind: "Kustomization"},
+	"HelmRelease":    {Group: "helm.toolkit.fluxcd.io", Kind: "HelmRelease"},
+	"Application":    {Group: "argoproj.io", Kind: "Application"},
+	"ApplicationSet": {Group: "argoproj.io", Kind: "ApplicationSet"},
+}
+
+// stop keeps the other engine from acting on what it ordered. One that is gone needs no stopping.
+func (x order) stop(ctx context.Context, w IO, c client.Client) error {
+	mapping, err := c.RESTMapper().RESTMapping(groupsOf[x.kind])
+	if meta.IsNoMatchError(err) {
+		_, _ = fmt.Fprintf(w.Out, "%s is gone: the cluster does not know the kind\n", x)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stop %s: %w", x, err)
+	}
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(mapping.GroupVersionKind)
+	err = c.Get(ctx, client.ObjectKey{Namespace: x.namespace, Name: x.name}, u)
+	if apierrors.IsNotFound(err) {
+		_, _ = fmt.Fprintf(w.Out, "%s is gone\n", x)
+		return nil
+	}
+	if err == nil {
+		err = merge(ctx, c, u, stops[x.kind](u))
+	}
+	if err != nil {
+		return fmt.Errorf("stop %s: %w", x, err)
+	}
+	_, _ = fmt.Fprintf(w.Out, "%s stopped\n", x)
+	if x.kind == "ApplicationSet" {
+		return stopMade(ctx, w, c, u)
+	}
+	return nil
+}
+
+// stopMade stops the Applications that an ApplicationSet made.
+func stopMade(ctx context.Context, w IO, c client.Client, set *unstructured.Unstructured) error {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(set.GroupVersionKind().GroupVersion().WithKind("ApplicationList"))
+	if err := c.List(ctx, list, client.InNamespace(set.GetNamespace())); err != nil {
+		return fmt.Errorf("list the Applications of %s: %w", set.GetName(), err)
+	}
+	for i := range list.Items {
+		a := &list.Items[i]
+		for _, owner := range a.GetOwnerReferences() {
+			if owner.UID == set.GetUID() {
+				if err := (order{"Application", a.GetNamespace(), a.GetName()}).stop(ctx, w, c); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

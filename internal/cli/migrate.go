@@ -1,0 +1,283 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/fairlead-cd/fairlead/internal/localtree"
+	"github.com/fairlead-cd/fairlead/internal/migrate"
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// migrateOptions are the flags of migrate.
+type migrateOptions struct {
+	target
+	migrate.Options
+	dir, write string
+}
+
+// engine is another engine whose objects are understood.
+type engine struct {
+	name   string
+	groups string // what its API groups end in
+	means  func([]object.Object, migrate.Options) migrate.Result
+}
+
+var engines = []engine{
+	{"flux", "toolkit.fluxcd.io", migrate.Flux},
+	{"argocd", "argoproj.io", migrate.ArgoCD},
+}
+
+func migrateCommand(w IO) *cobra.Command {
+	var o migrateOptions
+	cmd := &cobra.Command{
+		Use:   "migrate flux|argocd [DIR]",
+		Short: "Write the Environments that mean what Flux or Argo CD is told",
+		Long: `Reads the objects of Flux (GitRepository, OCIRepository, HelmRepository, Kustomization, HelmRelease) or of Argo CD (Application,
+ApplicationSet, AppProject) from the manifests in a directory, or from the cluster, and prints the Repositories and Environments
+that mean the same. A report says what has no equal, and what to do about it. Nothing is changed.
+
+The Environments are suspended: 'fairlead adopt' shows what taking over would do, stops the other engine, and lets them begin.
+
+A chart that stands in a HelmRelease or an Application becomes a directory with a fairlead.yaml and its values. With --write
+they are files below a directory, to be committed to the Repository that --repository names.`,
+		Example: `  fairlead migrate flux clusters/production
+  fairlead migrate flux --write fairlead/production --environment production
+  fairlead migrate argocd -n argocd --into shop --write fairlead`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) > 2 || engineOf(args[0]) == nil {
+				return errors.New("say what it comes from, flux or argocd, and, if not from the cluster, in which directory its objects are")
+			}
+			return nil
+		},
+		ValidArgs: []string{"flux", "argocd"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				o.dir = args[1]
+			}
+			return o.run(cmd.Context(), w, *engineOf(args[0]))
+		},
+	}
+	f := cmd.Flags()
+	o.clusterFlags(f)
+	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the cluster that is looked at (default: all)")
+	f.StringVar(&o.Namespace, "into", "", "namespace of what is written (default: that of the objects it is made of)")
+	f.StringVar(&o.Environment, "environment", "production", "name of the Environment; further ones have it in front")
+	f.StringVar(&o.Repository, "repository", "", "Repository that the written files are committed to (default: the only one there is)")
+	f.StringVar(&o.write, "write", "", "directory to write to, instead of printing")
+	f.StringVar(&o.Dir, "path", "", "where that directory is in its repository (default: as it is in the Git repository around it)")
+	return cmd
+}
+
+func engineOf(name string) *engine {
+	for i := range engines {
+		if engines[i].name == name {
+			return &engines[i]
+		}
+	}
+	return nil
+}
+
+func (o *migrateOptions) run(ctx context.Context, w IO, from engine) error {
+	objs, where, err := o.read(ctx, w, from)
+	if err != nil {
+		return err
+	}
+	if len(objs) == 0 {
+		return fmt.Errorf("%s: there is no object of %s", where, from.name)
+	}
+	if o.write != "" && o.Dir == "" {
+		if o.Dir, err = inRepository(o.write); err != nil {
+			return err
+		}
+	}
+	res := from.means(objs, o.Options)
+	if o.write == "" {
+		return o.print(w, res)
+	}
+	return o.save(w, res)
+}
+
+// read returns the objects of an engine, and where they were looked for.
+func (o *migrateOptions) read(ctx context.Context, w IO, from engine) ([]object.Object, string, error) {
+	if o.dir != "" {
+		objs, err := ordered(o.dir, from)
+		return objs, o.dir, err
+	}
+	config, err := o.config(w)
+	if err != nil {
+		return nil, "", err
+	}
+	objs, err := running(ctx, config, from, o.namespace)
+	return objs, "the cluster", err
+}
+
+// ordered are the objects in the manifests of a directory.
+func ordered(dir string, from engine) ([]object.Object, error) {
+	tree, err := localtree.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tree.Close() }()
+	var out []object.Object
+	err = fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && name != "." && strings.HasPrefix(e.Name(), "."):
+			return fs.SkipDir
+		case !e.Type().IsRegular(), path.Ext(name) != ".yaml" && path.Ext(name) != ".yml" && path.Ext(name) != ".json":
+			return nil
+		}
+		data, err := tree.ReadFile(name)
+		if err != nil || !bytes.Contains(data, []byte(from.groups)) {
+			return err
+		}
+		objs, err := object.Parse(path.Join(filepath.ToSlash(dir), name), data)
+		for _, x := range objs {
+			if ofEngine(x.Key().Group, from) {
+				out = append(out, x)
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+func ofEngine(group string, e engine) bool {
+	return group == e.groups || strings.HasSuffix(group, "."+e.groups)
+}
+
+// running are the objects of an engine in a namespace of a cluster, or in all.
+func running(ctx context.Context, config *rest.Config, from engine, namespace string) ([]object.Object, error) {
+	disc, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	served, err := disc.ServerPreferredResources()
+	if err != nil && len(served) == 0 {
+		return nil, fmt.Errorf("ask which kinds the cluster serves: %w", err)
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	var out []object.Object
+	for _, list := range served {
+		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil || !ofEngine(gv.Group, from) {
+			continue
+		}
+		for _, r := range list.APIResources {
+			if strings.Contains(r.Name, "/") {
+				continue
+			}
+			found, err := client.Resource(gv.WithResource(r.Name)).Namespace(namespace).List(ctx, metav1.ListOptions{})
+			if apierrors.IsNotFound(err) {
+				continue // its definition went
+			}
+			if err != nil {
+				return nil, fmt.Errorf("list %s: %w", r.Name, err)
+			}
+			for _, u := range found.Items {
+				out = append(out, object.New(u.Object))
+			}
+		}
+	}
+	return out, nil
+}
+
+// print prints the objects and files, and the report to those who read along.
+func (o *migrateOptions) print(w IO, res migrate.Result) error {
+	if _, err := w.Out.Write(object.Stream(res.Objects)); err != nil {
+		return err
+	}
+	for _, f := range res.Files {
+		if _, err := fmt.Fprintf(w.Out, "---\n# %s\n%s", f.Path, f.Text); err != nil {
+			return err
+		}
+	}
+	report(w.Err, res.Notes)
+	return nil
+}
+
+// report says what has no equal.
+func report(to io.Writer, notes []migrate.Note) {
+	if len(notes) == 0 {
+		_, _ = fmt.Fprintln(to, "everything has an equal")
+		return
+	}
+	_, _ = fmt.Fprintln(to, "to look at:")
+	for _, n := range notes {
+		_, _ = fmt.Fprintf(to, "  %s\n", n)
+	}
+}
+
+// save writes the files. If one is there that says something else, none is written.
+func (o *migrateOptions) save(w IO, res migrate.Result) error {
+	var repositories, environments []object.Object
+	for _, x := range res.Objects {
+		if x.Kind() == "Repository" {
+			repositories = append(repositories, x)
+		} else {
+			environments = append(environments, x)
+		}
+	}
+	files := append([]migrate.File{
+		{Path: "repositories.yaml", Text: string(object.Stream(repositories))}, {Path: "environments.yaml", Text: string(object.Stream(environments))},
+	}, res.Files...)
+	for _, f := range files {
+		name := filepath.Join(o.write, filepath.FromSlash(f.Path))
+		switch old, err := os.ReadFile(name); { //nolint:gosec // where the user says
+		case err == nil && string(old) != f.Text:
+			return fmt.Errorf("%s is there already, and says something else: nothing was written; remove it, or --write elsewhere", name)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+	}
+	for _, f := range files {
+		name := filepath.Join(o.write, filepath.FromSlash(f.Path))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // to be committed: nothing in them is secret
+			return err
+		}
+		if err := os.WriteFile(name, []byte(f.Text), 0o644); err != nil { //nolint:gosec // the same
+			return err
+		}
+		_, _ = fmt.Fprintln(w.Out, name)
+	}
+	report(w.Out, res.Notes)
+	return nil
+}
+
+// inRepository is where a directory, which need not be there yet, is in the Git repository around it; empty if there is none.
+func inRepository(dir string) (string, error) {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for root := full; ; root = filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, ".git")); err == nil {
+			rel, err := filepath.Rel(root, full)
+			return filepath.ToSlash(rel), err
+		}
+		if root == filepath.Dir(root) {
+			return "", nil
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package migrate
+
+import (
+	"cmp"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+const argo = "argoproj.io"
+
+// ArgoCD says what objects of Argo CD mean. Other objects are left out.
+func ArgoCD(objs []object.Object, options Options) Result {
+	a := argocd{begin(options), map[string]string{}}
+	all := inOrder(objs)
+	understood := map[string]bool{} // sets, by their names
+	for _, o := range all {
+		if o.Key().GroupKind() == (object.GroupKind{Group: argo, Kind: "ApplicationSet"}) {
+			before := len(a.deliveries)
+			a.set(o)
+			understood[named(o)] = len(a.deliveries) > before
+		}
+	}
+	for _, o := range all {
+		switch k := o.Key(); {
+		case k.Group != argo:
+		case k.Kind == "Application" && !understood[maker(o)]:
+			a.application(o, about(o), from(o))
+		case k.Kind == "AppProject":
+			a.project(o)
+		}
+	}
+	a.charted()
+	return a.result()
+}
+
+type argocd struct {
+	*migration
+	urls map[string]string // the Repository of an address, by namespace and address
+}
+
+// maker is the ApplicationSet that made an Application, if one did.
+func maker(o object.Object) string {
+	owners, _ := o.At("metadata", "ownerReferences").([]any)
+	for _, w := range owners {
+		if m, _ := w.(map[string]any); m["kind"] == "ApplicationSet" {
+			name, _ := m["name"].(string)
+			return o.Namespace() + "/" + name
+		}
+	}
+	return ""
+}
+
+// application makes an app of an Application, of which each source is one if there are several.
+func (a argocd) application(o object.Object, about, from string) {
+	spec := fieldsOf(o, "spec")
+	d := delivery{about: about, from: from, name: o.Name(), home: a.home(o.Namespace())}
+	if !a.destination(about, spec, &d) {
+		return
+	}
+	policy := spec.sub("syncPolicy")
+	automated := policy.sub("automated")
+	heals := automated.flag("selfHeal")
+	automated.skip("prune", "allowEmpty", "enabled")
+	d.keeps = !heals
+	if !policy.has("automated") {
+		d.suspended = true
+		a.note(about, "spec.syncPolicy", "it is synced by hand: it has an Environment of its own, to be resumed when it is meant to go on")
+	} else if !heals {
+		a.note(about, "spec.syncPolicy.automated.selfHeal", "hand edits stay today, so the Environment has sync.drift: Report")
+	}
+	a.syncOptions(about, policy, &d)
+	policy.skip("retry")
+	spec.skip("info", "revisionHistoryLimit")
+	if p := spec.text("project"); p != "" && p != "default" {
+		a.note(about, "spec.project", "what an app may hold and where is said by the rights of the Environment's ServiceAccount")
+	}
+	sources := spec.items("sources")
+	if len(sources) == 0 {
+		sources = []*fields{spec.sub("source")}
+	}
+	named := map[string]*fields{}
+	for _, s := range sources {
+		if r := s.text("ref"); r != "" {
+			named[r] = s
+		}
+	}
+	for i, s := range sources {
+		one := d
+		if i > 0 {
+			one.name += "-" + cmp.Or(s.text("name"), s.text("chart"), path.Base(s.text("path")))
+		}
+		a.source(o, one, s, named)
+	}
+	a.leave(about, spec, map[string]string{
+		"ignoreDifferences": "mostly not needed: fields that controllers own are theirs. fairlead.dev/ignore on the object for the rest",
+		"sourceHydrator":    "this has no equal: follow the branch that the hydrated manifests are on",
+	})
+}
+
+// destination is where the objects go. It is false if that is another cluster.
+func (a argocd) destination(about string, spec *fields, d *delivery) bool {
+	to := spec.sub("destination")
+	server, name := to.text("server"), to.text("name")
+	d.into = to.text("namespace")
+	if server != "" && server != "https://kubernetes.default.svc" || name != "" && name != "in-cluster" {
+		a.note(about, "spec.destination", "it goes to another cluster, %s: let that run a Fairlead of its own, and make this there", cmp.Or(name, server))
+		return false
+	}
+	return true
+}
+
+// meanings are sync options that ask for nothing that has to be said.
+var meanings = []string{
+	"ServerSideApply=true", "ApplyOutOfSyncOnly=true", "PruneLast=true", "Validate=true", "PrunePropagationPolicy=foreground", "PrunePropagationPolicy=background",
+	"RespectIgnoreDifferences=true", "FailOnSharedResource=true", "SkipDryRunOnMissingResource=true", "ServerSideApply=false", "CreateNamespace=false",
+}
+
+func (a argocd) syncOptions(about string, policy *fields, d *delivery) {
+	for _, v := range policy.list("syncOptions") {
+		option, _ := v.(string)
+		switch {
+		case option == "CreateNamespace=true":
+			d.makes = true
+		case slices.Contains(meanings, option):
+		case option == "Replace=true", option == "Force=true":
+			a.note(about, "spec.syncPolicy.syncOptions", "%s: mark the objects that may be deleted and made anew with fairlead.dev/apply: replace", option)
+		case option == "Prune=false", option == "Prune=confirm":
+			a.note(about, "spec.syncPolicy.syncOptions", "%s: set spec.sync.prune.maxObjects: 0 in the Environment to have deletions held", option)
+		default:
+			a.note(about, "spec.syncPolicy.syncOptions", "%s has no equal", option)
+		}
+	}
+}
+
+// source makes an app of one source.
+func (a argocd) source(o object.Object, d delivery, s *fields, named map[string]*fields) {
+	url, revision, chart := s.text("repoURL"), s.text("targetRevision"), s.text("chart")
+	s.skip("ref", "name", "path")
+	if chart != "" {
+		a.chart(o, d, s, map[string]any{"repository": address(url), "name": chart, "version": cmp.Or(revision, "*")}, named)
+		return
+	}
+	p, ok := within(s.text("path"))
+	if s.text("ref") != "" && s.text("path") == "" {
+		return // it only holds values of others
+	}
+	if !ok {
+		a.note(d.about, "spec.source.path", "the root of a repository cannot be an app: name the directories that are")
+		return
+	}
+	d.repository, d.path = a.repository(d.home, url), p
+	d.ref = a.ref(d.about, revision)
+	if helm := s.sub("helm"); len(helm.m) > 0 {
+		d.repository = ""
+		a.chartDir(o, d, s, helm, a.repository(d.home, url), "/"+p, named)
+		return
+	}
+	directory := s.sub("directory")
+	for _, field := range []string{"include", "exclude", "jsonnet"} {
+		if directory.has(field) {
+			directory.skip(field)
+			a.note(d.about, directory.at+"."+field, "a plain directory is taken as a whole: name what belongs to the app in a kustomization.yaml")
+		}
+	}
+	if s.has("directory") && !directory.flag("recurse") {
+		a.note(d.about, "spec.source.directory.recurse", "of a directory of plain YAML, those below it belong to the app, too: move what does not")
+	}
+	s.skip("kustomize")
+	if s.has("kustomize") {
+		a.note(d.about, "spec.source.kustomize", "put images, patches and prefixes into the directory's kustomization.yaml: they are Kustomize's own")
+	}
+	a.deliveries = append(a.deliveries, d)
+}
+
+// chart makes an app of a chart: a directory whose fairlead.yaml names it, with the values beside it.
+func (a argocd) chart(o object.Object, d delivery, s *fields, chart any, named map[string]*fields) {
+	a.chartDir(o, d, s, s.sub("helm"), "", chart, named)
+}
+
+func (a argocd) chartDir(o object.Object, d delivery, s, h *fields, repository string, chart any, named map[string]*fields) {
+	d.into = cmp.Or(d.into, "default")
+	helm := map[string]any{"chart": chart, "release": cmp.Or(h.text("releaseName"), o.Name())}
+	var layers []any
+	for _, v := range h.list("valueFiles") {
+		file, _ := v.(string)
+		name, rest, other := strings.Cut(strings.TrimPrefix(file, "$"), "/")
+		switch {
+		case strings.HasPrefix(file, "$") && other && named[name] != nil:
+			layers = append(layers, "/"+rest)
+			repository = a.repository(d.home, named[name].text("repoURL"))
+		case strings.Contains(file, "://"):
+			a.note(d.about, h.at+".valueFiles", "%s is not fetched: commit it", file)
+		default:
+			dir, _ := chart.(string)
+			layers = append(layers, path.Join("/", dir, file))
+		}
+	}
+	inline, _ := h.value("valuesObject").(map[string]any)
+	if text := h.text("values"); text != "" && len(inline) == 0 {
+		parsed, err := object.Values("values", []byte(text))
+		if err == nil && len(parsed) == 1 {
+			inline, _ = parsed[0].(map[string]any)
+		} else {
+			a.note(d.about, h.at+".values", "this is no YAML: write it to values.yaml beside fairlead.yaml")
+		}
+	}
+	inline = a.parameters(d.about, h, inline)
+	if len(inline) > 0 {
+		layers = append(layers, "values.yaml")
+		a.file(o, d, "values.yaml", inline)
+	}
+	if len(layers) > 0 {
+		helm["values"] = layers
+	}
+	if h.flag("skipCrds") {
+		helm["skipCRDs"] = true
+	}
+	if v := h.text("kubeVersion"); v != "" {
+		helm["kubeVersion"] = v
+	}
+	if v := h.list("apiVersions"); len(v) > 0 {
+		helm["apiVersions"] = v
+	}
+	h.skip("version", "skipTests", "passCredentials", "ignoreMissingValueFiles", "skipSchemaValidation", "namespace")
+	a.leave(d.about, h, map[string]string{"fileParameters": "a single value cannot be set from a file: hold it in values"})
+	a.file(o, d, "fairlead.yaml", map[string]any{"helm": helm})
+	d.repository, d.path = repository, ""
+	a.deliveries = append(a.deliveries, d)
+}
+
+// parameters are single values, by their paths.
+func (a argocd) parameters(about string, h *fields, into map[string]any) map[string]any {
+	out := object.New(into).Content()
+	for _, p := range h.items("parameters") {
+		name := p.text("name")
+		var v any = p.text("value")
+		if !p.flag("forceString") {
+			if parsed, err := object.Values("value", []byte(p.text("value"))); err == nil && len(parsed) == 1 {
+				v = parsed[0]
+			}
+		}
+		if strings.ContainsAny(name, `[]\{}`) {
+			a.note(about, h.at+".parameters", "%s: write this one into values.yaml by hand", name)
+			continue
+		}
+		if out == nil {
+			out = map[string]any{}
+		}
+		out = object.New(out).With(v, strings.Split(name, ".")...).Content()
+	}
+	return out
+}
+
+// charted lets the apps be found whose directories are written.
+func (a argocd) charted() {
+	for i := range a.deliveries {
+		d := &a.deliveries[i]
+		if d.path != "" {
+			continue
+		}
+		d.repository = cmp.Or(a.migration.options.Repository, d.repository, a.written(d.home))
+		if d.path = path.Join(a.migration.options.Dir, appDir(*d)); d.repository == "" {
+			a.note(d.about, "", "its directory is written to %s: say which Repository that will be committed to, with --repository", appDir(*d))
+			continue
+		}
+		if d.ref = a.refOf(*d); d.ref.kind == "" {
+			d.ref = ref{"branch", "main"}
+		}
+	}
+	a.migration.deliveries = slices.DeleteFunc(a.deliveries, func(d delivery) bool { return d.repository == "" })
+}
+
+// address is that of a repository of charts, which Argo CD names without a scheme if it is a registry.
+func address(url string) string {
+	if strings.Contains(url, "://") {
+		return url
+	}
+	return "oci://" + url
+}
+
+// repository is the Repository of an address, made if there is none.
+func (a argocd) repository(home, url string) string {
+	if strings.HasPrefix(url, "oci://") || !strings.Contains(url, ":") {
+		url = address(url)
+	}
+	if name := a.urls[home+" "+url]; name != "" {
+		return name
+	}
+	short := strings.TrimSuffix(path.Base(strings.ReplaceAll(url, ":", "/")), ".git")
+	taken := map[string]bool{}
+	for k := range a.repositories {
+		taken[strings.TrimPrefix(k, home+"/")] = true
+	}
+	name := unique(taken, short)
+	a.urls[home+" "+url] = name
+	a.repositories[home+"/"+name] = made("Repository", home, name, map[string]any{"url": url})
+	a.note("Repository "+home+"/"+name, "spec.secretRef", "if %s needs credentials, make a Secret of them beside it and name it: those in Argo CD's repository Secrets have other keys", url)
+	return name
+}
+
+var (
+	commit  = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	version = regexp.MustCompile(`^v?[0-9]+\.[0-9]+\.[0-9]+([-+].*)?$`)
+	ranged  = regexp.MustCompile(`^[v^~<>=]*[0-9]+(\.([0-9]+|[*x]))*([ ,<>=0-9.*x]*)$|^\*$`)
+)
+
+// ref is what a target revision means.
+func (a argocd) ref(about, revision string) ref {
+	switch {
+	case revision == "" || revision == "HEAD":
+		a.note(about, "spec.source.targetRevision", "HEAD is what the server calls its default branch: main is assumed")
+		return ref{"branch", "main"}
+	case commit.MatchString(revision):
+		return ref{"commit", revision}
+	case strings.HasPrefix(revision, "refs/heads/"):
+		return ref{"branch", strings.TrimPrefix(revision, "refs/heads/")}
+	case strings.HasPrefix(revision, "refs/tags/"):
+		return ref{"tag", strings.TrimPrefix(revision, "refs/tags/")}
+	case version.MatchString(revision):
+		return ref{"tag", revision}
+	case ranged.MatchString(revision):
+		return ref{"semver", revision}
+	}
+	return ref{"branch", revision}
+}
+
+func (a argocd) project(o object.Object) {
+	if o.Name() == "default" {
+		return
+	}
+	spec := fieldsOf(o, "spec")
+	spec.skip("description", "roles", "orphanedResources")
+	if len(spec.list("syncWindows")) > 0 {
+		a.note(about(o), "spec.syncWindows", "write them as gates of the Environment: window and freeze")
+	}
+	if len(spec.list("signatureKeys")) > 0 {
+		a.note(about(o), "spec.signatureKeys", "put the public keys into a Secret, and name it in spec.verify of the Repository")
+	}
+	if says(o.At("spec", "roles")) {
+		a.note(about(o), "spec.roles", "who may do what is said by Kubernetes' own RBAC on Environments and Apps")
+	}
+	a.note(about(o), "", "what its apps may hold, and where, is said by the rights of the Environment's ServiceAccount")
+}

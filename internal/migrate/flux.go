@@ -1,0 +1,416 @@
+package migrate
+
+import (
+	"cmp"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// Groups of Flux's kinds.
+const (
+	fluxSource    = "source.toolkit.fluxcd.io"
+	fluxKustomize = "kustomize.toolkit.fluxcd.io"
+	fluxHelm      = "helm.toolkit.fluxcd.io"
+)
+
+// fluxOthers are groups of Flux's that nothing here is made of, and what to look at instead.
+var fluxOthers = map[string]string{
+	"notification.toolkit.fluxcd.io": "write a Notifier for alerts, spec.commitStatus of the Repository for commit statuses, and point the webhook at Fairlead",
+	"image.toolkit.fluxcd.io":        "images are not updated in Git by Fairlead yet: leave this to Flux's image controllers, which only write to Git",
+}
+
+// Flux says what objects of Flux mean. Other objects are left out.
+func Flux(objs []object.Object, options Options) Result {
+	m := begin(options)
+	f := flux{migration: m, sources: map[object.Key]object.Object{}}
+	for _, o := range objs {
+		if o.Key().Group == fluxSource {
+			f.sources[o.Key()] = o
+		}
+	}
+	all := inOrder(objs)
+	each := func(group, kind string, do func(object.Object)) {
+		for _, o := range all {
+			if k := o.Key(); k.Group == group && (kind == "" || k.Kind == kind) {
+				do(o)
+			}
+		}
+	}
+	each(fluxSource, "", f.source)
+	each(fluxKustomize, "Kustomization", f.kustomization)
+	each(fluxHelm, "HelmRelease", f.release)
+	for _, group := range slices.Sorted(maps.Keys(fluxOthers)) {
+		each(group, "", func(o object.Object) { m.note(about(o), "", "%s", fluxOthers[group]) })
+	}
+	return m.result()
+}
+
+type flux struct {
+	*migration
+	sources map[object.Key]object.Object
+}
+
+// inOrder are objects by key, so that nothing depends on how they were listed.
+func inOrder(objs []object.Object) []object.Object {
+	out := slices.Clone(objs)
+	slices.SortStableFunc(out, func(a, b object.Object) int { return a.Key().Compare(b.Key()) })
+	return out
+}
+
+func about(o object.Object) string { return o.Kind() + " " + named(o) }
+
+func named(o object.Object) string {
+	if o.Namespace() == "" {
+		return o.Name()
+	}
+	return o.Namespace() + "/" + o.Name()
+}
+
+func from(o object.Object) string { return o.Kind() + "/" + o.Namespace() + "/" + o.Name() }
+
+func (f flux) source(o object.Object) {
+	switch kind := o.Kind(); kind {
+	case "GitRepository", "OCIRepository":
+		f.repository(o)
+	case "HelmRepository", "HelmChart":
+		// What a HelmRelease says of it is looked at there.
+	default:
+		f.note(about(o), "", "%s is no source of Fairlead's: put what it holds into Git or an OCI registry", kind)
+	}
+}
+
+// repository makes a Repository of a GitRepository or OCIRepository.
+func (f flux) repository(o object.Object) {
+	spec := fieldsOf(o, "spec")
+	out := map[string]any{"url": spec.text("url")}
+	if i := spec.text("interval"); i != "" {
+		out["interval"] = i
+	}
+	if t := spec.text("timeout"); t != "" {
+		out["timeout"] = t
+	}
+	if name := spec.sub("secretRef").text("name"); name != "" {
+		out["secretRef"] = map[string]any{"name": name}
+	}
+	if spec.flag("suspend") {
+		out["suspend"] = true
+	}
+	spec.skip("ref")
+	f.verification(o, spec, out)
+	f.leave(about(o), spec, map[string]string{
+		"ignore":            "what a kustomization.yaml does not name is left out anyway. Of a plain directory all manifests are taken: move what must not be applied",
+		"recurseSubmodules": "submodules are not fetched: name the other repository as a source of its own",
+		"include":           "name the other repository as a source of its own",
+		"sparseCheckout":    "not needed: only what apps read is looked at",
+		"proxySecretRef":    "set HTTPS_PROXY for Fairlead's controller",
+		"provider":          "cloud identities are not used for Git: put a token into the Secret",
+		"layerSelector":     "the first layer that holds an archive is taken",
+	})
+	f.repositories[f.home(o.Namespace())+"/"+o.Name()] = made("Repository", f.home(o.Namespace()), o.Name(), out)
+}
+
+// verification is what has to be signed.
+func (f flux) verification(o object.Object, spec *fields, out map[string]any) {
+	if !spec.has("verify") {
+		return
+	}
+	v := spec.sub("verify")
+	secret := v.sub("secretRef").text("name")
+	mode := v.text("mode")
+	switch {
+	case o.Kind() != "GitRepository":
+		v.skip("provider")
+		if secret == "" {
+			f.note(about(o), "spec.verify", "keyless signatures are not understood: sign with a key, and name the Secret that holds its public part")
+			return
+		}
+		out["verify"] = map[string]any{"secretRef": map[string]any{"name": secret}}
+	case strings.EqualFold(mode, "TagAndHEAD"):
+		f.note(about(o), "spec.verify.mode", "either the tag or the head is verified: Tag was chosen")
+		fallthrough
+	case strings.EqualFold(mode, "Tag"):
+		out["verify"] = map[string]any{"mode": "Tag", "secretRef": map[string]any{"name": secret}}
+	default:
+		out["verify"] = map[string]any{"mode": "Head", "secretRef": map[string]any{"name": secret}}
+	}
+}
+
+// followed is what of a repository is followed.
+func followed(o object.Object) (ref, bool) {
+	r := fieldsOf(o, "spec").sub("ref")
+	for _, kind := range []string{"commit", "digest", "semver", "tag", "branch"} { // in the order of precedence
+		if name := r.text(kind); name != "" {
+			return ref{kind, name}, true
+		}
+	}
+	if name, ok := strings.CutPrefix(r.text("name"), "refs/heads/"); ok {
+		return ref{"branch", name}, true
+	}
+	if name, ok := strings.CutPrefix(r.text("name"), "refs/tags/"); ok {
+		return ref{"tag", name}, true
+	}
+	if r.text("name") != "" {
+		return ref{}, false
+	}
+	if o.Kind() == "OCIRepository" {
+		return ref{"tag", "latest"}, true
+	}
+	return ref{"branch", "master"}, true
+}
+
+// sourceOf is the repository that an object names, and what of it.
+func (f flux) sourceOf(o object.Object, named *fields) (repository string, what ref, ok bool) {
+	kind, name, namespace := named.text("kind"), named.text("name"), cmp.Or(named.text("namespace"), o.Namespace())
+	named.skip("apiVersion")
+	source, found := f.sources[object.Key{Group: fluxSource, Kind: kind, Namespace: namespace, Name: name}]
+	switch {
+	case kind == "Bucket" || kind == "ExternalArtifact":
+		f.note(about(o), named.at, "a %s is no source of Fairlead's", kind)
+		return "", ref{}, false
+	case !found:
+		f.note(about(o), named.at, "%s %s/%s is not among the objects: nothing can be made of this without it", kind, namespace, name)
+		return "", ref{}, false
+	case f.home(namespace) != f.home(o.Namespace()):
+		f.beside(f.home(o.Namespace()), name)
+	}
+	if what, ok = followed(source); !ok {
+		f.note(about(source), "spec.ref.name", "only branches and tags are followed")
+	}
+	return name, what, ok
+}
+
+func (f flux) kustomization(o object.Object) {
+	if o.Name() == "flux-system" && o.Namespace() == "flux-system" {
+		f.note(about(o), "", "it holds Flux itself, and what Flux is told: no app is made of it. 'fairlead bootstrap' lets Fairlead manage itself")
+		return
+	}
+	spec := fieldsOf(o, "spec")
+	d := delivery{about: about(o), from: from(o), name: o.Name(), home: f.home(o.Namespace())}
+	repository, what, ok := f.sourceOf(o, spec.sub("sourceRef"))
+	if !ok {
+		return
+	}
+	d.repository, d.ref = repository, what
+	if d.path, ok = within(spec.text("path")); !ok {
+		f.note(d.about, "spec.path", "the root of a repository cannot be an app: name the directories that are")
+		return
+	}
+	d.into, d.account = spec.text("targetNamespace"), spec.text("serviceAccountName")
+	f.suspension(spec, &d)
+	for _, dep := range spec.items("dependsOn") {
+		name, namespace := dep.text("name"), dep.text("namespace")
+		if namespace != "" && namespace != o.Namespace() {
+			f.note(d.about, "spec.dependsOn", "%s/%s is in another namespace, and an app waits for apps of its own Environment alone", namespace, name)
+			continue
+		}
+		d.after = append(d.after, name)
+	}
+	build := spec.sub("postBuild")
+	d.values, _ = build.value("substitute").(map[string]any)
+	d.valuesFrom = build.list("substituteFrom")
+	if keys := spec.sub("decryption"); len(keys.m) > 0 {
+		keys.skip("provider", "serviceAccountName")
+		if d.keys = keys.sub("secretRef").text("name"); d.keys == "" {
+			f.note(d.about, "spec.decryption", "keys of a cloud are not used: encrypt for an age or OpenPGP key as well, and name its Secret")
+		}
+	}
+	if prune, set := spec.value("prune").(bool); set && !prune {
+		f.note(d.about, "spec.prune", "it deletes nothing today. Fairlead deletes what is gone from Git, within spec.sync.prune: set maxObjects: 0 to have all of it held")
+	}
+	// What is looked at always, or needs no answer here.
+	spec.skip("interval", "retryInterval", "timeout", "wait", "healthChecks", "deletionPolicy", "force")
+	if spec.flag("force") {
+		f.note(d.about, "spec.force", "mark the objects that may be deleted and made anew with fairlead.dev/apply: replace")
+	}
+	f.leave(d.about, spec, map[string]string{
+		"patches":                 "put them into the directory's kustomization.yaml: they are Kustomize's own",
+		"images":                  "put them into the directory's kustomization.yaml: they are Kustomize's own",
+		"components":              "put them into the directory's kustomization.yaml: they are Kustomize's own",
+		"commonMetadata":          "put it into the directory's kustomization.yaml, as labels and commonAnnotations",
+		"namePrefix":              "put it into the directory's kustomization.yaml",
+		"nameSuffix":              "put it into the directory's kustomization.yaml",
+		"healthCheckExprs":        "write them as spec.health.rules of the Environment",
+		"kubeConfig":              "another cluster: let it run a Fairlead of its own",
+		"ignoreMissingComponents": "name only components that are there",
+	})
+	f.deliveries = append(f.deliveries, d)
+}
+
+func (f flux) suspension(spec *fields, d *delivery) {
+	if d.suspended = spec.flag("suspend"); d.suspended {
+		f.note(d.about, "spec.suspend", "it is suspended: it has an Environment of its own, to be resumed when it is meant to go on")
+	}
+}
+
+// release makes an app of a HelmRelease: a directory whose fairlead.yaml names the chart, with the values beside it.
+func (f flux) release(o object.Object) {
+	spec := fieldsOf(o, "spec")
+	chart, ok := f.chart(o, spec)
+	if !ok {
+		return
+	}
+	d := delivery{about: about(o), from: from(o), home: f.home(o.Namespace())}
+	into := cmp.Or(spec.text("targetNamespace"), o.Namespace())
+	release := spec.text("releaseName")
+	if release == "" {
+		release = o.Name()
+		if t := spec.text("targetNamespace"); t != "" {
+			release = t + "-" + o.Name() // as Flux does it
+		}
+	}
+	d.name, d.into, d.account = o.Name(), into, spec.text("serviceAccountName")
+	f.suspension(spec, &d)
+	helm := map[string]any{"chart": chart, "release": release}
+	var rest []any
+	for _, v := range spec.items("valuesFrom") {
+		one := map[string]any{"kind": v.text("kind"), "name": v.text("name")}
+		if key := v.text("valuesKey"); key != "" {
+			one["key"] = key
+		}
+		if v.flag("optional") {
+			one["optional"] = true
+		}
+		rest = append(rest, one)
+	}
+	if len(rest) > 0 {
+		helm["valuesFrom"] = rest
+	}
+	install, upgrade := spec.sub("install"), spec.sub("upgrade")
+	d.makes = install.flag("createNamespace")
+	if install.text("crds") == "Skip" {
+		helm["skipCRDs"] = true
+	}
+	for _, s := range []*fields{install, upgrade} {
+		s.skip("crds", "remediation", "timeout", "strategy", "replace", "force", "cleanupOnFailure", "preserveValues", "disableWait", "disableWaitForJobs", "skipCRDs", "disableTakeOwnership")
+	}
+	spec.skip("interval", "timeout", "rollback", "uninstall", "maxHistory", "storageNamespace", "driftDetection", "test", "persistentClient", "waitStrategy")
+	for _, dep := range spec.items("dependsOn") {
+		dep.skip("namespace")
+		d.after = append(d.after, dep.text("name"))
+	}
+	if values, _ := spec.value("values").(map[string]any); len(values) > 0 {
+		helm["values"] = []any{"values.yaml"}
+		f.file(o, d, "values.yaml", values)
+	}
+	f.leave(d.about, spec, map[string]string{
+		"postRenderers":           "write a kustomization.yaml with helmCharts and the patches beside it",
+		"kubeConfig":              "another cluster: let it run a Fairlead of its own",
+		"commonMetadata":          "write a kustomization.yaml with helmCharts and labels",
+		"valuesFrom[].targetPath": "a single value cannot be set from a Secret: hold a values file in it",
+	})
+	f.file(o, d, "fairlead.yaml", map[string]any{"helm": helm})
+	f.charted(o, d)
+}
+
+// chart is where a HelmRelease has its chart from, as fairlead.yaml says it.
+func (f flux) chart(o object.Object, spec *fields) (any, bool) {
+	if spec.has("chartRef") {
+		r := spec.sub("chartRef")
+		source := f.sources[object.Key{Group: fluxSource, Kind: r.text("kind"), Namespace: cmp.Or(r.text("namespace"), o.Namespace()), Name: r.text("name")}]
+		if source.IsZero() || source.Kind() != "OCIRepository" {
+			f.note(about(o), "spec.chartRef", "%s %s is not among the objects, or no OCIRepository: nothing can be made of this without it", r.text("kind"), r.text("name"))
+			return nil, false
+		}
+		url := source.Text("spec", "url")
+		what, _ := followed(source)
+		return map[string]any{"repository": "oci://" + path.Dir(strings.TrimPrefix(url, "oci://")), "name": path.Base(url), "version": what.name}, true
+	}
+	c := spec.sub("chart").sub("spec")
+	c.skip("interval", "reconcileStrategy")
+	r := c.sub("sourceRef")
+	kind, name, namespace := r.text("kind"), r.text("name"), cmp.Or(r.text("namespace"), o.Namespace())
+	source := f.sources[object.Key{Group: fluxSource, Kind: kind, Namespace: namespace, Name: name}]
+	switch {
+	case source.IsZero():
+		f.note(about(o), "spec.chart.spec.sourceRef", "%s %s/%s is not among the objects: nothing can be made of this without it", kind, namespace, name)
+		return nil, false
+	case kind == "HelmRepository":
+		out := map[string]any{"repository": source.Text("spec", "url"), "name": c.text("chart"), "version": cmp.Or(c.text("version"), "*")}
+		if secret := source.Text("spec", "secretRef", "name"); secret != "" {
+			out["secretRef"] = map[string]any{"name": secret}
+		}
+		return out, true
+	case kind == "GitRepository":
+		if name != f.written(f.home(o.Namespace())) {
+			f.note(about(o), "spec.chart", "the chart is in another repository than the one that the written files are for: name it with --repository %s, or put the chart beside the app", name)
+		}
+		dir, _ := within(c.text("chart"))
+		return "/" + dir, true
+	}
+	f.note(about(o), "spec.chart.spec.sourceRef", "a %s is no source of Fairlead's", kind)
+	return nil, false
+}
+
+// written is the Repository that files are committed to, which is made in a namespace if it is only known in another.
+func (m *migration) written(home string) string {
+	name := m.options.Repository
+	if name == "" {
+		for _, o := range m.repositories {
+			if strings.HasPrefix(o.Text("spec", "url"), "oci://") {
+				continue
+			}
+			if name != "" && name != o.Name() {
+				return ""
+			}
+			name = o.Name()
+		}
+	}
+	m.beside(home, name)
+	return name
+}
+
+// beside makes a Repository of another namespace in one: it is beside its Environment.
+func (m *migration) beside(home, name string) {
+	if _, ok := m.repositories[home+"/"+name]; ok || name == "" {
+		return
+	}
+	for _, o := range values(m.repositories) {
+		if o.Name() == name {
+			m.repositories[home+"/"+name] = o.With(home, "metadata", "namespace")
+			m.note("Repository "+home+"/"+name, "", "a Repository is beside its Environment, so this one was made again; its Secret has to be there, too")
+			return
+		}
+	}
+}
+
+// appDir is where the directory of a delivery is that is written.
+func appDir(d delivery) string { return path.Join("apps", label(d.into, 63), label(d.name, 63)) }
+
+func (m *migration) file(o object.Object, d delivery, name string, content map[string]any) {
+	var b strings.Builder
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(content); err != nil {
+		m.note(about(o), "", "%s cannot be written: %v", name, err)
+		return
+	}
+	m.files = append(m.files, File{path.Join(appDir(d), name), b.String()})
+}
+
+// charted lets a delivery's app be found where its directory is written.
+func (m *migration) charted(o object.Object, d delivery) {
+	d.repository = m.written(d.home)
+	if d.repository == "" {
+		m.note(about(o), "", "its directory is written to %s: say which Repository that will be committed to, with --repository", appDir(d))
+		return
+	}
+	d.ref = m.refOf(d)
+	d.path = path.Join(m.options.Dir, appDir(d))
+	m.deliveries = append(m.deliveries, d)
+}
+
+// refOf is what is followed of the repository that files are written to: what the others follow of it, or main.
+func (m *migration) refOf(d delivery) ref {
+	for _, o := range m.deliveries {
+		if o.repository == d.repository {
+			return o.ref
+		}
+	}
+	return ref{"branch", "main"}
+}
