@@ -50,8 +50,9 @@ var meanings = map[string]string{
 
 // homonyms are flags that mean one thing here and another there, each as people expect it there: check compares with a commit --since, logs begins --since, as
 // kubectl's; plan is of --all environments, tree shows --all objects; demo keeps everything in a --dir, plan reads an app's; lists are filtered by
-// patterns of --environment, deploy is about one, and so is render.
-var homonyms = []string{"since", "all", "dir", "environment"}
+// patterns of --environment, deploy is about one, and so is render; what is migrated goes --into a namespace, history into a store; check reads apps at a --path,
+// migrate says where its files will be.
+var homonyms = []string{"since", "all", "dir", "environment", "into", "path"}
 
 // TestCommands walks all commands and holds them to what all have in common.
 func TestCommands(t *testing.T) {

@@ -101,6 +101,20 @@ type place struct {
 // source names the source that a place is in, as findings name those that failed.
 func (p place) source() string { return p.repository + " " + p.pattern }
 
+// needs are the apps that one of a name waits for here: those that it names itself, and the others that its source names.
+func (p place) needs(name string, declared []string) []string {
+	if p.tip == nil {
+		return declared
+	}
+	out := slices.Clone(declared)
+	for _, n := range p.tip.source.DependsOn {
+		if n != name && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
 func (c *controller) findIn(heads []sourceHead) finding {
 	f := finding{failed: map[string]bool{}, revisions: map[string]v1alpha1.Revision{}}
 	var read []discover.Source

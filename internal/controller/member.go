@@ -287,6 +287,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 			err = fmt.Errorf("%s: %w", path.Join(m.place.dir, app.DeclarationFile), err)
 		}
 	}
+	res.Declaration.DependsOn = p.needs(m.name.App, res.Declaration.DependsOn)
 	m.take(p, at, round, taken{res, rules, ruled(envRules, res.Declaration.Health), err})
 	c.lookout.Hold(m.name.Owner(), asking, res.Asked.Questions())
 	m.mu.Lock()

@@ -190,6 +190,7 @@ func (s *supposition) read(ctx context.Context, m *member, envRules app.Health) 
 			err = fmt.Errorf("%s: %w", path.Join(p.dir, app.DeclarationFile), err)
 		}
 	}
+	res.Declaration.DependsOn = p.needs(m.name.App, res.Declaration.DependsOn)
 	m.take(p, at, round, taken{res, rules, ruled(envRules, res.Declaration.Health), err})
 	if err != nil {
 		s.fleet.Broken(m.name, round, err.Error(), m.mentions())
@@ -237,9 +238,10 @@ func (s *supposition) give(ctx context.Context, env *v1alpha1.Environment, req p
 			return err
 		}
 		m.env, m.removed = env, false
-		res := render.Result{Objects: objs, Declaration: app.Declaration{DependsOn: r.DependsOn, Health: m.decl.Health}}
+		needs := m.place.needs(r.App, r.DependsOn)
+		res := render.Result{Objects: objs, Declaration: app.Declaration{DependsOn: needs, Health: m.decl.Health}}
 		m.take(m.place, m.place.tip.head(), s.fleet.Round(m.name), taken{Result: res, rules: compiled, ruled: ruled(rules, m.decl.Health)})
-		s.fleet.Needs(m.name, r.DependsOn)
+		s.fleet.Needs(m.name, needs)
 	}
 	s.fresh = append(s.fresh, changed...)
 	return ctx.Err()
