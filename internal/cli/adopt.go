@@ -24,7 +24,7 @@ import (
 // adoptOptions are the flags of adopt.
 type adoptOptions struct {
 	planOptions
-	from             []string
+	stops            []string
 	dryRun, restarts bool
 	timeout          time.Duration
 }
@@ -41,12 +41,12 @@ func adoptCommand(w IO) *cobra.Command {
    synced by itself any more, and loses the finalizer that deletes what it has.
 3. It resumes the environment, and waits until every app is taken over and healthy.
 
-Which objects ordered the apps until now is noted in an Environment that 'fairlead migrate' wrote; --from names others. They
+Which objects ordered the apps until now is noted in an Environment that 'fairlead migrate' wrote; --stop names others. They
 are left in the cluster: delete them when Git does not have them any more. Until then 'fairlead suspend' and resuming them is
 the way back.`,
 		Example: `  fairlead adopt production -n flux-system --dry-run
   fairlead adopt production -n flux-system
-  fairlead adopt production -n shop --from Kustomization/flux-system/shop`,
+  fairlead adopt production -n shop --stop Kustomization/flux-system/shop`,
 		Args: oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
@@ -56,7 +56,7 @@ the way back.`,
 	f := cmd.Flags()
 	o.clusterFlags(f)
 	o.namespaceFlag(cmd)
-	f.StringSliceVar(&o.from, "from", nil, "objects of the other engine that ordered the apps until now, as Kind/namespace/name")
+	f.StringSliceVar(&o.stops, "stop", nil, "objects of the other engine that ordered the apps until now, as Kind/namespace/name")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only show what would be done")
 	f.BoolVar(&o.restarts, "allow-restarts", false, "take over although pods are restarted")
 	f.StringVar(&o.server, "server", "", "address of the controller (default: $FAIRLEAD_SERVER, else through the API server)")
@@ -187,12 +187,12 @@ func (o order) String() string { return o.kind + " " + o.namespace + "/" + o.nam
 
 // orders are those that ordered the apps of an environment until now.
 func (o *adoptOptions) orders(env *v1alpha1.Environment) ([]order, error) {
-	all := o.from
+	all := o.stops
 	if text := env.Annotations[migrate.MarkFrom]; text != "" {
 		all = append(slices.Clone(all), strings.Split(text, ",")...)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("environment %s does not say what applied its objects until now: name that with --from Kind/namespace/name, or, if nothing did, "+
+		return nil, fmt.Errorf("environment %s does not say what applied its objects until now: name that with --stop Kind/namespace/name, or, if nothing did, "+
 			"resume it with 'fairlead resume %s'", env.Name, env.Name)
 	}
 	var out []order

@@ -44,7 +44,7 @@ var meanings = map[string]string{
 	"exit-code": "bool", "because": "string", "to": "string", "wait": "bool", "timeout": "duration", "watch": "bool w", "help": "bool h", "hold": "string", "yes": "bool y",
 	"image": "string", "replicas": "int", "export": "bool", "cluster-path": "string", "branch": "string", "secret": "string", "root": "string", "no-descriptions": "bool",
 	"server": "string", "fairlead-namespace": "string", "store": "string",
-	"commit": "string", "for": "duration",
+	"commit": "string", "for": "duration", "dry-run": "bool", "repository": "string",
 	"age": "stringArray", "age-key-file": "string", "key-namespace": "string", "name": "string",
 }
 
