@@ -183,7 +183,7 @@ func rollsOut(s preview.Step) bool {
 // order is an object of another engine that orders apps.
 type order struct{ kind, namespace, name string }
 
-func (o order) String() string { return o.kind + " " + o.namespace + "/" + o.name }
+func (x order) String() string { return x.kind + " " + x.namespace + "/" + x.name }
 
 // orders are those that ordered the apps of an environment until now.
 func (o *adoptOptions) orders(env *v1alpha1.Environment) ([]order, error) {

@@ -12,7 +12,7 @@ import (
 
 // set makes apps of an ApplicationSet: a generator over directories is what a path with a * is, one with a list stands for its Applications.
 func (a argocd) set(o object.Object) {
-	spec := fieldsOf(o, "spec")
+	spec := specOf(o)
 	template := spec.sub("template")
 	template.skip("metadata", "spec")
 	spec.skip("goTemplate", "goTemplateOptions", "syncPolicy", "strategy", "preservedFields", "ignoreApplicationDifferences", "applyNestedSelectors")

@@ -56,7 +56,7 @@ func maker(o object.Object) string {
 
 // application makes an app of an Application, of which each source is one if there are several.
 func (a argocd) application(o object.Object, about, from string) {
-	spec := fieldsOf(o, "spec")
+	spec := specOf(o)
 	d := delivery{about: about, from: from, name: o.Name(), home: a.home(o.Namespace())}
 	if !a.destination(about, spec, &d) {
 		return
@@ -156,7 +156,7 @@ func (a argocd) source(o object.Object, d delivery, s *fields, named map[string]
 	d.ref = a.ref(d.about, revision)
 	if helm := s.sub("helm"); len(helm.m) > 0 {
 		d.repository = ""
-		a.chartDir(o, d, s, helm, a.repository(d.home, url), "/"+p, named)
+		a.chartDir(o, d, helm, a.repository(d.home, url), "/"+p, named)
 		return
 	}
 	directory := s.sub("directory")
@@ -178,10 +178,10 @@ func (a argocd) source(o object.Object, d delivery, s *fields, named map[string]
 
 // chart makes an app of a chart: a directory whose fairlead.yaml names it, with the values beside it.
 func (a argocd) chart(o object.Object, d delivery, s *fields, chart any, named map[string]*fields) {
-	a.chartDir(o, d, s, s.sub("helm"), "", chart, named)
+	a.chartDir(o, d, s.sub("helm"), "", chart, named)
 }
 
-func (a argocd) chartDir(o object.Object, d delivery, s, h *fields, repository string, chart any, named map[string]*fields) {
+func (a argocd) chartDir(o object.Object, d delivery, h *fields, repository string, chart any, named map[string]*fields) {
 	d.into = cmp.Or(d.into, "default")
 	helm := map[string]any{"chart": chart, "release": cmp.Or(h.text("releaseName"), o.Name())}
 	var layers []any
@@ -262,8 +262,8 @@ func (a argocd) charted() {
 		if d.path != "" {
 			continue
 		}
-		d.repository = cmp.Or(a.migration.options.Repository, d.repository, a.written(d.home))
-		if d.path = path.Join(a.migration.options.Dir, appDir(*d)); d.repository == "" {
+		d.repository = cmp.Or(a.options.Repository, d.repository, a.written(d.home))
+		if d.path = path.Join(a.options.Dir, appDir(*d)); d.repository == "" {
 			a.note(d.about, "", "its directory is written to %s: say which Repository that will be committed to, with --repository", appDir(*d))
 			continue
 		}
@@ -271,7 +271,7 @@ func (a argocd) charted() {
 			d.ref = ref{"branch", "main"}
 		}
 	}
-	a.migration.deliveries = slices.DeleteFunc(a.deliveries, func(d delivery) bool { return d.repository == "" })
+	a.deliveries = slices.DeleteFunc(a.deliveries, func(d delivery) bool { return d.repository == "" })
 }
 
 // address is that of a repository of charts, which Argo CD names without a scheme if it is a registry.
@@ -332,7 +332,7 @@ func (a argocd) project(o object.Object) {
 	if o.Name() == "default" {
 		return
 	}
-	spec := fieldsOf(o, "spec")
+	spec := specOf(o)
 	spec.skip("description", "roles", "orphanedResources")
 	if len(spec.list("syncWindows")) > 0 {
 		a.note(about(o), "spec.syncWindows", "write them as gates of the Environment: window and freeze")

@@ -16,9 +16,10 @@ type fields struct {
 	subs []*fields
 }
 
-func fieldsOf(o object.Object, name string) *fields {
-	m, _ := o.At(name).(map[string]any)
-	return &fields{at: name, m: m, read: map[string]bool{}}
+// specOf is an object's spec.
+func specOf(o object.Object) *fields {
+	m, _ := o.At("spec").(map[string]any)
+	return &fields{at: "spec", m: m, read: map[string]bool{}}
 }
 
 func (f *fields) value(name string) any {

@@ -87,7 +87,7 @@ func (f flux) source(o object.Object) {
 
 // repository makes a Repository of a GitRepository or OCIRepository.
 func (f flux) repository(o object.Object) {
-	spec := fieldsOf(o, "spec")
+	spec := specOf(o)
 	out := map[string]any{"url": spec.text("url")}
 	if i := spec.text("interval"); i != "" {
 		out["interval"] = i
@@ -143,7 +143,7 @@ func (f flux) verification(o object.Object, spec *fields, out map[string]any) {
 
 // followed is what of a repository is followed.
 func followed(o object.Object) (ref, bool) {
-	r := fieldsOf(o, "spec").sub("ref")
+	r := specOf(o).sub("ref")
 	for _, kind := range []string{"commit", "digest", "semver", "tag", "branch"} { // in the order of precedence
 		if name := r.text(kind); name != "" {
 			return ref{kind, name}, true
@@ -190,7 +190,7 @@ func (f flux) kustomization(o object.Object) {
 		f.note(about(o), "", "it holds Flux itself, and what Flux is told: no app is made of it. 'fairlead bootstrap' lets Fairlead manage itself")
 		return
 	}
-	spec := fieldsOf(o, "spec")
+	spec := specOf(o)
 	d := delivery{about: about(o), from: from(o), name: o.Name(), home: f.home(o.Namespace())}
 	repository, what, ok := f.sourceOf(o, spec.sub("sourceRef"))
 	if !ok {
@@ -250,7 +250,7 @@ func (f flux) suspension(spec *fields, d *delivery) {
 
 // release makes an app of a HelmRelease: a directory whose fairlead.yaml names the chart, with the values beside it.
 func (f flux) release(o object.Object) {
-	spec := fieldsOf(o, "spec")
+	spec := specOf(o)
 	chart, ok := f.chart(o, spec)
 	if !ok {
 		return
