@@ -32,14 +32,14 @@ type migrateOptions struct {
 	dir, write string
 }
 
-// engine is another engine whose objects are understood.
-type engine struct {
+// deliverer is another engine whose objects are understood.
+type deliverer struct {
 	name   string
 	groups string // what its API groups end in
 	means  func([]object.Object, migrate.Options) migrate.Result
 }
 
-var engines = []engine{
+var deliverers = []deliverer{
 	{"flux", "toolkit.fluxcd.io", migrate.Flux},
 	{"argocd", "argoproj.io", migrate.ArgoCD},
 }
@@ -61,7 +61,7 @@ they are files below a directory, to be committed to the Repository that --repos
   fairlead migrate flux --write fairlead/production --environment production
   fairlead migrate argocd -n argocd --into shop --write fairlead`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 || len(args) > 2 || engineOf(args[0]) == nil {
+			if len(args) == 0 || len(args) > 2 || delivererOf(args[0]) == nil {
 				return errors.New("say what it comes from, flux or argocd, and, if not from the cluster, in which directory its objects are")
 			}
 			return nil
@@ -71,7 +71,7 @@ they are files below a directory, to be committed to the Repository that --repos
 			if len(args) == 2 {
 				o.dir = args[1]
 			}
-			return o.run(cmd.Context(), w, *engineOf(args[0]))
+			return o.run(cmd.Context(), w, *delivererOf(args[0]))
 		},
 	}
 	f := cmd.Flags()
@@ -85,16 +85,16 @@ they are files below a directory, to be committed to the Repository that --repos
 	return cmd
 }
 
-func engineOf(name string) *engine {
-	for i := range engines {
-		if engines[i].name == name {
-			return &engines[i]
+func delivererOf(name string) *deliverer {
+	for i := range deliverers {
+		if deliverers[i].name == name {
+			return &deliverers[i]
 		}
 	}
 	return nil
 }
 
-func (o *migrateOptions) run(ctx context.Context, w IO, from engine) error {
+func (o *migrateOptions) run(ctx context.Context, w IO, from deliverer) error {
 	objs, where, err := o.read(ctx, w, from)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (o *migrateOptions) run(ctx context.Context, w IO, from engine) error {
 }
 
 // read returns the objects of an engine, and where they were looked for.
-func (o *migrateOptions) read(ctx context.Context, w IO, from engine) ([]object.Object, string, error) {
+func (o *migrateOptions) read(ctx context.Context, w IO, from deliverer) ([]object.Object, string, error) {
 	if o.dir != "" {
 		objs, err := ordered(o.dir, from)
 		return objs, o.dir, err
@@ -129,7 +129,7 @@ func (o *migrateOptions) read(ctx context.Context, w IO, from engine) ([]object.
 }
 
 // ordered are the objects in the manifests of a directory.
-func ordered(dir string, from engine) ([]object.Object, error) {
+func ordered(dir string, from deliverer) ([]object.Object, error) {
 	tree, err := localtree.Open(dir)
 	if err != nil {
 		return nil, err
@@ -160,12 +160,12 @@ func ordered(dir string, from engine) ([]object.Object, error) {
 	return out, err
 }
 
-func ofEngine(group string, e engine) bool {
+func ofEngine(group string, e deliverer) bool {
 	return group == e.groups || strings.HasSuffix(group, "."+e.groups)
 }
 
 // running are the objects of an engine in a namespace of a cluster, or in all.
-func running(ctx context.Context, config *rest.Config, from engine, namespace string) ([]object.Object, error) {
+func running(ctx context.Context, config *rest.Config, from deliverer, namespace string) ([]object.Object, error) {
 	disc, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return nil, err
