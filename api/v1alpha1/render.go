@@ -26,6 +26,13 @@ type Render struct {
 	//
 	// +kubebuilder:validation:Enum=None;Annotated;All
 	RestartOnChange RestartOnChange `json:"restartOnChange,omitempty"`
+
+	// Charts says how Helm charts are fetched from chart repositories and registries: the entry whose url is the longest that a chart's address begins with.
+	// Others are fetched without credentials.
+	//
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	Charts []ChartRepository `json:"charts,omitempty"`
 }
 
 // RestartOnChange says which workloads are restarted when what they read changes.

@@ -33,8 +33,8 @@ func (w Wish) String() string {
 	return strings.TrimSpace("chart "+w.Name+" "+w.Version) + " of " + w.URL
 }
 
-// key names what a wish came to. Who has other credentials, or trusts others, has another one.
-func (w Wish) key() string {
+// Key names what a wish came to. Who has other credentials, or trusts others, has another one.
+func (w Wish) Key() string {
 	return digestOf(w.URL, w.Name, w.Version, w.Access.id(), w.Trust.ID())
 }
 
@@ -135,7 +135,7 @@ func (c *Charts) Known(w Wish) (Chart, bool) {
 	if err != nil {
 		return Chart{}, false
 	}
-	c.use(w.key(), r.Content)
+	c.use(w.Key(), r.Content)
 	return r.chart(tree), true
 }
 
@@ -145,7 +145,7 @@ func (r record) chart(tree source.Tree) Chart {
 
 func (c *Charts) record(w Wish) (record, bool) {
 	var r record
-	ok := c.store.readJSON(kindRecord, w.key(), &r) && r.URL == w.URL && r.Asked == w.Version && digestForm.MatchString(r.Content) && digestForm.MatchString(r.Digest)
+	ok := c.store.readJSON(kindRecord, w.Key(), &r) && r.URL == w.URL && r.Asked == w.Version && digestForm.MatchString(r.Content) && digestForm.MatchString(r.Digest)
 	return r, ok
 }
 
@@ -172,7 +172,7 @@ func (c *Charts) Find(ctx context.Context, w Wish) (Chart, error) {
 	if found, ok := c.Known(w); ok {
 		return found, nil
 	}
-	defer c.lock(w.key())()
+	defer c.lock(w.Key())()
 	if found, ok := c.Known(w); ok {
 		return found, nil
 	}
@@ -302,7 +302,7 @@ func (c *Charts) lookOne(ctx context.Context, from remoteCharts, w Wish) News {
 		return n
 	}
 	if known && of.version == before.Version { // a version is what it was when it was fetched
-		c.use(w.key(), before.Content)
+		c.use(w.Key(), before.Content)
 		return n
 	}
 	after, tree, err := c.take(ctx, from, w, of)
@@ -369,10 +369,10 @@ func (c *Charts) take(ctx context.Context, from remoteCharts, w Wish, of candida
 }
 
 func (c *Charts) keep(w Wish, r record) error {
-	if err := c.store.putJSON(kindRecord, w.key(), r); err != nil {
+	if err := c.store.putJSON(kindRecord, w.Key(), r); err != nil {
 		return err
 	}
-	return c.store.trim(hexOf(r.Content), w.key())
+	return c.store.trim(hexOf(r.Content), w.Key())
 }
 
 func sameVersion(a, b string) bool {
