@@ -5,10 +5,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -22,11 +25,10 @@ import (
 type charts struct {
 	store   *registry.Charts
 	changed func(render.Question)
-	// secret reads the entries of a Secret that a field names.
-	secret func(ctx context.Context, namespace, field, name string) (map[string][]byte, error)
-	now    func() time.Time
-	log    *slog.Logger
-	life   context.Context // of what runs in the background
+	secret  secretReader
+	now     func() time.Time
+	log     *slog.Logger
+	life    context.Context // of what runs in the background
 
 	mu     sync.Mutex
 	wishes map[string]*wished
@@ -54,17 +56,41 @@ type rule struct {
 	at     time.Time
 }
 
-// newCharts keeps charts in a directory. Looking for newer ones is for who calls Run.
-func newCharts(life context.Context, cfg Config, dir string, o registry.Options, secret func(ctx context.Context, namespace, field, name string) (map[string][]byte, error)) (*charts, error) {
-	store, err := registry.OpenCharts(dir, o)
+// fetchCharts begins to keep charts in the data directory, and to look for newer ones.
+func fetchCharts(ctx context.Context, mgr manager.Manager, cfg Config, o registry.Options) (*charts, error) {
+	store, err := registry.OpenCharts(filepath.Join(cfg.DataDir, "charts"), o)
 	if err != nil {
 		return nil, err
 	}
-	return &charts{
-		store: store, secret: secret, changed: func(render.Question) {}, now: time.Now, log: cfg.Log, life: life,
-		wishes: map[string]*wished{}, places: map[string]time.Time{}, rules: map[string]*rule{},
-	}, nil
+	reader := mgr.GetAPIReader()
+	c := newCharts(ctx, store, func(ctx context.Context, namespace, field, name string) (map[string][]byte, error) {
+		s, err := secretIn(ctx, reader, namespace, field, name)
+		if err != nil {
+			return nil, err
+		}
+		return s.Data, nil
+	}, cfg.Log)
+	return c, mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		c.run(ctx)
+		return nil
+	}))
 }
+
+func newCharts(life context.Context, store *registry.Charts, secret secretReader, log *slog.Logger) *charts {
+	return &charts{
+		store: store, secret: secret, changed: func(render.Question) {}, now: time.Now, log: log, life: life,
+		wishes: map[string]*wished{}, places: map[string]time.Time{}, rules: map[string]*rule{},
+	}
+}
+
+// tell is given whom to tell of newer charts, before it is asked anything.
+func (c *charts) tell(changed func(render.Question)) Beyond {
+	c.changed = changed
+	return c
+}
+
+// secretReader reads the entries of a Secret that a field names.
+type secretReader func(ctx context.Context, namespace, field, name string) (map[string][]byte, error)
 
 const (
 	// chartMoment is how long a render waits for a chart that is fetched.
@@ -229,8 +255,8 @@ func (c *charts) fetch(x *wished) (<-chan struct{}, error) {
 	return busy, nil
 }
 
-// Run looks for newer charts until ctx ends.
-func (c *charts) Run(ctx context.Context) {
+// run looks for newer charts until ctx ends.
+func (c *charts) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/absent"
@@ -144,8 +145,12 @@ func (c *controller) secretAt(ctx context.Context, repo *v1alpha1.Repository, fi
 
 // secretIn reads a Secret that a field of an object in its namespace names.
 func (c *controller) secretIn(ctx context.Context, namespace, field, name string) (*corev1.Secret, error) {
+	return secretIn(ctx, c.reader, namespace, field, name)
+}
+
+func secretIn(ctx context.Context, reader client.Reader, namespace, field, name string) (*corev1.Secret, error) {
 	var s corev1.Secret
-	err := c.reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &s)
+	err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &s)
 	if absent.Object(err) {
 		return nil, fault.Newf(fault.Invalid, "Secret %s/%s of %s does not exist: create it, or remove %s", namespace, name, field, field)
 	}

@@ -114,6 +114,11 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	fetched, err := fetchCharts(ctx, mgr, cfg, registry.Options{Proxy: cfg.Proxy, OnRequest: m.registryRequest})
+	if err != nil {
+		return err
+	}
+	parts.Charts = fetched.tell
 	parts.Share = self.share()
 	kept, err := keep(mgr, cfg)
 	if err != nil {
