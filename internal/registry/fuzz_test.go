@@ -1,13 +1,16 @@
 package registry
 
 import (
+	"io/fs"
 	"strings"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/registry/registrytest"
+	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
 const helmIndex = `apiVersion: v1
@@ -158,6 +161,47 @@ func FuzzDocker(f *testing.F) {
 		_, err := AccessOf(map[string][]byte{dockerConfig: config}, "oci://ghcr.io/shop")
 		if err != nil && fault.KindOf(err) != fault.Invalid {
 			t.Fatalf("%v is of kind %s", err, fault.KindOf(err))
+		}
+	})
+}
+
+// FuzzLayout: whatever an artifact is made of, it is files below its root or an error of kind invalid, and never nothing.
+func FuzzLayout(f *testing.F) {
+	f.Add("application/vnd.cncf.flux.content.v1.tar+gzip", "", "", registrytest.Tar(map[string]string{"apps/web/a.yaml": "a"}))
+	f.Add("application/vnd.oci.image.layer.v1.tar+gzip", "apps", "true", registrytest.Tar(map[string]string{"apps/a.yaml": "a"}))
+	f.Add("application/yaml", "apps/a.yaml", "", []byte("a"))
+	f.Fuzz(func(t *testing.T, kind, title, unpack string, blob []byte) {
+		layer := ocispec.Descriptor{MediaType: kind, Annotations: map[string]string{ocispec.AnnotationTitle: title, unpackMark: unpack}}
+		other := ocispec.Descriptor{MediaType: "text/plain", Annotations: map[string]string{ocispec.AnnotationTitle: "README.md"}}
+		for _, layers := range [][]ocispec.Descriptor{{layer}, {layer, other}, {layer, layer}} {
+			parts, err := partsOf(ocispec.Manifest{Layers: layers})
+			var tree source.Tree
+			if err == nil {
+				blobs := make([][]byte, len(parts))
+				for i := range blobs {
+					blobs[i] = blob
+				}
+				tree, err = treeOf(parts, blobs)
+			}
+			if err != nil {
+				if fault.KindOf(err) != fault.Invalid {
+					t.Fatalf("%v is of kind %s", err, fault.KindOf(err))
+				}
+				continue
+			}
+			files := 0
+			_ = fs.WalkDir(tree, ".", func(p string, d fs.DirEntry, err error) error {
+				if err != nil || !fs.ValidPath(p) {
+					t.Fatal(p, err)
+				}
+				if !d.IsDir() {
+					files++
+				}
+				return nil
+			})
+			if files == 0 {
+				t.Fatal("an artifact of nothing is taken")
+			}
 		}
 	})
 }
