@@ -55,8 +55,8 @@ that mean the same. A report says what has no equal, and what to do about it. No
 
 The Environments are suspended: 'fairlead adopt' shows what taking over would do, stops the other engine, and lets them begin.
 
-A chart that stands in a HelmRelease or an Application becomes a directory with a fairlead.yaml and its values. With --write
-they are files below a directory, to be committed to the Repository that --repository names.`,
+A chart that stands in a HelmRelease or an Application becomes a directory with a fairlead.yaml. With --write those are
+files below a directory, to be committed to the Repository that --repository names.`,
 		Example: `  fairlead migrate flux clusters/production
   fairlead migrate flux --write fairlead/production --environment production
   fairlead migrate argocd -n argocd --into shop --write fairlead`,

@@ -176,14 +176,14 @@ func (a argocd) source(o object.Object, d delivery, s *fields, named map[string]
 	a.deliveries = append(a.deliveries, d)
 }
 
-// chart makes an app of a chart: a directory whose fairlead.yaml names it, with the values beside it.
+// chart makes an app of a chart: a directory whose fairlead.yaml names it and its values.
 func (a argocd) chart(o object.Object, d delivery, s *fields, chart any, named map[string]*fields) {
 	a.chartDir(o, d, s.sub("helm"), "", chart, named)
 }
 
 func (a argocd) chartDir(o object.Object, d delivery, h *fields, repository string, chart any, named map[string]*fields) {
 	d.into = cmp.Or(d.into, "default")
-	helm := map[string]any{"chart": chart, "release": cmp.Or(h.text("releaseName"), o.Name())}
+	helm := map[string]any{"chart": chart, "releaseName": cmp.Or(h.text("releaseName"), o.Name())}
 	var layers []any
 	for _, v := range h.list("valueFiles") {
 		file, _ := v.(string)
@@ -205,16 +205,15 @@ func (a argocd) chartDir(o object.Object, d delivery, h *fields, repository stri
 		if err == nil && len(parsed) == 1 {
 			inline, _ = parsed[0].(map[string]any)
 		} else {
-			a.note(d.about, h.at+".values", "this is no YAML: write it to values.yaml beside fairlead.yaml")
+			a.note(d.about, h.at+".values", "this is no YAML: write it into fairlead.yaml by hand")
 		}
 	}
 	inline = a.parameters(d.about, h, inline)
-	if len(inline) > 0 {
-		layers = append(layers, "values.yaml")
-		a.file(o, d, "values.yaml", inline)
-	}
 	if len(layers) > 0 {
-		helm["values"] = layers
+		helm["valueFiles"] = layers
+	}
+	if len(inline) > 0 {
+		helm["values"] = inline
 	}
 	if h.flag("skipCrds") {
 		helm["skipCRDs"] = true
@@ -244,7 +243,7 @@ func (a argocd) parameters(about string, h *fields, into map[string]any) map[str
 			}
 		}
 		if strings.ContainsAny(name, `[]\{}`) {
-			a.note(about, h.at+".parameters", "%s: write this one into values.yaml by hand", name)
+			a.note(about, h.at+".parameters", "%s: write this one into fairlead.yaml by hand", name)
 			continue
 		}
 		if out == nil {

@@ -85,6 +85,9 @@ func (m *migration) environment(name string, apps []delivery) object.Object {
 	if first.keys != "" {
 		render["decryption"] = map[string]any{"secretRef": map[string]any{"name": first.keys}}
 	}
+	if charts := chartsOf(apps); len(charts) > 0 {
+		render["charts"] = charts
+	}
 	if len(render) > 0 {
 		spec["render"] = render
 	}
@@ -94,6 +97,19 @@ func (m *migration) environment(name string, apps []delivery) object.Object {
 	}
 	o := made("Environment", first.home, name, spec)
 	return o.With(strings.Join(slices.Sorted(maps.Keys(from)), ","), "metadata", "annotations", MarkFrom)
+}
+
+// chartsOf are the repositories of charts that need credentials.
+func chartsOf(apps []delivery) []any {
+	secrets := map[string]string{}
+	for _, d := range apps {
+		maps.Copy(secrets, d.charts)
+	}
+	var out []any
+	for _, url := range slices.Sorted(maps.Keys(secrets)) {
+		out = append(out, map[string]any{"url": url, "secretRef": map[string]any{"name": secrets[url]}})
+	}
+	return out
 }
 
 func (m *migration) sources(apps []delivery) []any {

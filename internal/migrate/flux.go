@@ -248,14 +248,14 @@ func (f flux) suspension(spec *fields, d *delivery) {
 	}
 }
 
-// release makes an app of a HelmRelease: a directory whose fairlead.yaml names the chart, with the values beside it.
+// release makes an app of a HelmRelease: a directory whose fairlead.yaml names the chart and its values.
 func (f flux) release(o object.Object) {
 	spec := specOf(o)
-	chart, ok := f.chart(o, spec)
+	d := delivery{about: about(o), from: from(o), home: f.home(o.Namespace()), charts: map[string]string{}}
+	chart, ok := f.chart(o, spec, d)
 	if !ok {
 		return
 	}
-	d := delivery{about: about(o), from: from(o), home: f.home(o.Namespace())}
 	into := cmp.Or(spec.text("targetNamespace"), o.Namespace())
 	release := spec.text("releaseName")
 	if release == "" {
@@ -266,12 +266,15 @@ func (f flux) release(o object.Object) {
 	}
 	d.name, d.into, d.account = o.Name(), into, spec.text("serviceAccountName")
 	f.suspension(spec, &d)
-	helm := map[string]any{"chart": chart, "release": release}
+	helm := map[string]any{"chart": chart, "releaseName": release}
 	var rest []any
 	for _, v := range spec.items("valuesFrom") {
 		one := map[string]any{"kind": v.text("kind"), "name": v.text("name")}
 		if key := v.text("valuesKey"); key != "" {
-			one["key"] = key
+			one["valuesKey"] = key
+		}
+		if target := v.text("targetPath"); target != "" {
+			one["targetPath"] = target
 		}
 		if v.flag("optional") {
 			one["optional"] = true
@@ -295,21 +298,19 @@ func (f flux) release(o object.Object) {
 		d.after = append(d.after, dep.text("name"))
 	}
 	if values, _ := spec.value("values").(map[string]any); len(values) > 0 {
-		helm["values"] = []any{"values.yaml"}
-		f.file(o, d, "values.yaml", values)
+		helm["values"] = values
 	}
 	f.leave(d.about, spec, map[string]string{
-		"postRenderers":           "write a kustomization.yaml with helmCharts and the patches beside it",
-		"kubeConfig":              "another cluster: let it run a Fairlead of its own",
-		"commonMetadata":          "write a kustomization.yaml with helmCharts and labels",
-		"valuesFrom[].targetPath": "a single value cannot be set from a Secret: hold a values file in it",
+		"postRenderers":  "write a kustomization.yaml with helmCharts and the patches beside it",
+		"kubeConfig":     "another cluster: let it run a Fairlead of its own",
+		"commonMetadata": "write a kustomization.yaml with helmCharts and labels",
 	})
 	f.file(o, d, "fairlead.yaml", map[string]any{"helm": helm})
 	f.charted(o, d)
 }
 
 // chart is where a HelmRelease has its chart from, as fairlead.yaml says it.
-func (f flux) chart(o object.Object, spec *fields) (any, bool) {
+func (f flux) chart(o object.Object, spec *fields, d delivery) (any, bool) {
 	if spec.has("chartRef") {
 		r := spec.sub("chartRef")
 		source := f.sources[object.Key{Group: fluxSource, Kind: r.text("kind"), Namespace: cmp.Or(r.text("namespace"), o.Namespace()), Name: r.text("name")}]
@@ -318,6 +319,9 @@ func (f flux) chart(o object.Object, spec *fields) (any, bool) {
 			return nil, false
 		}
 		url := source.Text("spec", "url")
+		if secret := source.Text("spec", "secretRef", "name"); secret != "" {
+			d.charts["oci://"+path.Dir(strings.TrimPrefix(url, "oci://"))] = secret
+		}
 		what, _ := followed(source)
 		return map[string]any{"repository": "oci://" + path.Dir(strings.TrimPrefix(url, "oci://")), "name": path.Base(url), "version": what.name}, true
 	}
@@ -333,7 +337,10 @@ func (f flux) chart(o object.Object, spec *fields) (any, bool) {
 	case kind == "HelmRepository":
 		out := map[string]any{"repository": source.Text("spec", "url"), "name": c.text("chart"), "version": cmp.Or(c.text("version"), "*")}
 		if secret := source.Text("spec", "secretRef", "name"); secret != "" {
-			out["secretRef"] = map[string]any{"name": secret}
+			d.charts[source.Text("spec", "url")] = secret
+			if namespace != o.Namespace() {
+				f.note(about(o), "spec.chart.spec.sourceRef", "the Secret %s has to be in %s, beside the Environment", secret, d.home)
+			}
 		}
 		return out, true
 	case kind == "GitRepository":

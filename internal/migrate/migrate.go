@@ -69,7 +69,8 @@ type delivery struct {
 	after      []string
 	values     map[string]any // substituted
 	valuesFrom []any
-	keys       string // the Secret with which files are decrypted
+	keys       string            // the Secret with which files are decrypted
+	charts     map[string]string // the Secrets of repositories of charts, by their addresses
 }
 
 // place is all that apps of one Environment have in common.
