@@ -76,6 +76,8 @@ func (q Question) String() string {
 		return strings.TrimSpace("chart "+q.Chart+" "+q.Version) + " of " + q.URL
 	case AboutBase:
 		return q.URL + " at " + q.Version
+	case AboutKey:
+		return "the key of hashes of what is secret"
 	case AboutSeed:
 		return "what generated values are drawn from"
 	}
