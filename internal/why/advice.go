@@ -8,7 +8,7 @@ import (
 // turns are the words behind which a text of Fairlead's says what to do.
 var turns = []string{
 	"; approve with: ", "; grant it with ", ": create it", ": check ", ": name a Secret", ": remove it from ", ": undo the change", ": put ", ": add ",
-	": make it ", ": sign it with ", ": commit what ", ": let ", ": install ", ": apply the manifests", ": correct ", ": keep one", ": rename ", ": write it ", ": split ", ": delete it ",
+	": make it ", ": sign it with ", ": let ", ": install ", ": apply the manifests", ": correct ", ": keep one", ": rename ", ": write it ", ": split ", ": delete it ",
 	": it was deleted or never pushed", ": store the file", "; to leave the field ",
 }
 
