@@ -71,19 +71,7 @@ func (o *adoptOptions) run(ctx context.Context, w IO) error {
 	if err := o.check(w); err != nil {
 		return err
 	}
-	namespace, err := o.place(w)
-	if err != nil {
-		return err
-	}
-	c, err := o.connect(w)
-	if err != nil {
-		return err
-	}
-	f, err := read(ctx, c, namespace)
-	if err != nil {
-		return err
-	}
-	s, err := f.find(o.name, kinds{envs: true})
+	c, namespace, s, err := o.choose(ctx, w, o.name, kinds{envs: true})
 	if err != nil {
 		return err
 	}
@@ -103,7 +91,7 @@ func (o *adoptOptions) run(ctx context.Context, w IO) error {
 	}
 	for _, x := range orders {
 		if err := x.stop(ctx, w, c); err != nil {
-			return err
+			return fmt.Errorf("%w; environment %s is still suspended: run it again to go on", err, env.Name)
 		}
 	}
 	text, err := resume(ctx, c, s)

@@ -74,19 +74,7 @@ func (o *deployOptions) run(ctx context.Context, w IO) error {
 	if o.server != "" {
 		return usagef("--server is asked with the token in $%s, and there is none", tokenVariable)
 	}
-	namespace, err := o.place(w)
-	if err != nil {
-		return err
-	}
-	c, err := o.connect(w)
-	if err != nil {
-		return err
-	}
-	f, err := read(ctx, c, namespace)
-	if err != nil {
-		return err
-	}
-	s, err := f.find(o.environment, kinds{envs: true})
+	c, namespace, s, err := o.choose(ctx, w, o.environment, kinds{envs: true})
 	if err != nil {
 		return err
 	}

@@ -171,7 +171,7 @@ func running(ctx context.Context, config *rest.Config, from deliverer, namespace
 		return nil, err
 	}
 	served, err := disc.ServerPreferredResources()
-	if err != nil && len(served) == 0 {
+	if err != nil && (len(served) == 0 || missing(err, from)) {
 		return nil, fmt.Errorf("ask which kinds the cluster serves: %w", err)
 	}
 	client, err := dynamic.NewForConfig(config)
@@ -201,6 +201,20 @@ func running(ctx context.Context, config *rest.Config, from deliverer, namespace
 		}
 	}
 	return out, nil
+}
+
+// missing reports whether a group of an engine is among those that could not be asked about: what it holds would be taken for nothing.
+func missing(err error, from deliverer) bool {
+	var failed *discovery.ErrGroupDiscoveryFailed
+	if !errors.As(err, &failed) {
+		return true
+	}
+	for gv := range failed.Groups {
+		if ofEngine(gv.Group, from) {
+			return true
+		}
+	}
+	return false
 }
 
 // print prints the objects and files, and the report to those who read along.

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/nearest"
@@ -41,6 +44,24 @@ type selection struct {
 }
 
 func (s selection) empty() bool { return len(s.envs)+len(s.apps)+len(s.repos) == 0 }
+
+// choose finds what a name means, where the flags say, and returns who can be asked about it.
+func (t *target) choose(ctx context.Context, w IO, name string, k kinds) (client.WithWatch, string, selection, error) {
+	namespace, err := t.place(w)
+	if err != nil {
+		return nil, "", selection{}, err
+	}
+	c, err := t.connect(w)
+	if err != nil {
+		return nil, "", selection{}, err
+	}
+	f, err := read(ctx, c, namespace)
+	if err != nil {
+		return nil, "", selection{}, err
+	}
+	s, err := f.find(name, k)
+	return c, namespace, s, err
+}
 
 // find returns everything that a name means: one object in one namespace, maybe more in several.
 func (f *fleet) find(name string, k kinds) (selection, error) {

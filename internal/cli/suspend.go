@@ -74,19 +74,7 @@ func resumeCommand(w IO) *cobra.Command {
 
 // steer finds an environment or an app, does something to it, and prints what was done.
 func (t *target) steer(ctx context.Context, w IO, name string, do func(context.Context, client.Client, selection) (string, error)) error {
-	namespace, err := t.place(w)
-	if err != nil {
-		return err
-	}
-	c, err := t.connect(w)
-	if err != nil {
-		return err
-	}
-	f, err := read(ctx, c, namespace)
-	if err != nil {
-		return err
-	}
-	s, err := f.find(name, kinds{envs: true, apps: true})
+	c, _, s, err := t.choose(ctx, w, name, kinds{envs: true, apps: true})
 	if err != nil {
 		return err
 	}

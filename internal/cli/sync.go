@@ -64,19 +64,7 @@ func oneName(_ *cobra.Command, args []string) error {
 }
 
 func (o *syncOptions) run(ctx context.Context, w IO) error {
-	namespace, err := o.place(w)
-	if err != nil {
-		return err
-	}
-	c, err := o.connect(w)
-	if err != nil {
-		return err
-	}
-	f, err := read(ctx, c, namespace)
-	if err != nil {
-		return err
-	}
-	s, err := f.find(o.name, kinds{envs: true, apps: true, repos: true})
+	c, namespace, s, err := o.choose(ctx, w, o.name, kinds{envs: true, apps: true, repos: true})
 	if err != nil {
 		return err
 	}
