@@ -58,10 +58,7 @@ type rule struct {
 
 // fetchCharts begins to keep charts in the data directory, and to look for newer ones.
 func fetchCharts(ctx context.Context, mgr manager.Manager, cfg Config, o registry.Options) (*charts, error) {
-	store, err := registry.OpenCharts(filepath.Join(cfg.DataDir, "charts"), o)
-	if err != nil {
-		return nil, err
-	}
+	store := registry.KeepCharts(filepath.Join(cfg.DataDir, "charts"), o)
 	reader := mgr.GetAPIReader()
 	c := newCharts(ctx, store, func(ctx context.Context, namespace, field, name string) (map[string][]byte, error) {
 		s, err := secretIn(ctx, reader, namespace, field, name)

@@ -34,10 +34,7 @@ func newLarder(t *testing.T) *larder {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	store, err := registry.OpenCharts(t.TempDir(), registry.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := registry.KeepCharts(t.TempDir(), registry.Options{})
 	l := &larder{server: s, clock: time.Now()}
 	secrets := func(_ context.Context, namespace, field, name string) (map[string][]byte, error) {
 		if namespace != "shop" || name != "charts" {

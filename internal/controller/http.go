@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -33,13 +34,15 @@ const maxHook = 5 << 20
 func (c *controller) handler(mgr manager.Manager, g *guard, profiling bool, kept *keeper.Keeper) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	var read atomic.Bool // what has been read stays so: no later request has to wait for anything
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyAtMost)
 		defer cancel()
-		if !mgr.GetCache().WaitForCacheSync(ctx) {
+		if !read.Load() && !mgr.GetCache().WaitForCacheSync(ctx) {
 			http.Error(w, "the API server has not been read yet", http.StatusServiceUnavailable)
 			return
 		}
+		read.Store(true)
 		_, _ = io.WriteString(w, "ok\n")
 	})
 	mux.Handle("GET /metrics", g.protect(promhttp.HandlerFor(ctrlmetrics.Registry, promhttp.HandlerOpts{})))

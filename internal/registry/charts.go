@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -115,14 +114,10 @@ const (
 	maxTreeBytes = 128 << 20
 )
 
-// OpenCharts keeps charts in a directory, which is made if it does not exist.
-func OpenCharts(dir string, o Options) (*Charts, error) {
+// KeepCharts keeps charts in a directory, which is made when the first is kept: a directory that cannot be written concerns those alone who ask for a chart.
+func KeepCharts(dir string, o Options) *Charts {
 	o = o.withDefaults()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open the cache of charts: %w", err)
-	}
-	c := &Charts{o: o, store: store{dir, o.MaxCache, o.Now}, busy: map[string]*sync.Mutex{}, used: map[string]time.Time{}, asked: map[string]time.Time{}}
-	return c, c.store.trim()
+	return &Charts{o: o, store: store{dir, o.MaxCache, o.Now}, busy: map[string]*sync.Mutex{}, used: map[string]time.Time{}, asked: map[string]time.Time{}}
 }
 
 // Known returns what a wish came to before, without asking anybody. It is false if that is not known, or not at hand.

@@ -327,14 +327,14 @@ func TestBounds(t *testing.T) {
 	s.Publish(big)
 	must(registrytest.Target{Address: s.Host + "/charts"}.PushChart(t.Context(), big, nil))(t)
 	for _, url := range []string{"http://" + s.Host + "/charts", "oci://" + s.Host + "/charts"} {
-		c := must(registry.OpenCharts(t.TempDir(), registry.Options{MaxBlob: 1 << 19}))(t)
+		c := registry.KeepCharts(t.TempDir(), registry.Options{MaxBlob: 1 << 19})
 		refused(t, c, registry.Wish{URL: url, Name: "web", Version: "1.0.0", Access: insecure}, fault.Invalid, "the chart is larger than 0 MiB")
 	}
-	c := must(registry.OpenCharts(t.TempDir(), registry.Options{MaxIndex: 20}))(t)
+	c := registry.KeepCharts(t.TempDir(), registry.Options{MaxIndex: 20})
 	refused(t, c, registry.Wish{URL: "http://" + s.Host + "/charts", Name: "web", Version: "1.0.0", Access: insecure}, fault.Invalid, "the index is larger than")
 
 	dir := t.TempDir()
-	c = must(registry.OpenCharts(dir, registry.Options{MaxCache: 3 << 20}))(t)
+	c = registry.KeepCharts(dir, registry.Options{MaxCache: 3 << 20})
 	for i := range 6 {
 		s.Publish(registrytest.Chart{Name: fmt.Sprint("c", i), Version: "1.0.0", Files: map[string]string{"big": noise(t, 1<<20)}})
 		find(t, c, registry.Wish{URL: "http://" + s.Host + "/charts", Name: fmt.Sprint("c", i), Version: "1.0.0", Access: registry.Access{Insecure: true, Username: fmt.Sprint(i)}})

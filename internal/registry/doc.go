@@ -1,7 +1,7 @@
 // Package registry fetches what is kept in registries: Helm charts, from OCI registries and from HTTP repositories with an index.yaml, and artifacts, which are
 // sources beside Git.
 //
-//	charts, err := registry.OpenCharts(dir, registry.Options{})
+//	charts := registry.KeepCharts(dir, registry.Options{})
 //	chart, err := charts.Find(ctx, registry.Wish{URL: "https://charts.example.com", Name: "web", Version: "^1.2"})   // 1.4.0, sha256:…, its files
 //	news, err := charts.Look(ctx, wishes)            // asks again: one request for all charts of a repository
 //

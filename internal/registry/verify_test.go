@@ -110,11 +110,11 @@ func TestSignatureUnreachable(t *testing.T) {
 	at := registrytest.Target{Address: s.Host + "/charts"}
 	must(at.PushChart(t.Context(), chart("1.0.0"), nil))(t)
 	asked := 0
-	c := must(registry.OpenCharts(t.TempDir(), registry.Options{OnRequest: func(string) {
+	c := registry.KeepCharts(t.TempDir(), registry.Options{OnRequest: func(string) {
 		if asked++; asked > 2 { // the manifest, the chart
 			s.Down(true)
 		}
-	}}))(t)
+	}})
 	w := registry.Wish{URL: "oci://" + s.Host + "/charts", Name: "web", Version: "1.0.0", Access: insecure, Trust: trust(t, key)}
 	refused(t, c, w, fault.Transient, "look for the signature of sha256:")
 }

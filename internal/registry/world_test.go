@@ -21,11 +21,7 @@ func start(t testing.TB) *registrytest.Server {
 
 func charts(t testing.TB, dir string) *registry.Charts {
 	t.Helper()
-	c, err := registry.OpenCharts(dir, registry.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return registry.KeepCharts(dir, registry.Options{})
 }
 
 func must[T any](v T, err error) func(testing.TB) T {
