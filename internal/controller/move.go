@@ -74,32 +74,46 @@ func (c *controller) askMove(ctx context.Context, e fleet.Environment, env *v1al
 		return
 	}
 	m.from, m.under = of.branch.Commit, true
-	mirror := r.mirror
+	mirror, read := r.mirror, r.auth
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTime)
 	go func() {
 		defer cancel()
-		err := c.carryOut(ctx, env, src, mirror, git.Move{Branch: src.Ref.Branch, From: of.branch.Commit, To: s.draft.Commit, Pack: s.draft.Pack})
+		err := c.carryOut(ctx, env, src, mirror, read, git.Move{Branch: src.Ref.Branch, From: of.branch.Commit, To: s.draft.Commit, Pack: s.draft.Pack})
 		c.moved(ctx, e, key, m, s.draft.Commit, err)
 	}()
 }
 
 // carryOut moves a branch with the credentials that may.
-func (c *controller) carryOut(ctx context.Context, env *v1alpha1.Environment, src v1alpha1.Source, mirror Mirror, v git.Move) error {
+func (c *controller) carryOut(ctx context.Context, env *v1alpha1.Environment, src v1alpha1.Source, mirror Mirror, read git.Auth, v git.Move) error {
 	var repo v1alpha1.Repository
 	if err := c.client.Get(ctx, client.ObjectKey{Namespace: env.Namespace, Name: src.Repository}, &repo); err != nil {
 		return err
 	}
-	const field = "spec.sources.candidate.secretRef"
-	secret, err := c.secretIn(ctx, env.Namespace, field, src.Candidate.SecretRef.Name)
+	auth, err := c.pushAuth(ctx, env, "spec.sources.candidate.secretRef", src.Candidate.SecretRef.Name, repo.Spec.URL, read)
 	if err != nil {
-		return fault.New(fault.Transient, err) // a person may make it yet
+		return fault.New(fault.Transient, err) // a person may mend it yet
 	}
-	auth, err := authOf(secret, repo.Spec.URL)
+	return mirror.Move(ctx, auth, v)
+}
+
+// pushAuth are the credentials of a Secret that may push. The server is known by what it is read with, unless the Secret says otherwise.
+func (c *controller) pushAuth(ctx context.Context, env *v1alpha1.Environment, field, name, url string, read git.Auth) (git.Auth, error) {
+	secret, err := c.secretIn(ctx, env.Namespace, field, name)
 	if err != nil {
-		return fault.New(fault.Transient, err)
+		return git.Auth{}, err
+	}
+	auth, err := authOf(secret, url)
+	if err != nil {
+		return git.Auth{}, err
 	}
 	auth.Field = field
-	return mirror.Move(ctx, auth, v)
+	if len(auth.CA) == 0 {
+		auth.CA = read.CA
+	}
+	if len(auth.KnownHosts) == 0 {
+		auth.KnownHosts = read.KnownHosts
+	}
+	return auth, nil
 }
 
 // moved notes what became of a try, and has the branch read again.

@@ -161,7 +161,7 @@ func revertBranch(n app.Name, of release.Want) string {
 	return "fairlead/revert-" + n.Environment + "-" + n.App + "-" + source.Commit(commitOf(of.Revision)).Short()
 }
 
-// writeAuth are the credentials that may push to the repository of a source. The server is known by what it is read with, unless the Secret says otherwise.
+// writeAuth are the credentials that may push to the repository of a source.
 func (c *controller) writeAuth(ctx context.Context, env *v1alpha1.Environment, s v1alpha1.Source, g opened) (git.Auth, error) {
 	field, ref := "spec.sources.writeSecretRef", s.WriteSecretRef
 	if ref == nil && s.Candidate != nil {
@@ -170,22 +170,7 @@ func (c *controller) writeAuth(ctx context.Context, env *v1alpha1.Environment, s
 	if ref == nil {
 		return git.Auth{}, fault.Newf(fault.Invalid, "the source of Repository %s in spec.sources of the Environment has no writeSecretRef", s.Repository)
 	}
-	secret, err := c.secretIn(ctx, env.Namespace, field, ref.Name)
-	if err != nil {
-		return git.Auth{}, err
-	}
-	auth, err := authOf(secret, g.repo.Spec.URL)
-	if err != nil {
-		return git.Auth{}, err
-	}
-	auth.Field = field
-	if len(auth.CA) == 0 {
-		auth.CA = g.auth.CA
-	}
-	if len(auth.KnownHosts) == 0 {
-		auth.KnownHosts = g.auth.KnownHosts
-	}
-	return auth, nil
+	return c.pushAuth(ctx, env, field, ref.Name, g.repo.Spec.URL, g.auth)
 }
 
 // revertHeads fetches what a revert is made of: the branch as it is now, and the commit to go back to. Made is what the branch of the revert names, if there is one.

@@ -127,6 +127,9 @@ func (x examiner) join(ctx context.Context, s *study, mirror Mirror, auth git.Au
 		return nil
 	case err != nil || d.Commit == n.Commit:
 		return err
+	case n.vouched.by != "": // nobody would believe the merge: Fairlead signs nothing
+		s.Apart = fmt.Sprintf("%s is at %s, and Repository %s asks for signatures, which a merge by Fairlead would not have: rebase it on %s", branch, tip.Short(), x.src.Repository, branch)
+		return nil
 	}
 	merged, err := mirror.Snapshot(ctx, d.Commit)
 	merged.Author, merged.Subject = n.snapshot.Author, n.snapshot.Subject

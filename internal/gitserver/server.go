@@ -44,6 +44,7 @@ type Options struct {
 type SSH struct {
 	HostKey    ssh.Signer
 	Authorized ssh.PublicKey // the one key that may read, and push if Options.Push
+	Writer     ssh.PublicKey // if set, the one key that may push, and read: the other may read alone
 	// NoEnv refuses environment variables, as sshd does by default. Clients then get version 0.
 	NoEnv bool
 }

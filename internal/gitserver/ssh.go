@@ -29,8 +29,13 @@ type sshListener struct {
 func (s *Server) listenSSH(o *SSH) (*sshListener, error) {
 	config := &ssh.ServerConfig{
 		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-			if o.Authorized == nil || !bytes.Equal(key.Marshal(), o.Authorized.Marshal()) {
+			switch {
+			case is(key, o.Writer):
+				return &ssh.Permissions{Extensions: map[string]string{mayPush: ""}}, nil
+			case !is(key, o.Authorized):
 				return nil, errors.New("this key is not authorized")
+			case o.Writer == nil:
+				return &ssh.Permissions{Extensions: map[string]string{mayPush: ""}}, nil
 			}
 			return &ssh.Permissions{}, nil
 		},
@@ -47,6 +52,13 @@ func (s *Server) listenSSH(o *SSH) (*sshListener, error) {
 	}
 	s.wg.Go(sl.accept)
 	return sl, nil
+}
+
+// mayPush is what the server notes of a connection whose key may push.
+const mayPush = "push"
+
+func is(key, want ssh.PublicKey) bool {
+	return want != nil && bytes.Equal(key.Marshal(), want.Marshal())
 }
 
 func (l *sshListener) close() {
@@ -94,12 +106,13 @@ func (l *sshListener) handshake(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		l.server.wg.Go(func() { l.session(channel, in) })
+		_, push := sc.Permissions.Extensions[mayPush]
+		l.server.wg.Go(func() { l.session(channel, in, push) })
 	}
 }
 
 // session serves one channel: perhaps an environment variable, then one command.
-func (l *sshListener) session(channel ssh.Channel, requests <-chan *ssh.Request) {
+func (l *sshListener) session(channel ssh.Channel, requests <-chan *ssh.Request, push bool) {
 	defer func() { _ = channel.Close() }()
 	var protocol string
 	for req := range requests {
@@ -114,7 +127,7 @@ func (l *sshListener) session(channel ssh.Channel, requests <-chan *ssh.Request)
 		case "exec":
 			var line struct{ Text string }
 			_ = req.Reply(ssh.Unmarshal(req.Payload, &line) == nil, nil)
-			code := l.exec(channel, line.Text, protocol)
+			code := l.exec(channel, line.Text, protocol, push)
 			_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Code uint32 }{code}))
 			return
 		default:
@@ -124,11 +137,15 @@ func (l *sshListener) session(channel ssh.Channel, requests <-chan *ssh.Request)
 }
 
 // exec runs a command line such as: git-upload-pack '/shop.git'.
-func (l *sshListener) exec(channel ssh.Channel, line, protocol string) uint32 {
+func (l *sshListener) exec(channel ssh.Channel, line, protocol string, mayPush bool) uint32 {
 	service, path, _ := strings.Cut(line, " ")
 	push := service == "git-receive-pack"
 	if service != "git-upload-pack" && (!push || !l.server.o.Push) {
 		_, _ = channel.Stderr().Write([]byte("only git-upload-pack is served here\n"))
+		return 1
+	}
+	if push && !mayPush {
+		_, _ = channel.Stderr().Write([]byte("ERROR: the key you are authenticating with has been marked as read only.\n"))
 		return 1
 	}
 	repo, name, ok := l.server.find(strings.Trim(path, "'"))
