@@ -53,6 +53,15 @@ func New(o Options) *Keeper {
 // Record takes a record: see [history.Recorder].
 func (k *Keeper) Record(r history.Record, done func()) error { return k.outbox.Record(r, done) }
 
+// Intend notes what is about to be done: see [history.Notebook].
+func (k *Keeper) Intend(i history.Intent) error { return k.outbox.Intend(i) }
+
+// Withdraw says that it was not done.
+func (k *Keeper) Withdraw(key string) { k.outbox.Withdraw(key) }
+
+// Intended is what the process before this one was about to do.
+func (k *Keeper) Intended() []history.Intent { return k.outbox.Intended() }
+
 // Trouble says that records wait because the store cannot be reached, and why; empty: they do not.
 func (k *Keeper) Trouble() string { return k.outbox.Trouble() }
 

@@ -7,13 +7,17 @@
 // What it holds is bounded. It holds it in memory and, if it may, in a journal, which the process that comes after it takes up. If the store fails, what waits
 // is tried again, in the order in which it came, less and less often up to every half a minute.
 //
-// Invariants: done is called only after Append returned without an error for the record; what the journal could take is stored though the process dies.
+// The journal also keeps what is about to be done, until it is recorded or withdrawn: whoever finds it there finds out whether it was.
+//
+// Invariants: done is called only after Append returned without an error for the record; what the journal could take is stored though the process dies; an intent
+// that the journal could take is there for the next process, unless it was recorded or withdrawn.
 package outbox
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,7 +35,10 @@ type Store interface {
 const (
 	Most     = 20_000
 	mostSize = 64 << 20
-	batch    = 200
+	// mostIntents bounds what is about to be done, and mostProof what tells of one whether it was.
+	mostIntents = 2000
+	mostProof   = 64 << 10
+	batch       = 200
 )
 
 // How long it is waited after a failure, at first and at most, and how long one attempt may take. Parting is what the last attempt of a process may take.
@@ -64,8 +71,10 @@ type Outbox struct {
 	size    int
 	failing error // why the last attempt failed; nil: it did not
 	counts  Counts
-	journal *journal // nil: there is none
-	torn    error    // why the journal did not take the last record; nil: it did
+	journal *journal         // nil: there is none
+	intents []history.Intent // what is about to be done
+	left    map[string]bool  // the keys of those of them that a process before this one had
+	torn    error            // why the journal did not take the last record; nil: it did
 }
 
 // Counts are what happened since the start of the process.
@@ -82,22 +91,25 @@ type waiting struct {
 // New makes an Outbox, with what its journal says is still waiting. It takes records at once, and hands them over when Run runs. That there can be no journal
 // is no error, but is logged.
 func New(o Options) *Outbox {
-	box := &Outbox{options: o, wake: make(chan struct{}, 1), byKey: map[string]*waiting{}}
+	box := &Outbox{options: o, wake: make(chan struct{}, 1), byKey: map[string]*waiting{}, left: map[string]bool{}}
 	if o.Journal == "" {
 		return box
 	}
-	j, left, skipped, err := openJournal(o.Journal)
+	j, left, err := openJournal(o.Journal)
 	if err != nil {
 		o.Log.Warn("what waits for the history is in memory alone", "error", err)
 		return box
 	}
-	for _, r := range left {
+	for _, r := range left.records {
 		if box.byKey[r.Key] == nil {
 			box.push(r)
 		}
 	}
-	if box.journal = j; len(left) > 0 || skipped > 0 {
-		o.Log.Info("journal of the history read", "records", len(left), "skipped", skipped)
+	for _, i := range left.intents {
+		box.intents, box.left[i.Record.Key] = append(box.intents, i), true
+	}
+	if box.journal = j; len(left.records)+len(left.intents) > 0 || left.skipped > 0 {
+		o.Log.Info("journal of the history read", "records", len(left.records), "intents", len(left.intents), "skipped", left.skipped)
 	}
 	return box
 }
@@ -112,6 +124,9 @@ func (o *Outbox) Record(r history.Record, done func()) error {
 	defer o.mu.Unlock()
 	if known := o.byKey[r.Key]; known != nil {
 		known.add(done)
+		if o.settle(r.Key) && o.journal != nil {
+			o.noted(o.journal.add(note{Withdrawn: r.Key})) // the record is in it already
+		}
 		return nil
 	}
 	if len(o.queue) >= Most || o.size+sizeOf(r) > mostSize && len(o.queue) > 0 {
@@ -119,6 +134,7 @@ func (o *Outbox) Record(r history.Record, done func()) error {
 		return fault.Newf(fault.Transient, "%d records wait for the history store, and no more are taken%s", len(o.queue), because(o.failing))
 	}
 	o.push(r).add(done)
+	o.settle(r.Key)
 	if o.journal != nil {
 		o.noted(o.journal.add(r))
 	}
@@ -127,6 +143,60 @@ func (o *Outbox) Record(r history.Record, done func()) error {
 	default:
 	}
 	return nil
+}
+
+// Intend notes what is about to be done: see [history.Notebook].
+func (o *Outbox) Intend(i history.Intent) error {
+	r, err := history.Fit(i.Record)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case len(i.Proof) > mostProof:
+		return fault.Newf(fault.Invalid, "what tells whether %s was done is too long", r.Key)
+	case len(o.intents) >= mostIntents:
+		return fault.Newf(fault.Transient, "%d things are about to be done, and no more are noted", len(o.intents))
+	}
+	o.settle(r.Key)
+	i.Record = r
+	o.intents = append(o.intents, i)
+	if o.journal != nil {
+		o.noted(o.journal.add(note{Intent: &i}))
+	}
+	return nil
+}
+
+// Withdraw says that what was about to be done was not: see [history.Notebook].
+func (o *Outbox) Withdraw(key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.settle(key) && o.journal != nil {
+		o.noted(o.journal.add(note{Withdrawn: key}))
+		o.shorten()
+	}
+}
+
+// settle forgets an intent. The lock is held.
+func (o *Outbox) settle(key string) bool {
+	n := len(o.intents)
+	o.intents = slices.DeleteFunc(o.intents, func(i history.Intent) bool { return i.Record.Key == key })
+	delete(o.left, key)
+	return len(o.intents) < n
+}
+
+// Intended are the intents of the process before this one: see [history.Notebook].
+func (o *Outbox) Intended() []history.Intent {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []history.Intent
+	for _, i := range o.intents {
+		if o.left[i.Record.Key] {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // push puts a record at the end of what waits.
@@ -153,14 +223,14 @@ func (o *Outbox) noted(err error) {
 func (o *Outbox) shorten() {
 	switch {
 	case o.journal == nil:
-	case len(o.queue) == 0:
+	case len(o.queue)+len(o.intents) == 0:
 		o.noted(o.journal.clear())
 	case o.journal.size > mostJournal:
 		var left []history.Record
 		for _, w := range o.queue {
 			left = append(left, w.record)
 		}
-		o.noted(o.journal.keep(left))
+		o.noted(o.journal.keep(left, o.intents))
 	}
 }
 
