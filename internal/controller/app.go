@@ -201,6 +201,10 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	wasIdle := c.fleet.Idle()
 	c.waiters.set(m.name.Owner(), true) // what it turns out to wait for may come during this very pass
 	out, err := c.engine.Pass(ctx, s)
+	if out.Overtaken {
+		c.overtaken(m)
+		return reconcile.Result{RequeueAfter: conflictAgain}, nil
+	}
 	c.recordReleases(ctx, m, out)
 	if out.Unplaced != nil && f.Broken == nil {
 		f.Broken = out.Unplaced

@@ -52,6 +52,17 @@ func (c *controller) askedSince(env *v1alpha1.Environment, since time.Time) (ask
 	return asked, failed
 }
 
+// overtaken lets an app be taken anew that another process worked on while this one believed that it had it: this one stood still, and that one may have read a
+// newer commit. What was asked of Git before does not count any more.
+func (c *controller) overtaken(m *member) {
+	c.mu.Lock()
+	c.gainedAt = c.now()
+	c.mu.Unlock()
+	m.mu.Lock()
+	m.hold = hold{}
+	m.unlock()
+}
+
 // noteOlder notes whether what was applied is newer, or may be, than what is read here, as a pass found it.
 func (m *member) noteOlder(s engine.Subject, out engine.Outcome) bool {
 	m.mu.Lock()

@@ -178,6 +178,9 @@ type Outcome struct {
 	LeftOut []object.Key
 	// Older says that the wanted objects are not those that were applied last, and may be older. Nothing but repairs was done then.
 	Older bool
+	// Overtaken says that another process wrote the record while this one believed that the app was its own: it may have read a newer commit. Nothing was done:
+	// the caller is to find out what Git wants now, and to take the app anew.
+	Overtaken bool
 	// Takers are the apps that want objects which the app claims and does not want any more.
 	Takers    []app.Owner
 	unwatched bool // some kind is not watched, though it may still be served
@@ -207,7 +210,9 @@ type memory struct {
 	before app.Claims // what another process left, as far as is known: until the record is read. None if it was
 	stored app.Claims // those of the record as the ledger has them
 
-	written time.Time // when this process wrote the record last
+	written   time.Time // when this process wrote the record last
+	tried     string    // the digest that it wrote, or may have written, last
+	overtaken bool      // the record was read anew, and has a bundle that this process did not write
 
 	placed placed
 	git    string // identifies what Git wants, placed

@@ -60,6 +60,11 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 		e.tell(m, s, m.claimed(s)...)
 	}
 	agreed := m.placed.bundle == m.record.Digest || s.Agreed && s.Bundle == m.record.BundleID() // what changes nothing is not recorded
+	overtaken := m.overtaken
+	m.overtaken = false
+	if overtaken && s.Rendered && !agreed && !s.Doubtful && e.isShared() {
+		return Outcome{Overtaken: true}, nil
+	}
 	if out.Older = s.Doubtful && s.Rendered && !agreed; out.Older {
 		s.Rendered, s.Revision = false, m.record.Revision
 		m.placed = placed{}
@@ -199,7 +204,7 @@ func (e *Engine) record(ctx context.Context, m *memory, s Subject, p plan.Plan, 
 	switch {
 	case released && (len(steps) > 0 || m.mustStore(s)): // also if all there is to do is to delete
 		next.Revision, next.Digest, next.Serial = s.Revision, m.placed.bundle, m.record.Serial+1
-		next.Bundle = append(next.Bundle, m.placed.all()...)
+		next.Bundle = append([]object.Object{}, m.placed.all()...) // none is something else than that nothing is said of it
 	case m.mustStore(s):
 	case p.Applied() && m.stored.Tells(next.Claims):
 		e.known(m, next.Claims)
@@ -232,6 +237,7 @@ func (e *Engine) save(ctx context.Context, m *memory, next app.Record, must bool
 	next.App, next.Version = m.record.App, m.record.Version
 	next.Releases, next.Handled, next.Untold, next.Keep = m.releases, m.handled, e.toTell(m), m.keep()
 	next.Also = m.also(next.Keep)
+	m.tried = next.Digest
 	return e.stage("record", func() error {
 		version, err := e.Ledger.Save(ctx, next)
 		m.written = e.Now()
@@ -263,6 +269,7 @@ func (e *Engine) load(ctx context.Context, m *memory, n app.Name) error {
 	if err != nil {
 		return err
 	}
+	m.overtaken = m.overtaken || m.record.Version != "" && r.Digest != m.record.Digest && r.Digest != m.tried
 	r.App, r.Bundle, m.stored = n, nil, r.Claims
 	r.Claims = r.Claims.And(m.record.Claims) // what somebody took away, be it the whole record, may cover what was made here meanwhile
 	e.setRecord(m, r)
