@@ -22,6 +22,7 @@ var besides = flag.Int("besides", 3, "how often TestBesideASickApp releases ten 
 // TestBesideASickApp releases ten apps at once, of which one does not get healthy. The others succeed while it is on its way; how long they take, with and
 // without it, is printed.
 func TestBesideASickApp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.place(t, "beside")
 	names := []string{"app-0", "app-1", "app-2", "app-3", "app-4", "app-5", "app-6", "app-7", "app-8", "app-9"}

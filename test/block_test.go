@@ -105,6 +105,7 @@ spec:
 
 // TestBlock has the API server refuse what people do by hand, while Fairlead and the cluster's own controllers go on.
 func TestBlock(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	t.Run("life", func(t *testing.T) { w.blockedLife(t) })
 	t.Run("off and on", func(t *testing.T) { w.blockedOffAndOn(t) })
@@ -338,6 +339,7 @@ func (w world) blockWhileDown(t *testing.T) {
 
 // TestBlockReplicas leaves nothing behind of an environment that is deleted while the replica dies that had it.
 func TestBlockReplicas(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	one := plane.Controller(t, testkit.ControllerOptions{Lease: 15 * time.Second})
 	two := plane.Controller(t, testkit.ControllerOptions{Lease: 15 * time.Second})
@@ -367,6 +369,7 @@ func TestBlockReplicas(t *testing.T) {
 
 // TestBlockRequests counts what Block mode writes: nothing, as long as no Environment changes.
 func TestBlockRequests(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{Audit: true})
 	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{})}
 	p := w.place(t, "block-requests")

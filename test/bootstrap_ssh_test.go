@@ -51,6 +51,7 @@ func fileOf(t *testing.T, text string) string {
 // TestBootstrapSSH: over SSH, with a key that has a passphrase, bootstrap pushes and the cluster then reads with what the Secret holds. Each slip is told in words
 // of the command line, before anything is done.
 func TestBootstrapSSH(t *testing.T) {
+	t.Parallel()
 	host, _ := newKey(t, "")
 	user, identity := newKey(t, gitPassword)
 	f := newFoundingAt(t, gitserver.Options{Push: true, SSH: &gitserver.SSH{HostKey: host, Authorized: user.PublicKey()}})

@@ -138,6 +138,7 @@ const manifests, clusterFile = "clusters/main/fairlead/install.yaml", "clusters/
 // TestBootstrap: from an empty cluster and an empty repository to a Fairlead that manages itself, though bootstrap is killed on the way; then what that means: an
 // upgrade by a commit, an environment by a commit, a commit that deletes Fairlead, and an uninstallation after which it comes back.
 func TestBootstrap(t *testing.T) {
+	t.Parallel()
 	f := newFounding(t)
 
 	f.until("pushed ")
@@ -343,6 +344,7 @@ func (f *founding) uninstall() {
 
 // TestBootstrapRefused: whatever stands in the way is said before anything is done.
 func TestBootstrapRefused(t *testing.T) {
+	t.Parallel()
 	f := newFounding(t)
 	say := func(env map[string]string, code int, want string, more ...string) {
 		t.Helper()

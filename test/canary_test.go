@@ -75,6 +75,7 @@ func (l *listener) all() []byte {
 // TestCanary: values that are encrypted in Git are in the Secrets of the cluster, and in nothing else that anybody could look at: no log, status, Event, plan,
 // diff, history, message, metric, profile, file or crash dump; also not where the API server refuses them, or a file does not open.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	ctl := plane.Controller(t, testkit.ControllerOptions{Args: []string{"--profiling"}})
 	w := world{home: t, plane: plane, ctl: ctl}

@@ -420,6 +420,7 @@ func TestCandidates(t *testing.T) {
 
 // TestCandidatesShared has three replicas that share the apps, and one that dies while candidates are tried: the branch shows only what got well.
 func TestCandidatesShared(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	w := world{home: t, plane: plane, push: true}
 	r := w.replicas(t, "shared", 3)
@@ -472,6 +473,7 @@ func TestCandidatesShared(t *testing.T) {
 // TestCandidateKilled kills the controller, as kill -9 does, before and after each write of the status of an environment that has candidates, and when the Git
 // server has moved the branch and nobody has heard of it. Whenever it dies, the one that is started next comes to the same end.
 func TestCandidateKilled(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	g := newGate(t, plane)
 	ctl := plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})

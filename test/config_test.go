@@ -23,6 +23,7 @@ var (
 // TestConfig has a controller with an app that is well, one that is broken and a hand edit, and looks for every metric and label that the alerts and the
 // dashboard speak of.
 func TestConfig(t *testing.T) {
+	t.Parallel()
 	var rules struct {
 		Groups []struct {
 			Name  string

@@ -22,6 +22,7 @@ import (
 // TestHooksKilledAtEveryWrite kills the controller before and after the writes of two releases with hooks: one succeeds, of the next a hook fails. Whenever it
 // dies, each hook is made as often as without, and all ends the same.
 func TestHooksKilledAtEveryWrite(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	g := newGate(t, plane)
 	ctl := plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t), DataDir: filepath.Join(t.TempDir(), "data")})

@@ -28,6 +28,7 @@ var everyWrite = flag.Bool("every-write", false, "kill the controller at every w
 // next is refuted and goes back. Whenever it dies, the controller that is started next comes to the same end: what is there, what is claimed, how the app stands,
 // what people and the forge were told, and what is on record.
 func TestReleaseKilledAtEveryWrite(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{NoControllers: true})
 	g := newGate(t, plane)
 	ctl := plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t), DataDir: filepath.Join(t.TempDir(), "data")})

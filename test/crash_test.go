@@ -17,6 +17,7 @@ import (
 // hands an object over from one app to another. Whenever it dies, the controller that is started next comes to the same end: nothing is missing, nothing
 // is left over, every object that carries an owner mark is claimed, what is to stay is the object that it was, and there are as many deletions as without.
 func TestKilledAtEveryWrite(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	g := newGate(t, plane)
 	ctl := plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})

@@ -15,6 +15,7 @@ import (
 
 // TestEventsOnce: the same thing is told by one Event, though the controller is killed and starts again while it is so, and though it comes about again later.
 func TestEventsOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.place(t, "events")
 	broken := gitserver.Write("apps/broken/a.yaml", "kind: [\n")

@@ -22,6 +22,7 @@ import (
 // TestFaults tells the story of two commits while the way to the API server is slow, loses requests and answers, cuts them, and while the API server itself is
 // killed. It ends as it does without.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	w, g, want := undisturbed(t, "fault-never")
 
 	everything := func(*http.Request) bool { return true }

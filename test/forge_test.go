@@ -69,6 +69,7 @@ func (p forgePlace) inOrder() {
 
 // TestCommitStatuses has a forge told how commits fare.
 func TestCommitStatuses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 
 	t.Run("states", func(t *testing.T) {

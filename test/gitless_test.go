@@ -15,6 +15,7 @@ import (
 // TestWithoutGit has a Git server that nobody reaches any more. What is released is kept true, and can be taken back, by a controller that was there before and
 // by one that is started meanwhile; and when the server is back, it goes on with what is newer.
 func TestWithoutGit(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{NoControllers: true})
 	data := filepath.Join(t.TempDir(), "data")
 	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{DataDir: data})}

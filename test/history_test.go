@@ -21,6 +21,7 @@ import (
 // TestHistoryStore has a PostgreSQL that is not there when the controller starts, comes, and goes again: apps are synced all the same, and who asks is answered,
 // or told why not. What happened meanwhile is on record afterwards.
 func TestHistoryStore(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartPostgres(t)
 	address := server.Database(t)
 	server.Stop()

@@ -15,6 +15,7 @@ import (
 // TestLargeObject has an object of nearly a megabyte that no compression makes smaller: as much as an API server takes. It is applied, guarded, changed, handed
 // over and deleted like any other.
 func TestLargeObject(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.place(t, "large")
 	rnd := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // repeatable

@@ -108,6 +108,7 @@ func counted(t testing.TB, c *testkit.Controller, selector string) {
 // TestNotifier: a release that succeeds, one that is rolled back and the next are told, each once, though the controller is killed in between, and another one
 // starts.
 func TestNotifier(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.place(t, "notifier")
 	x := newTaker(t)

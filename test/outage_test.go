@@ -17,6 +17,7 @@ import (
 // TestHalfAnswers has an API server that answers less than there is, or nothing, while something is to be deleted. What is to go goes in the end, and nothing
 // else does.
 func TestHalfAnswers(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	g := newGate(t, plane)
 	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})}
@@ -223,6 +224,7 @@ func first(n int, match func(*http.Request) bool) func(*http.Request) bool {
 
 // TestDiscovery has kinds that the API server cannot speak of: an aggregated API server that is down, and then one for a kind that is claimed.
 func TestDiscovery(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.place(t, "discovery")
 	p.apply(definition("lamps.light.example.com", "Lamp"))

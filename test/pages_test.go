@@ -29,6 +29,7 @@ var unrun = map[string]string{
 // TestPages: every command that a page shows is run by a script (script/page_*.txtar), is a target of make that a merge or a night runs, or has a reason in the
 // table above. What is named within a sentence is at least a command line that the program takes.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	ran := scripts(t)
 	used := map[string]bool{}
 	total := 0

@@ -223,6 +223,7 @@ func foretold(t *testing.T, r preview.Reply) map[string]string {
 // TestPlanComesTrue: what two replicas tell of a commit, directly and through the API server, is the same whoever has the app, and is what happens when the commit
 // is followed: nothing else, and nothing less. Hands are in between.
 func TestPlanComesTrue(t *testing.T) {
+	t.Parallel()
 	const rounds = 15
 	p := newPlanned(t)
 	var first []gitserver.Change

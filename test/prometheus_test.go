@@ -25,6 +25,7 @@ var calm = []string{"FairleadBug", "FairleadWithoutPart", "FairleadAPIServerSlow
 // TestPrometheus lets a real Prometheus scrape a controller. Every alert rule loads and is evaluated as it is shipped; without the time that each waits, all but
 // the calm ones fire, because of what is done here; and every panel of the dashboard has data.
 func TestPrometheus(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	prom, shipped, hasty := scraped(t, w.ctl)
 	quiet(t, prom, hasty)
@@ -72,6 +73,7 @@ scrape_configs:
 // TestPrometheusCalm provokes the alerts that hardly ever fire: an API server that is slower than Fairlead has requests, an error of a kind that nobody has
 // foreseen, and a replica that gets no part, and no history store.
 func TestPrometheusCalm(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{NoControllers: true})
 	g := newGate(t, plane)
 	data := t.TempDir()

@@ -137,6 +137,7 @@ var (
 // TestRehearsalKilled kills the controller, as kill -9 does, before and after each write by which a rehearsal comes and goes. Whoever is started next comes to the same
 // end, and nothing is left of what was made.
 func TestRehearsalKilled(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	g := newGate(t, plane)
 	ctl := plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})

@@ -28,6 +28,7 @@ const (
 // TestReplicasKilled kills one of three replicas and then one of the two that are left while commits to many apps come, lets them come back, and stops one.
 // Whatever dies, no object is written twice for one change, and every app is owned within the time of a Lease.
 func TestReplicasKilled(t *testing.T) {
+	t.Parallel()
 	const apps = 30
 	plane := testkit.Start(t, testkit.Options{Audit: true})
 	w := world{home: t, plane: plane}
@@ -127,6 +128,7 @@ func TestReplicasKilled(t *testing.T) {
 
 // TestReplicasTogether lets apps of different replicas hand objects over, depend on one another, and share a budget.
 func TestReplicasTogether(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{Audit: true})
 	w := world{home: t, plane: plane}
 	r := w.replicas(t, "together", 3)
@@ -264,6 +266,7 @@ func TestReplicasTogether(t *testing.T) {
 // TestReplicasPaused lets a replica sleep, in the middle of its work, for longer than its Lease lasts, and wake up again. It finds that others have its apps,
 // and writes nothing that they have not.
 func TestReplicasPaused(t *testing.T) {
+	t.Parallel()
 	const apps = 12
 	plane := testkit.Start(t, testkit.Options{Audit: true})
 	w := world{home: t, plane: plane}
@@ -325,6 +328,7 @@ func TestReplicasPaused(t *testing.T) {
 
 // TestReplicasEnd deletes environments whose apps are several replicas', with and without their objects, and kills one that has to do a part of it.
 func TestReplicasEnd(t *testing.T) {
+	t.Parallel()
 	const apps = 9
 	plane := testkit.Start(t, testkit.Options{})
 	w := world{home: t, plane: plane}
@@ -380,6 +384,7 @@ func TestReplicasEnd(t *testing.T) {
 // TestReplicasBegin makes an environment that deletes its objects when it goes, while one replica after the other sleeps: whichever has to put the finalizer,
 // nothing is made before that is there.
 func TestReplicasBegin(t *testing.T) {
+	t.Parallel()
 	const apps = 6
 	plane := testkit.Start(t, testkit.Options{})
 	w := world{home: t, plane: plane}
@@ -424,6 +429,7 @@ func TestReplicasBegin(t *testing.T) {
 // TestReplicasOutage lets replicas come and go, and takes the API server away from them for longer than their Leases last. They find together again, and write
 // nothing but what is new: not even how an app stands.
 func TestReplicasOutage(t *testing.T) {
+	t.Parallel()
 	const apps = 8
 	plane := testkit.Start(t, testkit.Options{})
 	w := world{home: t, plane: plane}

@@ -22,6 +22,7 @@ import (
 
 // TestTwoControllers runs two controllers at once, without a leader, over several commits. They come to one end, and then nothing is written any more.
 func TestTwoControllers(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{})}
 	other := plane.Controller(t, testkit.ControllerOptions{})
@@ -79,6 +80,7 @@ func TestTwoControllers(t *testing.T) {
 
 // TestRestart starts a controller again. It knows what it had applied, and writes nothing: not at the end, and not while it does not know yet how its apps are.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	g := newGate(t, plane)
 	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{Kubeconfig: g.kubeconfig(t)})}
@@ -181,6 +183,7 @@ func (p place) versions() map[string]string {
 
 // TestReady asks a controller again and again whether it is ready, as a kubelet does: once it is, it stays so.
 func TestReady(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	ctl := plane.Controller(t, testkit.ControllerOptions{})
 	for i := range 30 {
@@ -197,6 +200,7 @@ func TestReady(t *testing.T) {
 
 // TestDataDir loses the Git mirrors between two starts, and has a data directory that cannot be written.
 func TestDataDir(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	data := filepath.Join(t.TempDir(), "data")
 	w := world{home: t, plane: plane, ctl: plane.Controller(t, testkit.ControllerOptions{DataDir: data})}
@@ -241,6 +245,7 @@ func TestDataDir(t *testing.T) {
 
 // TestFetchCut has a Git server that dies in the middle of every pack, and then no more.
 func TestFetchCut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.place(t, "cut")
 	target, err := url.Parse(p.Git.URL())

@@ -8,4 +8,6 @@ import (
 )
 
 // TestScript runs every script in script/: see the README there.
-func TestScript(t *testing.T) { testkit.Scripts(t, "script") }
+func TestScript(t *testing.T) {
+	testkit.Scripts(t, "script")
+}

@@ -114,6 +114,7 @@ func (p place) signedBy(c source.Commit, who signer) {
 // TestSignatures has commits that are signed, not signed, and signed by somebody else. What is refused changes nothing, and takes nothing away, even from a
 // controller that is started anew.
 func TestSignatures(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ada, eve := newSigner(t, "ada@example.com"), newSigner(t, "eve@example.com")
 	config := "repositories.fairlead.dev/config"

@@ -15,6 +15,7 @@ import (
 // TestReplicasUnheard kills a replica of whose last commit the other one has heard nothing: neither by a Lease nor from Git, which may be down meanwhile. Who
 // takes its apps over keeps what was applied, and says of it what the one before it said.
 func TestReplicasUnheard(t *testing.T) {
+	t.Parallel()
 	for _, down := range []bool{false, true} {
 		t.Run(fmt.Sprintf("down=%t", down), func(t *testing.T) { unheardBy(t, down) })
 	}

@@ -53,6 +53,7 @@ func (p place) unwritten(was map[string]string) {
 // TestUninstall takes Fairlead away: nothing of the apps is written or deleted, though one environment prunes and one guards its objects. A Fairlead that is
 // installed later takes all of it up again as it is.
 func TestUninstall(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	ctl := plane.Controller(t, testkit.ControllerOptions{Lease: 2 * time.Second})
 	w := world{home: t, plane: plane, ctl: ctl}
@@ -135,6 +136,7 @@ func TestUninstall(t *testing.T) {
 
 // TestUninstallKeeps: a namespace that holds something else stays, and what it holds is named.
 func TestUninstallKeeps(t *testing.T) {
+	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{})
 	if err := plane.Objects.Apply(t.Context(), testkit.Namespace, "{apiVersion: v1, kind: ConfigMap, metadata: {name: mine}}"); err != nil {
 		t.Fatal(err)
