@@ -220,8 +220,8 @@ func (s *releaseStory) statuses() []string {
 	return out
 }
 
-// record is what is on record: who approved what, and then, in its order, "SERIAL COMMIT PHASE" of releases. A release may go through Planned and Progressing
-// without staying there, and the first finds its approval or waits for it. What was pruned is told when it is done, or never.
+// record is what is on record: who approved what, what was pruned, and then, in its order, "SERIAL COMMIT PHASE" of releases. A release may go through Planned and
+// Progressing without staying there, and the first finds its approval or waits for it.
 func (s *releaseStory) record() ([]string, error) {
 	out, err := s.tries("history", "prod/web", "--limit", "1000", "-o", "json", "--server", "http://"+s.ctl.Addr())
 	if err != nil {
@@ -236,6 +236,8 @@ func (s *releaseStory) record() ([]string, error) {
 		switch {
 		case r.Kind == history.Approval:
 			words = append(words, fmt.Sprintf("%s of %s", r.Kind, s.names[r.Want.Commit]))
+		case r.Kind == history.Prune:
+			words = append(words, "Prune "+strings.ReplaceAll(r.Why, s.Namespace, "NAMESPACE"))
 		case r.Kind == history.Release && r.Phase != "Planned" && r.Phase != "Progressing" && (r.Phase != "Gated" || r.Serial > 1):
 			all = append(all, fmt.Sprintf("%d %s %s", r.Serial, s.names[r.Want.Commit], r.Phase))
 		}

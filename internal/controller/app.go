@@ -48,6 +48,7 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 	if err := c.preload(ctx); err != nil {
 		return reconcile.Result{}, err
 	}
+	c.findOut(ctx)
 	m := c.known(app.Owner{Namespace: req.Namespace, Name: req.Name})
 	if m == nil {
 		return reconcile.Result{}, nil // its environment has not been read, or is gone
@@ -206,6 +207,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		return reconcile.Result{RequeueAfter: conflictAgain}, nil
 	}
 	c.recordReleases(ctx, m, out)
+	c.done(ctx, m, out.Results)
 	if out.Unplaced != nil && f.Broken == nil {
 		f.Broken = out.Unplaced
 		c.fleet.Broken(m.name, s.Round, out.Unplaced.Error(), m.mentions())
@@ -380,13 +382,21 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 		c.appQueue.add(m.name.Namespace, m.name.Object())
 		return nil
 	}
+	goes := keyed(m, history.Record{
+		Time: c.now(), Kind: history.Prune, Phase: history.Gone, Why: "its directory is gone from Git, and so are its objects",
+	}, cmp.Or(obj.CreationTimestamp.UTC(), c.now()), string(obj.UID))
+	if !m.rehearses.Load() {
+		c.intend(ctx, goes, proof{What: proofApp, Namespace: obj.Namespace, Name: obj.Name, UID: string(obj.UID)})
+	}
 	if err := c.engine.Release(ctx, m.name); err != nil {
 		return err
 	}
 	if err := absent.Ignore(c.client.Delete(ctx, obj)); err != nil {
 		return fmt.Errorf("delete App %s: %w", m.name, err)
 	}
-	c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Prune, Phase: history.Gone, Why: "its directory is gone from Git, and so are its objects"}, string(obj.UID))
+	if !m.rehearses.Load() {
+		c.happened(ctx, goes)
+	}
 	c.forget(m)
 	c.log.Info("app removed", "app", m.name.String())
 	return nil

@@ -60,6 +60,7 @@ type controller struct {
 	renders func(render.Request) (render.Result, error)
 	tags    preview.Tagger // of this process alone: nobody can make one
 	history history.Recorder
+	intents intents
 
 	policies  Policies
 	verifier  Verifier
@@ -192,6 +193,7 @@ func (c *controller) preload(ctx context.Context) error {
 	if len(broken) == 0 {
 		c.engine.Preloaded()
 	}
+	c.findOut(ctx)
 	c.isLoaded = true
 	c.read.Store(true)
 	c.followLedger()

@@ -61,6 +61,7 @@ type member struct {
 	rules      health.Rules
 	ruled      string // identifies rules; empty if there are none but the built-in ones
 
+	acts     []act      // what the pass that is under way is about to do. Who has working may use it
 	reverts  *reverting // what is to be reverted in Git, or was
 	lookback *lookback  // for what it was, if a person asks to go back there
 	asked    string     // the sync request that is being carried out

@@ -153,6 +153,10 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 	if c.history == nil {
 		c.history = history.Nowhere{}
 	}
+	c.intents.book, _ = c.history.(history.Notebook)
+	if c.intents.book == nil {
+		c.intents.book = history.Nowhere{}
+	}
 	c.share = p.Share
 	if c.share == nil {
 		c.share = alone{}
@@ -174,6 +178,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		Driver:   p.Driver,
 	})
 	c.engine = &engine.Engine{
+		Begins:  c.begins,
 		Connect: func(id app.Identity) (engine.Session, error) { return c.cluster.As(id) },
 		Kinds:   c.cluster.Kinds, Live: watched{c.store}, Ledger: c.ledger, Parallel: p.Parallel,
 		Now: c.now, Log: c.log, Observe: c.metrics.stage,

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,8 +15,8 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
-// What happened to an app goes into the history. What its releases went through lies in its record until the history has it; what else is told is told of a status
-// that was compared with the one before it, and is lost with a process that dies in between.
+// What happened to an app goes into the history. What its releases went through lies in its record until the history has it. What is done to objects is noted
+// before that: see intents. What else is told is told of a status that was compared with the one before it.
 
 // placeOf is where an app is, as the history names it.
 func placeOf(m *member) history.Place {
@@ -55,26 +54,12 @@ func (c *controller) recordReleases(ctx context.Context, m *member, out engine.O
 
 // recordPass tells the history what else happened in a pass, and how the app stands since.
 func (c *controller) recordPass(ctx context.Context, m *member, out engine.Outcome, was, is v1alpha1.AppStatus) {
-	for _, s := range out.Undone {
-		at := cmp.Or(s.Edit.At.UTC(), c.now().UTC().Truncate(time.Second))
-		c.recordOf(ctx, m, history.Record{Time: at, Kind: history.Drift, Phase: history.Found, Who: s.Edit.Manager, Why: edited(s)}, s.Key.String())
-		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Drift, Phase: history.Gone, Why: "undone: " + s.Key.String()}, s.Key.String())
-	}
 	if n := is.Drift.Objects; n > 0 && was.Drift.Objects == 0 && len(out.Left) > 0 {
 		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Drift, Phase: history.Found, Who: out.Left[0].Edit.Manager, Why: edited(out.Left[0])}, "left")
 	} else if n == 0 && was.Drift.Objects > 0 {
 		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Drift, Phase: history.Gone}, "left")
 	}
 	c.recordStanding(ctx, m, was, is)
-	var deleted []string
-	for _, r := range out.Results {
-		if r.Err == nil && r.Step.Do == plan.Delete {
-			deleted = append(deleted, r.Step.Key.String())
-		}
-	}
-	if len(deleted) > 0 {
-		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Prune, Why: "deleted " + strings.Join(deleted, ", ")}, is.Wanted.Revision)
-	}
 }
 
 // recordStanding tells of suspensions, holds and requests.
@@ -113,9 +98,13 @@ func (c *controller) recordAsked(ctx context.Context, m *member, asked *release.
 
 // recordRevert tells of the commit that reverts a release in Git, once, whoever finds it there again.
 func (c *controller) recordRevert(ctx context.Context, m *member, of release.Release, st v1alpha1.RevertStatus) {
-	c.recordOf(ctx, m, history.Record{
+	c.happened(ctx, revertRecord(m, of, st))
+}
+
+func revertRecord(m *member, of release.Release, st v1alpha1.RevertStatus) history.Record {
+	return keyed(m, history.Record{
 		Time: of.Since, Kind: history.Rollback, Who: "Fairlead", Serial: of.Serial, Why: "reverted in Git by commit " + st.Commit + " on branch " + st.Branch,
-	}, fmt.Sprintf("revert %d %s", of.Serial, st.Commit))
+	}, of.Since, fmt.Sprintf("revert %d %s", of.Serial, st.Commit))
 }
 
 // recordWords tells of what people said about the releases of an app.
@@ -144,13 +133,19 @@ func (c *controller) recordOf(ctx context.Context, m *member, r history.Record, 
 	if m.rehearses.Load() {
 		return
 	}
-	p := placeOf(m)
-	r.Namespace, r.Environment, r.App = p.Namespace, p.Environment, p.App
-	key := fmt.Sprintf("%s %s %s %s %s", strings.ToLower(string(r.Kind)), p, r.Phase, r.Time.UTC().Format(time.RFC3339Nano), about)
-	r.Key, r.Why = key[:min(len(key), history.MostKey)], clipText(r.Why, history.MostText)
+	r = keyed(m, r, r.Time, about)
 	if err := c.history.Record(r, nil); err != nil {
 		c.log.WarnContext(ctx, "not in the history", "app", m.name.String(), "what", r.Key, "error", err)
 	}
+}
+
+// keyed completes a record of an app. Its key is made of the time and of what it is about.
+func keyed(m *member, r history.Record, at time.Time, about string) history.Record {
+	p := placeOf(m)
+	r.Namespace, r.Environment, r.App = p.Namespace, p.Environment, p.App
+	key := fmt.Sprintf("%s %s %s %s %s", strings.ToLower(string(r.Kind)), p, r.Phase, at.UTC().Format(time.RFC3339Nano), about)
+	r.Key, r.Why = key[:min(len(key), history.MostKey)], clipText(r.Why, history.MostText)
+	return r
 }
 
 // planText is what was done in a pass, and what is still to be done, one line for each step. It names fields, and no value.

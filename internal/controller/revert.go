@@ -58,7 +58,11 @@ func (c *controller) revertOf(m *member, env *v1alpha1.Environment, out engine.O
 
 // reconcileRevert reverts in Git what was rolled back.
 func (c *controller) reconcileRevert(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	known := c.settleReverts(ctx, req.Namespace, req.Name)
 	m := c.known(app.Owner{Namespace: req.Namespace, Name: req.Name})
+	if !known {
+		return reconcile.Result{RequeueAfter: settleAgain}, nil
+	}
 	if m == nil {
 		return reconcile.Result{}, nil
 	}
@@ -73,7 +77,7 @@ func (c *controller) reconcileRevert(ctx context.Context, req reconcile.Request)
 		return reconcile.Result{RequeueAfter: late(true)}, nil
 	}
 	defer done()
-	st, err := c.revert(act, m.name, p, *r)
+	st, err := c.revert(act, m, p, *r)
 	if act.Err() != nil {
 		return reconcile.Result{RequeueAfter: late(true)}, nil
 	}
@@ -109,7 +113,8 @@ func revertAgain(err error) time.Duration {
 }
 
 // revert pushes a commit in which the directory of an app is as it was where the app went back to.
-func (c *controller) revert(ctx context.Context, n app.Name, p place, r reverting) (st v1alpha1.RevertStatus, err error) {
+func (c *controller) revert(ctx context.Context, m *member, p place, r reverting) (st v1alpha1.RevertStatus, err error) {
+	n := m.name
 	branch, own := p.tip.source.Ref.Branch, revertBranch(n, r.of.Want)
 	if branch == "" {
 		return st, fault.Newf(fault.Invalid, "the Environment follows no branch of Repository %s", p.repository)
@@ -147,13 +152,20 @@ func (c *controller) revert(ctx context.Context, n app.Name, p place, r revertin
 	if d.Pack == nil { // the branch has it: a process before this one was killed before it said so, or a person was faster
 		return v1alpha1.RevertStatus{Branch: branch, Commit: string(head.Commit)}, nil
 	}
+	st = v1alpha1.RevertStatus{Branch: move.Branch, Commit: string(d.Commit)}
+	i := c.intendRevert(ctx, n, p, revertRecord(m, r.of, st), move)
 	if err := g.mirror.Move(ctx, write, move); err != nil {
-		return st, err
+		if isUnsure(err) && !errors.Is(err, git.ErrMoved) {
+			c.doubt(i)
+		} else {
+			c.intents.book.Withdraw(i.Record.Key)
+		}
+		return v1alpha1.RevertStatus{}, err
 	}
 	if push {
 		c.askFor(types.NamespacedName{Namespace: n.Namespace, Name: p.repository})
 	}
-	return v1alpha1.RevertStatus{Branch: move.Branch, Commit: string(d.Commit)}, nil
+	return st, nil
 }
 
 // revertBranch is the branch on which the revert of a want is made for people to look at.

@@ -97,6 +97,8 @@ type Engine struct {
 	Shared func() bool
 	// LastWords is the end of what a hook that failed wrote, in one line, or why that is not known; empty: nothing. May be nil.
 	LastWords func(context.Context, app.Identity, object.Key) string
+	// Begins is told which steps are about to be made, before the first of them, and what the app claims then. May be nil.
+	Begins func(app.Name, []plan.Step, app.Claims)
 	// Observe is told how long a stage of a pass took and how it ended, for metrics. May be nil.
 	Observe func(stage string, took time.Duration, err error)
 

@@ -22,6 +22,9 @@ import (
 // returns the claims as they are afterwards.
 func (l *look) execute(ctx context.Context, steps []plan.Step, claims app.Claims) ([]Result, app.Claims) {
 	after := maps.Clone(claims)
+	if begins := l.engine.Begins; begins != nil {
+		begins(l.subject.Name, steps, claims)
+	}
 	var results []Result
 	var mu sync.Mutex
 	for _, tier := range tiers(steps) {
