@@ -118,11 +118,15 @@ func hookRun(t *testing.T, w world, g *gate, namespace, at string, after bool) (
 	return p.hookEnd(jobs), writes, died
 }
 
-// pushes commits, and tells the controller if it lives.
+// pushes commits, and tells the controller if it lives, be it another one than when alive began.
 func (p place) pushes(alive context.Context, ctl *testkit.Controller, changes ...gitserver.Change) {
 	p.t.Helper()
 	p.Git.Commit(p.t, "main", "next", changes...)
-	if err := p.Hook(alive, ctl); err != nil && alive.Err() == nil {
+	ctx := alive
+	if alive.Err() != nil && ctl.Running() {
+		ctx = p.t.Context()
+	}
+	if err := p.Hook(ctx, ctl); err != nil && alive.Err() == nil {
 		p.t.Fatal(err)
 	}
 }

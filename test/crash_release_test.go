@@ -21,7 +21,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
 
-// everyWrite lets TestReleaseKilledAtEveryWrite kill at each write, and not at a share of them.
+// everyWrite lets the tests that kill the controller do so at each write, and not at a share of them.
 var everyWrite = flag.Bool("every-write", false, "kill the controller at every write of a release, which takes minutes")
 
 // TestReleaseKilledAtEveryWrite kills the controller before and after the writes of two releases that wait for an approval and are verified: one succeeds, the
