@@ -11,9 +11,11 @@ import (
 	"syscall"
 
 	"github.com/fairlead-cd/fairlead/internal/cli"
+	"github.com/fairlead-cd/fairlead/internal/render/jsonnet"
 )
 
 func main() {
+	jsonnet.Main()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log.SetOutput(io.Discard) // libraries print through it what they were given, and that can be a secret; what we say is said through slog

@@ -218,6 +218,8 @@ type Declaration struct {
 	Verify []Trial
 	// Helm is how the app's chart is rendered; nil: nothing is said of it.
 	Helm *Helm
+	// Jsonnet is how the app is made of Jsonnet; nil: nothing is said of it.
+	Jsonnet *Jsonnet
 }
 
 // BundleID names the stored bundle; empty if there is none.

@@ -41,6 +41,7 @@ func ParseDeclaration(file string, data []byte) (Declaration, error) {
 		"gates":     func(r strict.Reader, n *yaml.Node) (err error) { d.Gates, err = gates(r, n); return err },
 		"verify":    func(r strict.Reader, n *yaml.Node) (err error) { d.Verify, err = trials(r, n); return err },
 		"helm":      func(r strict.Reader, n *yaml.Node) (err error) { d.Helm, err = helm(r, n); return err },
+		"jsonnet":   func(r strict.Reader, n *yaml.Node) (err error) { d.Jsonnet, err = jsonnet(r, n); return err },
 	})
 	if err != nil {
 		return Declaration{}, err

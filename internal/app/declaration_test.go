@@ -58,6 +58,13 @@ func describe(data []byte) string {
 		}
 		fmt.Fprintf(&b, "helm %s\n", text)
 	}
+	if d.Jsonnet != nil {
+		text, err := json.Marshal(d.Jsonnet)
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&b, "jsonnet %s\n", text)
+	}
 	return b.String()
 }
 

@@ -42,7 +42,7 @@ Each finding names file, line and column in the source, also through Kustomize, 
 is used.
 
 Which directories are apps is said by the Environment objects in the tree, as it is to the controller, or by --path. Else
-it is guessed: each kustomization that no other one builds upon, and each directory of manifests.
+it is guessed: each kustomization that no other one builds upon, each main.jsonnet, and each directory of manifests.
 
 A file ` + check.ConfigFile + ` at or above DIR tunes the rules. They are listed at docs/reference/check.md.
 

@@ -1,5 +1,5 @@
-// Package render turns the directory of an app into objects: plain YAML or Kustomize, in process, without a shell and without
-// the network, from a source.Tree and nothing else.
+// Package render turns the directory of an app into objects: plain YAML, Kustomize, Helm or Jsonnet, without a shell and without
+// the network, from a source.Tree and what an Outside answers, and nothing else. All but Jsonnet is rendered in process.
 //
 //	res, err := render.Render(render.Request{Tree: snapshot.Tree, Dir: "apps/web/production"})
 //	res.Objects // each with the file and line that it was written at

@@ -51,6 +51,7 @@ const (
 	Plain     Kind = "plain"
 	Kustomize Kind = "kustomize"
 	Helm      Kind = "helm"
+	Jsonnet   Kind = "jsonnet"
 )
 
 // Result is what an app renders to.
@@ -125,7 +126,7 @@ func (r *renderer) render() (Result, error) {
 	if err != nil {
 		return res, err
 	}
-	if res.Kind, err = r.kind(names, res.Declaration.Helm); err != nil {
+	if res.Kind, err = r.kind(names, res.Declaration); err != nil {
 		return res, err
 	}
 	switch res.Kind {
@@ -133,6 +134,8 @@ func (r *renderer) render() (Result, error) {
 		res.Objects, err = r.kustomize(r.dir)
 	case Helm:
 		res.Objects, err = r.helm(res.Declaration.Helm)
+	case Jsonnet:
+		res.Objects, err = r.jsonnet(res.Declaration.Jsonnet)
 	case Plain:
 		res.Objects, err = r.plain()
 	}
@@ -154,20 +157,31 @@ func (r *renderer) render() (Result, error) {
 }
 
 // kind says how the app's directory is rendered, of which these are the kustomizations.
-func (r *renderer) kind(kustomizations []string, h *app.Helm) (Kind, error) {
+func (r *renderer) kind(kustomizations []string, d app.Declaration) (Kind, error) {
+	h, j := d.Helm, d.Jsonnet
 	switch {
+	case h != nil && j != nil:
+		return "", r.declared(j.Line).errorf("jsonnet: helm is written as well: an app is one of the two")
 	case len(kustomizations) > 0 && h != nil:
 		return "", r.declared(h.Line).errorf("helm: the directory has a %s as well: name the chart under helmCharts in it, or remove one of the two", path.Base(kustomizations[0]))
+	case len(kustomizations) > 0 && j != nil:
+		return "", r.declared(j.Line).errorf("jsonnet: the directory has a %s as well: remove one of the two", path.Base(kustomizations[0]))
 	case len(kustomizations) > 0:
 		return Kustomize, nil
 	case h != nil:
 		return Helm, nil
+	case j != nil:
+		return Jsonnet, nil
 	}
-	isChart, err := r.files.isFile(path.Join(r.dir, chartFile))
-	if isChart {
-		return Helm, err
+	for _, is := range []struct {
+		file string
+		kind Kind
+	}{{chartFile, Helm}, {app.JsonnetFile, Jsonnet}} {
+		if found, err := r.files.isFile(path.Join(r.dir, is.file)); found || err != nil {
+			return is.kind, err
+		}
 	}
-	return Plain, err
+	return Plain, nil
 }
 
 func (r *renderer) declaration() (app.Declaration, error) {

@@ -49,6 +49,8 @@ type encryptedFile struct {
 	kinds []sops.Kind
 	// exact is what was encrypted, byte by byte. What is read as YAML has the lines of the encrypted file instead.
 	exact []byte
+	// masked has placeholders for the values.
+	masked func() ([]byte, error)
 }
 
 func newSecrets(req Request, a *asker) *secrets {
@@ -68,7 +70,14 @@ func (s *secrets) open(name string, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	was := &encryptedFile{kinds: f.Kinds()}
+	encrypted := data
+	was := &encryptedFile{kinds: f.Kinds(), masked: func() ([]byte, error) {
+		again, err := sops.Read(name, encrypted) // what was opened is changed by that
+		if err != nil {
+			return nil, err
+		}
+		return again.Placeholders(placeholder)
+	}}
 	keys, err := s.sopsKeys(name)
 	if err == nil {
 		var opened sops.Opened

@@ -118,6 +118,11 @@ func (k *keyring) seal(namespace, text string) string {
 
 const plainSecret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: " + canary + "\n  lines: |\n    one\n    " + canary + "\n"
 
+// secretOf is a Secret in Jsonnet, with the value of an expression.
+func secretOf(value string) string {
+	return "{ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'db' }, stringData: { password: " + value + " } }"
+}
+
 func TestEncrypted(t *testing.T) {
 	k := newKeyring(t)
 	configMap := strings.ReplaceAll(strings.ReplaceAll(plainSecret, "Secret", "ConfigMap"), "stringData", "data")
@@ -143,6 +148,29 @@ func TestEncrypted(t *testing.T) {
 			"app/kustomization.yaml": "namespace: other\nresources: [db.yaml]\n", "app/db.yaml": strings.Replace(k.seal("other", plainSecret), "  namespace: other\n", "", 1),
 		}, render.Decryption{}, ""},
 
+		{"a file that Jsonnet imports", sourcetest.Files{
+			"app/main.jsonnet": "local s = std.parseYaml(importstr 'db.yaml'); [s + { metadata+: { labels: { a: 'b' } } }]", "app/db.yaml": encrypted,
+		}, render.Decryption{Secret: "sops"}, ""},
+		{"a text that Jsonnet imports", sourcetest.Files{
+			"app/main.jsonnet": secretOf("importstr 'all.txt'"), "app/all.txt": k.encrypt("all.txt", "line\n"+canary+"\n"),
+		}, render.Decryption{Secret: "sops"}, ""},
+
+		{"Jsonnet that shows it", sourcetest.Files{
+			"app/main.jsonnet": "[" + secretOf("importstr 'all.txt'") + ", { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: std.md5(importstr 'all.txt') } }]", "app/all.txt": k.encrypt("all.txt", canary),
+		}, render.Decryption{Secret: "sops"}, "app/main.jsonnet:1:"},
+		{"Jsonnet whose objects depend on it", sourcetest.Files{
+			"app/main.jsonnet": "[" + secretOf("importstr 'all.txt'") + "] + (if (importstr 'all.txt')[0] == '" + canary[:1] + "' then [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'odd' } }] else [])",
+			"app/all.txt":      k.encrypt("all.txt", canary),
+		}, render.Decryption{Secret: "sops"}, "all.txt, which is encrypted"},
+		{"Jsonnet that says it in an error", sourcetest.Files{
+			"app/main.jsonnet": "error importstr 'all.txt'", "app/all.txt": k.encrypt("all.txt", canary),
+		}, render.Decryption{Secret: "sops"}, "app/main.jsonnet:1:1: (encrypted)"},
+		{"Jsonnet that says it in an error, and nothing else", sourcetest.Files{
+			"app/main.jsonnet": "if (importstr 'all.txt')[0] == '(' then " + secretOf("'a'") + " else error importstr 'all.txt'", "app/all.txt": k.encrypt("all.txt", canary),
+		}, render.Decryption{Secret: "sops"}, "cannot be evaluated with what is in app/all.txt, and why is not shown"},
+		{"Jsonnet that is not encrypted alike", sourcetest.Files{
+			"app/main.jsonnet": secretOf("if (importstr 'all.txt')[0] == '(' then error 'no' else importstr 'all.txt'"), "app/all.txt": k.encrypt("all.txt", canary),
+		}, render.Decryption{Secret: "sops"}, "with a placeholder for each value"},
 		{"nothing is configured", sourcetest.Files{"app/db.yaml": encrypted}, render.Decryption{}, "app/db.yaml: encrypted by SOPS, and the Environment names no keys"},
 		{"the Secret is not there", sourcetest.Files{"app/db.yaml": encrypted}, render.Decryption{Secret: "absent"}, "there is no Secret shop/absent, which spec.render.decryption names"},
 		{"the Secret has no keys", sourcetest.Files{"app/db.yaml": encrypted}, render.Decryption{Secret: "none"}, "Secret shop/none has no keys"},
@@ -161,6 +189,9 @@ func TestEncrypted(t *testing.T) {
 			req := render.Request{Tree: sourcetest.New(c.files), Dir: "app", Place: render.Place{Home: "shop", Namespace: "place"}, Decryption: c.how, Outside: k.vault, Memory: &memory}
 			for range 2 { // the second time it remembers
 				res, err := render.Render(req)
+				if err != nil && strings.Contains(err.Error(), canary) {
+					t.Fatalf("the error shows what is encrypted: %v", err)
+				}
 				if c.want != "" {
 					if err == nil || !strings.Contains(err.Error(), c.want) || len(res.Objects) > 0 {
 						t.Fatalf("%v\nand wanted: %s", err, c.want)

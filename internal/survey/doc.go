@@ -4,7 +4,7 @@
 //	apps := survey.Render(ctx, tree, found.Apps)
 //
 // Where there are Environment objects in the tree, they say what is an app and where it goes, as they do to the controller. Patterns say it otherwise. What
-// neither says is guessed, so that a newcomer's tree is checked as it is: each kustomization that no other one builds upon, and each directory of manifests,
+// neither says is guessed, so that a newcomer's tree is checked as it is: each kustomization that no other one builds upon, each directory with a main.jsonnet, and each directory of manifests,
 // of which only what is an object counts. Charts are left out, and said to be.
 //
 // It reads the tree and nothing else.

@@ -72,7 +72,7 @@ func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
 	if fault.KindOf(err) != fault.Invalid {
 		return r, fmt.Errorf("render %s: %w", a.Dir, err)
 	}
-	if res.Kind != render.Helm { // whose templates are no YAML
+	if res.Kind != render.Helm && res.Kind != render.Jsonnet { // whose texts need not be YAML
 		r.Broken = broken(tree, res.Inputs.Files())
 	}
 	if len(r.Broken) == 0 {

@@ -20,7 +20,7 @@ type scan struct {
 	environments []environment
 	kustomize    map[string]*kustomization // by directory
 	loose        map[string][]string       // manifests, by directory
-	declared     []string                  // directories with a fairlead.yaml
+	declared     []string                  // directories with a fairlead.yaml or a main.jsonnet
 	charts       []string
 }
 
@@ -77,7 +77,7 @@ func (s *scan) walk(dir, shown string, depth int) error {
 		}
 		return nil
 	}
-	if names["fairlead.yaml"] {
+	if names["fairlead.yaml"] || names["main.jsonnet"] {
 		s.declared = append(s.declared, dir)
 	}
 	for _, name := range kustomizationNames {
