@@ -58,7 +58,7 @@ sim: bin/sim ## Play SEEDS=n simulated worlds in which things go wrong; ARGS=-ex
 	bin/sim -seeds $(SEEDS) -keep internal/sim/testdata/kept $(ARGS)
 
 .PHONY: test
-test: build bin/prometheus ## Run all tests of all modules, those on a real control plane included
+test: build bin/prometheus bin/helm ## Run all tests of all modules, those on a real control plane included
 	code=0; \
 	$(GO) test -timeout 45m ./... || code=1; \
 	(cd devcluster && $(GO) test -timeout 45m ./...) || code=1; \
@@ -132,6 +132,11 @@ bin/sim:
 .PHONY: bin/prometheus
 bin/prometheus:
 	cd prometheus && $(GO) build -ldflags '-s -w' -o $(CURDIR)/$@ .
+
+# Helm itself judges what Fairlead records for it. It is a module of its own, too.
+.PHONY: bin/helm
+bin/helm:
+	cd test/helm && $(GO) build -ldflags '-s -w' -o $(CURDIR)/$@ helm.sh/helm/v4/cmd/helm
 
 # Linking a whole Kubernetes takes long even when nothing changed, so this one depends on its files.
 bin/devcluster: $(DEVCLUSTER_FILES)

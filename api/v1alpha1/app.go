@@ -152,6 +152,9 @@ type AppStatus struct {
 	// Revert is the commit that has Git agree, if spec.release.revert of the Environment asks for one and the newest release was rolled back.
 	Revert *RevertStatus `json:"revert,omitempty"`
 
+	// Helm is what is recorded of an app that is one chart, for `helm ls` and `helm history`.
+	Helm *HelmStatus `json:"helm,omitempty"`
+
 	// Told is what the forge was told last, if the Repository asks for commit statuses.
 	Told *CommitTold `json:"told,omitempty"`
 

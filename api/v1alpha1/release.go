@@ -58,6 +58,19 @@ type RevertStatus struct {
 	Error string `json:"error,omitempty"`
 }
 
+// HelmStatus is what is recorded of an app as Helm records its releases.
+type HelmStatus struct {
+	// Release and Namespace are where `helm history` finds it.
+	Release   string `json:"release,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	// Revision is the newest one.
+	Revision int32 `json:"revision,omitempty"`
+	// Recorded identifies what was recorded last.
+	Recorded string `json:"recorded,omitempty"`
+	// Message is why what was released since then is not recorded. Releases do not wait for that.
+	Message string `json:"message,omitempty"`
+}
+
 // OnFailure is what happens to a release that fails.
 type OnFailure string
 

@@ -112,6 +112,54 @@ func (s *Session) List(ctx context.Context, r object.Resource, namespace string)
 	}
 }
 
+// Labelled reads the objects of a kind in a namespace that have these labels. A list that could not be read to its end is an error.
+func (s *Session) Labelled(ctx context.Context, r object.Resource, namespace string, labels map[string]string) ([]object.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var out []object.Object
+	for o := (metav1.ListOptions{Limit: 50, LabelSelector: metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: labels})}); ; {
+		page, err := s.at(r, namespace).List(ctx, o)
+		if err != nil {
+			return nil, s.classify(request{verb: "list", resource: r, namespace: namespace}, err)
+		}
+		for _, x := range page.Items {
+			out = append(out, object.New(x.Object))
+		}
+		if o.Continue = page.GetContinue(); o.Continue == "" {
+			return out, nil
+		}
+	}
+}
+
+// Make makes an object as it is, by no apply. One that is there already is an error of kind Conflict.
+func (s *Session) Make(ctx context.Context, r object.Resource, o object.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, err := s.at(r, o.Namespace()).Create(ctx, unstructuredOf(o), metav1.CreateOptions{FieldManager: app.Manager})
+	if apierrors.IsAlreadyExists(err) {
+		return fault.Newf(fault.Conflict, "%s %s/%s exists by now", o.Kind(), o.Namespace(), o.Name())
+	}
+	return s.wrote("create", r, o, err)
+}
+
+// Rewrite makes an object that was read be as it is here. If somebody changed it since, that is an error of kind Conflict.
+func (s *Session) Rewrite(ctx context.Context, r object.Resource, o object.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, err := s.at(r, o.Namespace()).Update(ctx, unstructuredOf(o), metav1.UpdateOptions{FieldManager: app.Manager})
+	if absent.Object(err) {
+		return fault.Newf(fault.Conflict, "%s %s/%s is gone by now", o.Kind(), o.Namespace(), o.Name())
+	}
+	return s.wrote("update", r, o, err)
+}
+
+func (s *Session) wrote(verb string, r object.Resource, o object.Object, err error) error {
+	if err == nil {
+		return nil
+	}
+	return s.classify(request{verb: verb, resource: r, namespace: o.Namespace(), want: o}, err)
+}
+
 // lacks reports whether the cluster certainly has no namespace of that name, asked with Fairlead's own rights: a ServiceAccount loses its rights with the
 // namespace that granted them.
 func (c *Cluster) lacks(ctx context.Context, namespace string) bool {

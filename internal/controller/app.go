@@ -253,6 +253,8 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		return again(m, out, f, err) // somebody was faster: look anew before anything is said
 	}
 	f.Was = m.stands()
+	var late time.Duration
+	f.Helm, late = c.recordHelm(ctx, m, env, obj, s, out)
 	f.Revert = c.revertOf(m, env, out, f.Was.Revert)
 	c.conclude(ctx, m, obj, f)
 	is := m.stands()
@@ -265,7 +267,11 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		c.appQueue.add(o.Namespace, o.Name)
 	}
 	c.afterPass(m, f, wasIdle)
-	return again(m, out, f, err)
+	res, err := again(m, out, f, err)
+	if late > 0 && err == nil && (res.RequeueAfter == 0 || res.RequeueAfter > late) {
+		res.RequeueAfter = late
+	}
+	return res, err
 }
 
 // askedFor lets an app's repository be asked for a sync request, and reports whether it has been.
@@ -381,6 +387,9 @@ func (c *controller) removeApp(ctx context.Context, m *member, obj *v1alpha1.App
 	if !m.isRemoved() { // it came back meanwhile
 		c.appQueue.add(m.name.Namespace, m.name.Object())
 		return nil
+	}
+	if err := c.dropHelm(ctx, m, m.stands().Helm); err != nil {
+		return err
 	}
 	goes := keyed(m, history.Record{
 		Time: c.now(), Kind: history.Prune, Phase: history.Gone, Why: "its directory is gone from Git, and so are its objects",

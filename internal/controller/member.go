@@ -18,6 +18,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/health"
+	"github.com/fairlead-cd/fairlead/internal/helmrelease"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/observed"
 	"github.com/fairlead-cd/fairlead/internal/render"
@@ -48,6 +49,8 @@ type member struct {
 	objects  []object.Object // none if they are put away
 	packed   object.Packed   // the same, if they were put away since they were rendered
 	digest   string
+	chart    helmrelease.Packed // of an app that is one: what Helm would record of it
+	helm     recording
 	origins  string // identifies the files that the objects are from; empty if nobody wants to know
 	inputs   source.Inputs
 	// questions are what the last render asked, cause what of it changed so that it was rendered again, and delayed why it cannot be rendered now though nothing is
@@ -269,7 +272,7 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 	}
 	// Without the lock: whoever looks at live objects of the app must not wait for a long render.
 	began, at := c.now(), p.tip.head()
-	req.Tree, req.Memory = at.snapshot.Tree, &m.files
+	req.Tree, req.Memory, req.Record = at.snapshot.Tree, &m.files, true
 	res, err := c.renders(req)
 	c.metrics.stage("render", c.now().Sub(began), err)
 	if err != nil && fault.KindOf(err) == fault.Transient {
@@ -327,10 +330,11 @@ func (m *member) take(p place, at head, round int, res taken) {
 	m.sameWanted()
 	if res.err != nil {
 		// What it rendered to before is forgotten: only what was applied is repaired from now on.
-		m.objects, m.packed, m.digest = nil, object.Packed{}, ""
+		m.objects, m.packed, m.digest, m.chart = nil, object.Packed{}, "", helmrelease.Packed{}
 		return
 	}
 	m.objects, m.packed, m.digest, m.origins = res.Objects, object.Packed{}, digest(res.Objects), ""
+	m.chart = res.Chart
 	if m.env != nil && policyOf(m.env).NameFiles {
 		m.origins = origins(res.Objects)
 	}

@@ -187,6 +187,8 @@ type Outcome struct {
 	Takers    []app.Owner
 	unwatched bool // some kind is not watched, though it may still be served
 
+	// Git identifies what Git wants, as releases do; empty: it is not known.
+	Git string
 	// Releases is how far the app's releases are, and Records what happened to them in this pass.
 	Releases release.State
 	Records  []release.Release

@@ -84,6 +84,9 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	}
 	done, err := e.turns(ctx, session, m, s, &out)
 	out.Releases, out.Answer = m.releases, m.answer
+	if s.Rendered {
+		out.Git = m.git
+	}
 	if n := len(m.handled); n > 0 {
 		out.Handled = m.handled[n-1]
 	}

@@ -3,6 +3,7 @@ package render
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"path"
 	"regexp"
@@ -44,12 +45,21 @@ func (r *renderer) inflate(in inflation) ([]object.Object, error) {
 		return nil, err
 	}
 	release := chart.Release{Name: cmp.Or(in.release, r.release()), Namespace: cmp.Or(in.namespace, r.at.Namespace, "default")}
+	config, err := json.Marshal(in.values) // before templates and conditions change them
+	if err != nil {
+		return nil, fault.Newf(fault.Invalid, "the values cannot be put together")
+	}
 	docs, err := c.Render(release, in.values, world)
 	if r.unanswered != nil {
 		return nil, r.unanswered // and not what the template made of it
 	}
 	if err != nil {
 		return nil, r.redact(err)
+	}
+	if r.record {
+		if r.recorded, err = c.Record(release, config); err != nil {
+			return nil, err
+		}
 	}
 	var out []object.Object
 	for _, d := range docs {

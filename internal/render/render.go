@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/helmrelease"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
@@ -24,6 +25,8 @@ type Request struct {
 	Decryption Decryption
 	// Outside is asked for what is not in the tree; nil: nobody is, as on a machine without a network.
 	Outside Outside
+	// Record says that of an app that is one chart it is to be kept what Helm would record: see Result.Chart.
+	Record bool
 	// Memory makes the next render of the same app cheaper; nil: nothing is remembered.
 	Memory *Memory
 }
@@ -66,6 +69,8 @@ type Result struct {
 	Asked Asked
 	// Closed are the files and objects of which placeholders stand for the values: see Decryption.Look.
 	Closed []object.Origin
+	// Chart is what Helm would record of the release, if that was asked for, and the app is one chart. It holds values in clear.
+	Chart helmrelease.Packed
 }
 
 // declarationFile is the optional file of an app directory that holds what belongs to the app alone.
@@ -82,7 +87,7 @@ func Render(req Request) (Result, error) {
 	secrets := newSecrets(req, asks)
 	r := &renderer{
 		dir: req.Dir, at: req.Place, rules: req.Rules, files: newFiles(rec, req.Limits.withDefaults(), secrets.open), secrets: secrets, outside: asks,
-		memory: req.Memory, read: map[reading][]object.Object{},
+		record: req.Record, memory: req.Memory, read: map[reading][]object.Object{},
 	}
 	res, err := r.render()
 	if err != nil {
@@ -104,6 +109,9 @@ type renderer struct {
 	secrets *secrets
 	memory  *Memory
 	read    map[reading][]object.Object
+	// record says that recorded is wanted: the chart, and what it was given.
+	record   bool
+	recorded helmrelease.Packed
 	// concealed is what was read of Secrets.
 	concealed []string
 	// unanswered is why a question of a template was not answered, where that passes by itself.
@@ -134,6 +142,7 @@ func (r *renderer) render() (Result, error) {
 		res.Objects, err = r.kustomize(r.dir)
 	case Helm:
 		res.Objects, err = r.helm(res.Declaration.Helm)
+		res.Chart = r.recorded
 	case Jsonnet:
 		res.Objects, err = r.jsonnet(res.Declaration.Jsonnet)
 	case Plain:

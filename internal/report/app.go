@@ -73,6 +73,8 @@ type Finding struct {
 	Handled, Answer string
 	// Revert is the commit that has Git agree with what was rolled back, or why there is none; nil: what was told of it last holds.
 	Revert *v1alpha1.RevertStatus
+	// Helm is what was recorded of the app for Helm; nil: what was told of it last holds. One that is empty says that there is none any more.
+	Helm *v1alpha1.HelmStatus
 	// Back says that Plan and Health are about what was released before, not about what Git wants.
 	Back bool
 	// App is the name by which people ask for the app.
@@ -95,8 +97,14 @@ func App(f Finding) v1alpha1.AppStatus {
 		Conditions:         slices.Clone(f.Was.Conditions),
 		Wanted:             bounded(f.Wanted), Applied: f.Was.Applied, Inputs: f.Inputs,
 		Objects: int32(min(f.Claimed, 1<<30)),
-		Drift:   f.Was.Drift, Health: f.Was.Health, Told: f.Was.Told,
+		Drift:   f.Was.Drift, Health: f.Was.Health, Told: f.Was.Told, Helm: f.Was.Helm,
 		LastHandledSync: cmp.Or(f.LastHandledSync, f.Was.LastHandledSync),
+	}
+	if f.Helm != nil {
+		st.Helm = f.Helm
+	}
+	if f.Helm != nil && *f.Helm == (v1alpha1.HelmStatus{}) {
+		st.Helm = nil
 	}
 	if st.Wanted.Revision == "" {
 		st.Wanted = f.Was.Wanted

@@ -24,7 +24,7 @@ type Page struct {
 var (
 	fence   = regexp.MustCompile("^( *)```([a-z]*)$")
 	span    = regexp.MustCompile("`([^`]+)`")
-	program = regexp.MustCompile(`^(fairlead|kubectl|make|bin/[a-z]+|git|flux|argocd|curl|gh|openssl|source) `)
+	program = regexp.MustCompile(`^(fairlead|kubectl|make|bin/[a-z]+|git|flux|argocd|curl|gh|helm|openssl|source) `)
 	step    = regexp.MustCompile(`(?m)^[ -]*(?:(?:run|script|entry): )?((?:fairlead|gh) .*)$`) // of a pipeline
 	heredoc = regexp.MustCompile(`<<-?'?([A-Z]+)'?`)
 )

@@ -57,8 +57,11 @@ func (s *script) desk() error {
 			return err
 		}
 	}
-	for name, is := range map[string]string{"fairlead": "fairlead", "kubectl": "devcluster"} {
+	for name, is := range map[string]string{"fairlead": "fairlead", "kubectl": "devcluster", "helm": "helm"} {
 		bin, err := binary(is)
+		if is == "helm" && err != nil {
+			continue // few pages show it, and it takes minutes to build
+		}
 		if err == nil {
 			err = os.Symlink(bin, filepath.Join(home, "bin", name))
 		}

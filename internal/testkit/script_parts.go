@@ -436,6 +436,22 @@ func (s *script) cmdKubectl(neg bool, args []string) error {
 	return s.exec(neg, bin, slices.Concat([]string{"kubectl"}, w.kubectlArgs(s.namespace, args)))
 }
 
+// cmdHelm runs the real Helm as an administrator.
+func (s *script) cmdHelm(neg bool, args []string) error {
+	bin, err := binary("helm")
+	if err != nil {
+		return err
+	}
+	w, err := s.world()
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"} {
+		s.ts.Setenv(name, filepath.Join(w.Dir, "helm", name))
+	}
+	return s.exec(neg, bin, slices.Concat([]string{"--namespace", s.namespace}, args))
+}
+
 func (s *script) cmdFairlead(neg bool, args []string) error {
 	bin, err := binary("fairlead")
 	if err != nil {

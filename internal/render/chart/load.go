@@ -42,6 +42,7 @@ type Chart struct {
 	root  *helm.Chart
 	at    map[*common.File]string
 	where map[*common.File]*place // by the first file of a chart: an alias has it as well
+	notes string                  // that it printed for people, once it is rendered
 }
 
 // place is where a chart is from.

@@ -69,6 +69,9 @@ func (c *Chart) Render(r Release, values map[string]any, w World) ([]Document, e
 	docs := c.crds(h, nil)
 	for _, name := range slices.Sorted(maps.Keys(printed)) {
 		if strings.HasSuffix(name, "NOTES.txt") {
+			if name == path.Join(h.Name(), "templates", "NOTES.txt") {
+				c.notes = printed[name].Text
+			}
 			continue
 		}
 		docs = documents(docs, from[name], printed[name])
