@@ -124,7 +124,7 @@ sim/kube/kubetest:  std golden apimachinery client-go sigs.k8s.io/json sigs.k8s.
 forge/forgetest:    std system forge
 history/historytest: std history release fault pgregory.net/rapid github.com/google/go-cmp
 registry/registrytest: std system oras.land/oras-go/v2 github.com/opencontainers/go-digest github.com/opencontainers/image-spec github.com/google/go-containerregistry
-source/sourcetest: std source fault github.com/rogpeppe/go-internal/txtar
+source/sourcetest: std source archive fault github.com/rogpeppe/go-internal/txtar
 `
 
 var groups = map[string][]string{

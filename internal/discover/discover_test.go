@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"pgregory.net/rapid"
 
+	"github.com/fairlead-cd/fairlead/internal/archive"
 	"github.com/fairlead-cd/fairlead/internal/discover"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/golden"
@@ -191,7 +192,7 @@ func FuzzGlobs(f *testing.F) {
 }
 
 // treeOf makes a tree of a list of files, nil if they make none.
-func treeOf(list string) (made *sourcetest.Tree) {
+func treeOf(list string) (made *archive.Tree) {
 	defer func() {
 		if recover() != nil {
 			made = nil

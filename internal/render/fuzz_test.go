@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fairlead-cd/fairlead/internal/archive"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/render"
@@ -80,7 +81,7 @@ func FuzzKustomization(f *testing.F) {
 }
 
 // treeFrom makes a tree of files, nil if they make none.
-func treeFrom(files sourcetest.Files) (tree *sourcetest.Tree) {
+func treeFrom(files sourcetest.Files) (tree *archive.Tree) {
 	defer func() {
 		if recover() != nil {
 			tree = nil

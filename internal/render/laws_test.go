@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 	"sigs.k8s.io/kustomize/api/types"
 
+	"github.com/fairlead-cd/fairlead/internal/archive"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -309,7 +310,7 @@ func FuzzRender(f *testing.F) {
 }
 
 // treeOf makes a tree of an archive, nil if its paths make none.
-func treeOf(data []byte) (tree *sourcetest.Tree) {
+func treeOf(data []byte) (tree *archive.Tree) {
 	defer func() {
 		if recover() != nil {
 			tree = nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/fairlead-cd/fairlead/internal/archive"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/golden"
 	"github.com/fairlead-cd/fairlead/internal/render"
@@ -44,7 +45,7 @@ func TestRender(t *testing.T) {
 	})
 }
 
-func outcome(t *testing.T, tree *sourcetest.Tree) map[string]string {
+func outcome(t *testing.T, tree *archive.Tree) map[string]string {
 	t.Helper()
 	res, err := render.Render(render.Request{Tree: tree, Dir: "app"})
 	got := map[string]string{"want/inputs": res.Inputs.String()}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fairlead-cd/fairlead/internal/archive"
 	"github.com/fairlead-cd/fairlead/internal/controller"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/git"
@@ -25,7 +26,7 @@ type repo struct {
 type commit struct {
 	parent  source.Commit
 	files   sourcetest.Files
-	tree    *sourcetest.Tree
+	tree    *archive.Tree
 	subject string
 	at      time.Time
 }
