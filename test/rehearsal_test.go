@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
+	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/source"
 	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
@@ -83,6 +85,12 @@ func TestRehearsals(t *testing.T) {
 		for _, id := range []string{bad.Short(), mended.Short()} {
 			p.there(p.Namespace, "environments.fairlead.dev/prod-"+id, "", "gone")
 		}
+		p.recorded(mended, map[string]string{
+			"Rehearsing": "candidate/one: it is rehearsed in environment prod-" + mended.Short() + ": it changes web",
+			"Trying":     "candidate/one: it got well in its rehearsal in environment prod-" + mended.Short() + ", without ClusterRole " + p.Namespace + "; it changes web",
+			"Moved":      "candidate/one: main has it",
+		})
+		p.recorded(bad, map[string]string{"Rehearsing": "prod-" + bad.Short(), "Gone": "candidate/one names " + mended.Short() + " now"})
 	})
 
 	run("bad", func(t *testing.T, p place) {
@@ -177,6 +185,8 @@ func TestRehearsalKilled(t *testing.T) {
 		p.synced("prod-web")
 		p.synced("prod-api")
 		testkit.Eventually(t, func(ctx context.Context) error { return p.isStruck(ctx, good, bad) })
+		p.recorded(good, map[string]string{"Rehearsing": "prod-" + good.Short(), "Trying": "it got well in its rehearsal", "Moved": "main has it"})
+		p.recorded(bad, map[string]string{"Rehearsing": "prod-" + bad.Short(), "Refused": "in its rehearsal: api: "})
 		return writes
 	}
 	n, tries := 0, 0
@@ -199,6 +209,86 @@ func TestRehearsalKilled(t *testing.T) {
 	if n < 8 {
 		t.Errorf("a run without a crash made only %d writes by which rehearsals come and go: the test no longer does what it says", n)
 	}
+}
+
+// recorded waits until the history has phases of a candidate, each once and with the given words.
+func (p place) recorded(id source.Commit, want map[string]string) {
+	p.t.Helper()
+	testkit.Eventually(p.t, func(context.Context) error {
+		out, err := p.tries("history", "prod", "--kind", "Candidate", "--limit", "1000", "-o", "json", "--server", "http://"+p.ctl.Addr())
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		var got struct{ Records []history.Record }
+		if err := json.Unmarshal([]byte(out), &got); err != nil {
+			return err
+		}
+		says := map[string][]string{}
+		for _, r := range got.Records {
+			if r.Want.Commit == string(id) {
+				says[r.Phase] = append(says[r.Phase], r.Why)
+			}
+		}
+		for phase, words := range want {
+			if all := says[phase]; len(all) != 1 || !strings.Contains(all[0], words) {
+				return fmt.Errorf("that %s is %s is on record as %q, want once %q", id.Short(), phase, all, words)
+			}
+		}
+		return nil
+	})
+}
+
+// TestRehearsalShared has three replicas, and kills the one that works on an app while it is rehearsed, and then the one that has the environment. Whoever is left
+// brings the rehearsals to their end, says so in the history, and leaves nothing behind.
+func TestRehearsalShared(t *testing.T) {
+	t.Parallel()
+	plane := testkit.Start(t, testkit.Options{})
+	w := world{home: t, plane: plane, push: true}
+	r := w.replicas(t, "rehearsal-shared", 3)
+	r.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: git-write}\n")
+	r.begin(r.rehearsed(map[string]any{"candidate.merge": "WhereApart", "release.deadline": "30s"}), []string{"web", "api"}, write("apps/web", "a"), write("apps/api", "c"))
+	r.shared(2)
+	slow := r.nominate("slow", sick("a", "very"))
+	r.hook()
+	r.candidate(slow, "Rehearsing", "in its rehearsal: web: ")
+	rehearsed := "prod-" + slow.Short() + "-web"
+	by := -1
+	testkit.Eventually(t, func(context.Context) error {
+		var is bool
+		if by, is = r.owners()[rehearsed]; !is {
+			return fmt.Errorf("nobody works on %s", rehearsed)
+		}
+		return nil
+	})
+	r.live()[by].Kill()
+	r.ctl = r.live()[0]
+	r.there(r.Namespace+"-web", "configmap/a", ".data.sick", "very")
+	mended := r.nominateOn("slow", slow, write("apps/web", "a"))
+	good := r.nominate("good", write("apps/api", "d"))
+	r.hook()
+	r.candidate(slow, "Gone")
+	r.candidate(mended, "Moved")
+	r.candidate(good, "Moved")
+	bad := r.nominate("bad", gitserver.Write("apps/api/d.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata: {sick: very}\n"))
+	r.hook()
+	r.candidate(bad, "Rehearsing", "in its rehearsal: api: ")
+	r.live()[0].Kill()
+	r.ctl = r.live()[0]
+	r.shared(3) // the rehearsed one, too
+	if err := r.Git.DeleteBranch(t.Context(), "candidate/bad"); err != nil {
+		t.Fatal(err)
+	}
+	r.hook()
+	r.candidate(bad, "Gone", "candidate/bad is gone")
+	testkit.Eventually(t, func(ctx context.Context) error { return r.isStruck(ctx, slow, mended, good, bad) })
+	r.has("configmap/d")
+	r.at("configmap/d", ".data.sick", "")
+	r.synced("prod-web")
+	r.synced("prod-api")
+	if log := strings.Join(r.log(), "\n"); strings.Contains(log, "bad") || !strings.Contains(log, "good") {
+		t.Errorf("main has\n%s", log)
+	}
+	r.recorded(bad, map[string]string{"Gone": "candidate/bad is gone"})
 }
 
 // isStruck is an error as long as anything is left of the rehearsals of commits.

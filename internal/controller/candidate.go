@@ -32,6 +32,7 @@ type hopeful struct {
 	tips    map[source.Commit]*tip
 	moves   map[string]*move // by commit
 	telling forgeTelling
+	retold  bool            // the history was told what the status had said before
 	venues  map[string]bool // the venues that this process made, until they are gone
 }
 
@@ -44,12 +45,16 @@ const (
 // candidates decides what is tried, and which of it the branch is to be moved to. It returns when to look again.
 func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, mine bool) (time.Duration, error) {
 	src, has := candidateSource(env)
+	if !mine {
+		st.hopeful.retold = false // who has it meanwhile may die
+	}
 	if !mine || !has && len(env.Status.Candidates) == 0 && len(st.status.Candidates) == 0 {
 		return 0, nil
 	}
 	if err := c.settle(ctx, env, st); err != nil {
 		return 0, absent.Ignore(err)
 	}
+	c.retell(ctx, env, st, src)
 	was := stateOf(st.status)
 	next := *st.status.DeepCopy()
 	there, err := c.venuesOf(ctx, env, st)
@@ -69,9 +74,11 @@ func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v
 	next.Candidates, next.LastHandledDeploy = c.toldOf(env, st, src, d.State), d.State.Request
 	if !equality.Semantic.DeepEqual(next, st.status) {
 		if err := c.writeEnvironment(ctx, env, st, next); err != nil {
+			st.hopeful.retold = false // it may have been written
 			return 0, err
 		}
 		if st.doubted || !equality.Semantic.DeepEqual(next.Candidates, st.status.Candidates) {
+			st.hopeful.retold = false
 			return conflictAgain, nil // somebody else wrote meanwhile
 		}
 		for _, r := range d.Records {
@@ -235,14 +242,7 @@ func (c *controller) tellCandidate(ctx context.Context, env *v1alpha1.Environmen
 	name := cmp.Or(r.Ref, "commit") + " " + source.Commit(r.Commit).Short()
 	c.log.InfoContext(ctx, "candidate", "environment", env.Namespace+"/"+env.Name, "ref", r.Ref, "commit", r.Commit, "phase", string(r.Phase),
 		"apps", strings.Join(r.Apps[:min(len(r.Apps), 20)], " "), "why", r.Why)
-	key := fmt.Sprintf("candidate %s/%s %s %s %s %s", env.Namespace, env.Name, r.Commit, r.Phase, r.Request, r.Since.UTC().Format(time.RFC3339Nano))
-	rec := history.Record{
-		Time: r.Since, Kind: history.Candidate, Key: key[:min(len(key), history.MostKey)], Namespace: env.Namespace, Environment: env.Name, Phase: string(r.Phase),
-		Want: history.Version{Commit: r.Commit}, Who: r.By, Why: clipText(strings.TrimPrefix(r.Ref+": "+r.Why, ": "), history.MostText),
-	}
-	if err := c.history.Record(rec, nil); err != nil {
-		c.log.WarnContext(ctx, "not in the history", "environment", env.Namespace+"/"+env.Name, "what", rec.Key, "error", err)
-	}
+	c.recordCandidate(ctx, env, src, r)
 	switch r.Phase {
 	case candidate.Moved:
 		c.note(env, "CandidateMoved", "Move", fmt.Sprintf("%s got well, and %s has it", name, src.Ref.Branch))
@@ -253,6 +253,49 @@ func (c *controller) tellCandidate(ctx context.Context, env *v1alpha1.Environmen
 	case candidate.Rehearsing:
 		c.note(env, "CandidateRehearsed", "Rehearse", fmt.Sprintf("%s is rehearsed in environment %s: it changes %s", name, venueName(env, r.Commit), cmp.Or(strings.Join(r.Apps, ", "), "no app")))
 	case candidate.Waiting, candidate.Moving, candidate.Gone:
+	}
+}
+
+// recordCandidate tells the history which phase a candidate is in, and since when. Whoever reads the same in the status later says the same.
+func (c *controller) recordCandidate(ctx context.Context, env *v1alpha1.Environment, src v1alpha1.Source, r candidate.Candidate) {
+	since := r.Since.UTC().Truncate(time.Second).Format(time.RFC3339)
+	key := fmt.Sprintf("candidate %s/%s %s %s %s %s", env.Namespace, env.Name, r.Commit, r.Phase, r.Request, since)
+	rec := history.Record{
+		Time: r.Since, Kind: history.Candidate, Key: key[:min(len(key), history.MostKey)], Namespace: env.Namespace, Environment: env.Name, Phase: string(r.Phase),
+		Want: history.Version{Commit: r.Commit}, Who: r.By, Why: clipText(strings.TrimPrefix(r.Ref+": "+candidateText(env, src, r), ": "), history.MostText),
+	}
+	if err := c.history.Record(rec, nil); err != nil {
+		c.log.WarnContext(ctx, "not in the history", "environment", env.Namespace+"/"+env.Name, "what", rec.Key, "error", err)
+	}
+}
+
+// candidateText is what the history says of a phase.
+func candidateText(env *v1alpha1.Environment, src v1alpha1.Source, r candidate.Candidate) string {
+	apps := cmp.Or(strings.Join(r.Apps[:min(len(r.Apps), 20)], ", "), "no app")
+	rehearsed := src.Candidate != nil && src.Candidate.Rehearsal != nil
+	switch {
+	case r.Phase == candidate.Rehearsing:
+		return fmt.Sprintf("it is rehearsed in environment %s: it changes %s", venueName(env, r.Commit), apps)
+	case r.Phase == candidate.Trying && rehearsed && len(r.LeftOut) > 0:
+		return fmt.Sprintf("it got well in its rehearsal in environment %s, without %s; it changes %s", venueName(env, r.Commit), strings.Join(r.LeftOut, ", "), apps)
+	case r.Phase == candidate.Trying && rehearsed:
+		return fmt.Sprintf("it got well in its rehearsal in environment %s; it changes %s", venueName(env, r.Commit), apps)
+	case r.Phase == candidate.Trying:
+		return "it changes " + apps
+	case r.Phase == candidate.Moved:
+		return cmp.Or(r.Why, src.Ref.Branch+" has it")
+	}
+	return r.Why
+}
+
+// retell tells the history what the status says of candidates, once: a process that died may have written that down and not told it.
+func (c *controller) retell(ctx context.Context, env *v1alpha1.Environment, st *environment, src v1alpha1.Source) {
+	if st.hopeful.retold {
+		return
+	}
+	st.hopeful.retold = true
+	for _, r := range stateOf(st.status).List {
+		c.recordCandidate(ctx, env, src, r)
 	}
 }
 
