@@ -25,7 +25,7 @@ func FuzzCron(f *testing.F) {
 		zone, err := time.LoadLocation(name)
 		c, bad := gate.ParseCron(text)
 		if err != nil || bad != nil || at < 0 || at > 1<<33 {
-			t.Skip() // nothing is promised of these but that they do no harm
+			return // nothing is promised of these but that they do no harm
 		}
 		now := time.Unix(at, 0).In(zone)
 		for _, matches := range []bool{true, false} {
