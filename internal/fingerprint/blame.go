@@ -82,9 +82,10 @@ const lastApplied = "metadata.annotations[kubectl.kubernetes.io/last-applied-con
 // replicas there are, removing a person's number would leave one.
 func tolerated(p Path) bool { return p == lastApplied || acted(p) }
 
-// acted are the tolerated fields that stay with whoever set them even when the rest of his entry is taken over.
+// acted are the tolerated fields that stay with whoever set them even when the rest of his entry is taken over. Helm's word of which release an object is of stays, since
+// it goes on being of it: and an annotation that goes is another generation of a Deployment.
 func acted(p Path) bool {
-	return strings.HasSuffix(string(p), "[kubectl.kubernetes.io/restartedAt]") || p == "spec.replicas" ||
+	return strings.HasSuffix(string(p), "[kubectl.kubernetes.io/restartedAt]") || p == "spec.replicas" || strings.HasPrefix(string(p), "metadata.annotations[meta.helm.sh/release-") ||
 		strings.HasPrefix(string(p), "metadata.finalizers")
 }
 

@@ -30,7 +30,9 @@ const (
 )
 
 // isPending reports whether somebody began with a revision, and did not end.
-func (s Status) isPending() bool { return strings.HasPrefix(string(s), "pending-") || s == "uninstalling" }
+func (s Status) isPending() bool {
+	return strings.HasPrefix(string(s), "pending-") || s == "uninstalling"
+}
 
 const (
 	// SecretType is the type of the Secrets that Helm keeps its records in.

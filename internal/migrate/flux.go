@@ -264,6 +264,9 @@ func (f flux) release(o object.Object) {
 			release = t + "-" + o.Name() // as Flux does it
 		}
 	}
+	if kept := cmp.Or(spec.text("storageNamespace"), o.Namespace()); kept != into {
+		f.note(d.about, "spec.storageNamespace", "Helm's records of the release are in namespace %s; Fairlead keeps them where the release is, in %s, and 'helm history' begins anew there", kept, into)
+	}
 	d.name, d.into, d.account = o.Name(), into, spec.text("serviceAccountName")
 	f.suspension(spec, &d)
 	helm := map[string]any{"chart": chart, "releaseName": release}
@@ -292,7 +295,7 @@ func (f flux) release(o object.Object) {
 	for _, s := range []*fields{install, upgrade} {
 		s.skip("crds", "remediation", "timeout", "strategy", "replace", "force", "cleanupOnFailure", "preserveValues", "disableWait", "disableWaitForJobs", "skipCRDs", "disableTakeOwnership")
 	}
-	spec.skip("interval", "timeout", "rollback", "uninstall", "maxHistory", "storageNamespace", "driftDetection", "test", "persistentClient", "waitStrategy")
+	spec.skip("interval", "timeout", "rollback", "uninstall", "maxHistory", "driftDetection", "test", "persistentClient", "waitStrategy")
 	for _, dep := range spec.items("dependsOn") {
 		dep.skip("namespace")
 		d.after = append(d.after, dep.text("name"))

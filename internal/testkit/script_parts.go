@@ -449,6 +449,7 @@ func (s *script) cmdHelm(neg bool, args []string) error {
 	for _, name := range []string{"HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"} {
 		s.ts.Setenv(name, filepath.Join(w.Dir, "helm", name))
 	}
+	s.ts.Setenv("HELM", bin) // for exec, beside the script
 	return s.exec(neg, bin, slices.Concat([]string{"--namespace", s.namespace}, args))
 }
 
