@@ -9,7 +9,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/bench/workload"
 )
 
-// The parts of a run, in their order. The cold sync is always measured: everything else stands on it.
+// The parts of a run, in their order. The cold sync is always measured: everything else stands on it. Rendering is the same for every size, and measured once.
 const (
 	Raw     = "raw"
 	Cold    = "cold"
@@ -20,11 +20,12 @@ const (
 	Depend  = "depend"
 	Prune   = "prune"
 	Restart = "restart"
+	Render  = "render"
 )
 
 // Parts are all parts.
 func Parts() []string {
-	return []string{Raw, Cold, Change, Idle, Drift, Shared, Depend, Prune, Restart}
+	return []string{Raw, Cold, Change, Idle, Drift, Shared, Depend, Prune, Restart, Render}
 }
 
 // Options say what is measured, and with what.

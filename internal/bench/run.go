@@ -20,8 +20,8 @@ func Run(ctx context.Context, o Options) ([]figures.Run, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var runs []figures.Run
-	for _, size := range o.Sizes {
-		r, err := measure(ctx, o, size)
+	for i, size := range o.Sizes {
+		r, err := measure(ctx, o, size, i == 0)
 		if err != nil {
 			return runs, fmt.Errorf("size %s: %w", size, err)
 		}
@@ -35,10 +35,10 @@ type deathError struct{ error }
 
 func (e *deathError) Unwrap() error { return e.error }
 
-func measure(ctx context.Context, o Options, size workload.Workload) (figures.Run, error) {
+func measure(ctx context.Context, o Options, size workload.Workload, first bool) (figures.Run, error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	s := &stage{Options: o, size: size, died: func(err error) { end(&deathError{err}) }, from: map[int]map[int]workload.Source{}}
+	s := &stage{Options: o, size: size, first: first, died: func(err error) { end(&deathError{err}) }, from: map[int]map[int]workload.Source{}}
 	before := loadNow()
 	o.say("size %s: %d objects", size, size.Total())
 	err := s.measure(ctx)
@@ -84,7 +84,13 @@ func (s *stage) measure(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
-	return s.memory()
+	if err := s.memory(); err != nil {
+		return err
+	}
+	if s.first && s.wants(Render) {
+		return s.rendering(ctx)
+	}
+	return nil
 }
 
 // memory notes the most that the processes have used, and what they use now.

@@ -32,8 +32,9 @@ const (
 // stage is all that runs during one run.
 type stage struct {
 	Options
-	size workload.Workload
-	died func(error)
+	size  workload.Workload
+	first bool // of the runs
+	died  func(error)
 
 	dir     string
 	heir    *child.Heir

@@ -94,6 +94,8 @@ func memory(r Run) target {
 
 func dependents(r Run) target { return exactly(float64(r.SharedBase.Dependents))(r) }
 
+func baseDependents(r Run) target { return exactly(float64(r.Render.Base.Dependents))(r) }
+
 func (r Run) objects() int { return r.N * r.ObjectsPerApp }
 
 // raw is the raw limit that times are compared with: a dry run and an apply of each object; 0 if it was not measured.

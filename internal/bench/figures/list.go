@@ -15,6 +15,7 @@ func figures() []figure {
 	prune := func(r Run) *Prune { return r.Prune }
 	restart := func(r Run) *Restart { return r.Restart }
 	used := func(r Run) *Memory { return r.Memory }
+	rendered := func(r Run) *Render { return r.Render }
 	n := func(x int) float64 { return float64(x) }
 	return []figure{
 		{"raw limit", "apply", "raw_limit.apply_s", duration, "s", of(raw, func(p RawLimit) float64 { return p.ApplyS }), nil},
@@ -66,5 +67,18 @@ func figures() []figure {
 
 		{"memory", "peak", "memory.peak_mib", amount, "MiB", of(used, func(p Memory) float64 { return p.PeakMiB }), memory},
 		{"", "settled", "memory.settled_mib", amount, "MiB", of(used, func(p Memory) float64 { return p.SettledMiB }), nil},
+
+		{"render", "overlays of Kustomize", "render.overlays.apps", count, "", of(rendered, func(p Render) float64 { return n(p.Overlays.Apps) }), nil},
+		{"", "all of them", "render.overlays.cold_s", duration, "s", of(rendered, func(p Render) float64 { return p.Overlays.ColdS }), nil},
+		{"", "one, median", "render.overlays.each_ms.p50", duration, "ms", of(rendered, func(p Render) float64 { return p.Overlays.EachMS.P50 }), nil},
+		{"", "after a commit of one line, median", "render.overlays.change_ms.p50", duration, "ms", of(rendered, func(p Render) float64 { return p.Overlays.ChangeMS.P50 }), nil},
+		{"", "… renders", "render.overlays.change_renders", count, "", of(rendered, func(p Render) float64 { return n(p.Overlays.ChangeRenders) }), exactly(1)},
+		{"", "after a change of a base", "render.base.ms", duration, "ms", of(rendered, func(p Render) float64 { return p.Base.MS }), nil},
+		{"", "… renders", "render.base.renders", count, "", of(rendered, func(p Render) float64 { return n(p.Base.Renders) }), baseDependents},
+		{"", "charts of Helm", "render.charts.apps", count, "", of(rendered, func(p Render) float64 { return n(p.Charts.Apps) }), nil},
+		{"", "all of them", "render.charts.cold_s", duration, "s", of(rendered, func(p Render) float64 { return p.Charts.ColdS }), nil},
+		{"", "one, median", "render.charts.each_ms.p50", duration, "ms", of(rendered, func(p Render) float64 { return p.Charts.EachMS.P50 }), nil},
+		{"", "after a commit of one line, median", "render.charts.change_ms.p50", duration, "ms", of(rendered, func(p Render) float64 { return p.Charts.ChangeMS.P50 }), nil},
+		{"", "… renders", "render.charts.change_renders", count, "", of(rendered, func(p Render) float64 { return n(p.Charts.ChangeRenders) }), exactly(1)},
 	}
 }

@@ -17,6 +17,7 @@ type Run struct {
 	Prune      *Prune      `json:"prune,omitempty"`
 	Restart    *Restart    `json:"restart,omitempty"`
 	Memory     *Memory     `json:"memory,omitempty"`
+	Render     *Render     `json:"render,omitempty"`
 }
 
 // Machine is where, when and of what a run was.
@@ -131,4 +132,29 @@ type Memory struct {
 	// PeakMiB is the most of the whole run, SettledMiB what is in use when all is done.
 	PeakMiB    float64 `json:"peak_mib"`
 	SettledMiB float64 `json:"settled_mib"`
+}
+
+// Render is what rendering takes, without a cluster. It is the same for every workload, and measured in the first run alone.
+type Render struct {
+	Overlays Rendered     `json:"overlays"` // of Kustomize
+	Charts   Rendered     `json:"charts"`   // of Helm
+	Base     RenderedBase `json:"base"`
+}
+
+// Rendered is the rendering of one kind of apps.
+type Rendered struct {
+	Apps int `json:"apps"`
+	// ColdS is until all are rendered, as many at once as there are cores; EachMS is one of them.
+	ColdS  float64 `json:"cold_s"`
+	EachMS Spread  `json:"each_ms"`
+	// ChangeMS is from a fetched commit of one line until what it concerns is found and rendered; ChangeRenders is the most apps that were.
+	ChangeMS      Spread `json:"change_ms"`
+	ChangeRenders int    `json:"change_renders"`
+}
+
+// RenderedBase is a commit that changes what Dependents overlays are made from.
+type RenderedBase struct {
+	Dependents int     `json:"dependents"`
+	Renders    int     `json:"renders"`
+	MS         float64 `json:"ms"`
 }

@@ -148,3 +148,35 @@ func TestSpots(t *testing.T) {
 		t.Errorf("met %d sets, want 12: %v", len(met), met)
 	}
 }
+
+// TestRenders: each overlay and each chart renders to four objects, and one line of a file is in those of its own app alone.
+func TestRenders(t *testing.T) {
+	r := workload.Renders{Overlays: 3, Bases: 2, Charts: 2}
+	if r.Over(0) != 2 || r.Over(1) != 1 {
+		t.Errorf("the bases are shared by %d and %d overlays", r.Over(0), r.Over(1))
+	}
+	files := r.Files()
+	said := func(dir string) string {
+		t.Helper()
+		res, err := render.Render(render.Request{Tree: sourcetest.New(files), Dir: dir, Place: render.Place{App: "web", Namespace: "web"}})
+		if err != nil || len(res.Objects) != 4 {
+			t.Fatalf("%s: %d objects, %v", dir, len(res.Objects), err)
+		}
+		all := ""
+		for _, o := range res.Objects {
+			all += string(o.JSON())
+		}
+		return all
+	}
+	for _, k := range []struct {
+		mine, other string
+		file        func(int, string) (string, string)
+	}{{r.Overlay(1), r.Overlay(0), r.OverlayFile}, {r.Chart(1), r.Chart(0), r.ValuesFile}, {r.Overlay(1), r.Overlay(0), r.BaseFile}} {
+		mine, other := said(k.mine), said(k.other)
+		file, text := k.file(1, "seven")
+		files[file] = text
+		if said(k.mine) == mine || said(k.other) != other {
+			t.Errorf("a change of %s is not one of %s alone", file, k.mine)
+		}
+	}
+}
