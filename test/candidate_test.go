@@ -429,7 +429,8 @@ func TestCandidatesShared(t *testing.T) {
 	for i := range 9 {
 		first = append(first, write(fmt.Sprintf("apps/a%d", i), fmt.Sprintf("a%d", i)))
 	}
-	r.begin(tried(map[string]any{"candidate.merge": "WhereApart"}), nil, first...)
+	// Who dies has begun releases: whoever takes them over does so within the time of a Lease, and has to have some of the deadline left.
+	r.begin(tried(map[string]any{"candidate.merge": "WhereApart", "release.deadline": "20s"}), nil, first...)
 	r.shared(9)
 	for i := range 9 {
 		r.synced(fmt.Sprintf("prod-a%d", i))
@@ -454,7 +455,7 @@ func TestCandidatesShared(t *testing.T) {
 		r.candidate(id, "Moved")
 	}
 	for _, id := range bad {
-		r.candidate(id, "Refused", "not healthy within 2s")
+		r.candidate(id, "Refused", "not healthy within 20s")
 	}
 	got := strings.Join(r.log(), "\n")
 	for i := range 3 {

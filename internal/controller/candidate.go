@@ -93,7 +93,8 @@ func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v
 	if !d.Again.IsZero() {
 		again = max(d.Again.Sub(c.now()), time.Millisecond)
 	}
-	if len(d.State.Open())+len(there) > 0 && (again == 0 || again > candidateAgain) {
+	_, unsure := st.hopeful.studies[""] // what one changes could not be found out
+	if (len(d.State.Open())+len(there) > 0 || unsure) && (again == 0 || again > candidateAgain) {
 		again = candidateAgain
 	}
 	return again, nil

@@ -61,6 +61,7 @@ type controller struct {
 	tags    preview.Tagger // of this process alone: nobody can make one
 	history history.Recorder
 	intents intents
+	aside   func(what string, do func())
 
 	policies  Policies
 	verifier  Verifier

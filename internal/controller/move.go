@@ -76,11 +76,11 @@ func (c *controller) askMove(ctx context.Context, e fleet.Environment, env *v1al
 	m.from, m.under = of.branch.Commit, true
 	mirror, read := r.mirror, r.auth
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTime)
-	go func() {
+	c.aside("move "+key.String()+" to "+string(s.draft.Commit), func() {
 		defer cancel()
 		err := c.carryOut(ctx, env, src, mirror, read, git.Move{Branch: src.Ref.Branch, From: of.branch.Commit, To: s.draft.Commit, Pack: s.draft.Pack})
 		c.moved(ctx, e, key, m, s.draft.Commit, err)
-	}()
+	})
 }
 
 // carryOut moves a branch with the credentials that may.

@@ -183,7 +183,7 @@ func (c *controller) nomineeNow(ctx context.Context, r *repository, h hopes, a a
 		return n
 	}
 	fetched, err := r.mirror.Fetch(ctx, a.auth, []source.Resolved{x.Resolved})
-	if err == nil && len(fetched) == 1 {
+	if err = unlessDenied(err); err == nil && len(fetched) == 1 {
 		err = fetched[0].Err
 	}
 	if err == nil {
@@ -197,6 +197,14 @@ func (c *controller) nomineeNow(ctx context.Context, r *repository, h hopes, a a
 		c.log.WarnContext(ctx, "candidate not read", "repository", r.key, "ref", x.Ref.String(), "commit", string(x.Commit), "kind", fault.KindOf(err).String(), "error", err)
 	}
 	return n
+}
+
+// unlessDenied has what a server does not let these credentials do tried again: that says nothing of a candidate.
+func unlessDenied(err error) error {
+	if err != nil && fault.KindOf(err) == fault.Denied {
+		return fault.New(fault.Transient, err)
+	}
+	return err
 }
 
 // baseOf is the branch that a candidate is for: what came after it has to be vouched for.

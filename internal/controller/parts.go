@@ -60,6 +60,8 @@ type Parts struct {
 	// Follow begins to tell what each app claims by the ledger, and whatever others change of that; nil does it with client-go, side by side with all else.
 	// See ledger.NewFollower.
 	Follow func(known []app.Name, told func(app.Name, app.Claims))
+	// Aside does something that nobody waits for; nil does it side by side with all else.
+	Aside func(what string, do func())
 	// Parallel is how many requests one pass has under way at once; 0 is as many as are good for a real API server.
 	Parallel int
 	// Room is how many objects of apps that are not worked on are kept at hand; 0 is as many as make a few large apps quick.
@@ -103,6 +105,9 @@ func (l *Loops) KindsChanged() { l.c.kindsChanged() }
 
 // AppTold tells that an App object came or changed: the cache has it from now on.
 func (l *Loops) AppTold(obj *v1alpha1.App) { l.c.appTold(obj) }
+
+// EnvironmentTold tells that an Environment changed: the cache has it from now on.
+func (l *Loops) EnvironmentTold(was, now *v1alpha1.Environment) { l.c.environmentTold(was, now) }
 
 // Queue takes requests. One that waits already is not added again.
 type Queue interface {
@@ -156,6 +161,9 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 	c.intents.book, _ = c.history.(history.Notebook)
 	if c.intents.book == nil {
 		c.intents.book = history.Nowhere{}
+	}
+	if c.aside = p.Aside; c.aside == nil {
+		c.aside = func(_ string, do func()) { go do() }
 	}
 	c.share = p.Share
 	if c.share == nil {

@@ -109,7 +109,7 @@ func revertAgain(err error) time.Duration {
 	case kind == fault.Transient:
 		return max(15*time.Second, fault.After(err))
 	}
-	return 5 * time.Minute // a person may have mended it
+	return time.Minute // a person may have mended it
 }
 
 // revert pushes a commit in which the directory of an app is as it was where the app went back to.

@@ -66,7 +66,7 @@ func (x examiner) study(ctx context.Context, id source.Commit) *study {
 	if old := x.st.hopeful.studies[s.key]; old != nil {
 		return old
 	}
-	err := x.relate(ctx, s, r, n)
+	err := unlessDenied(x.relate(ctx, s, r, n))
 	if err == nil && !s.Has && s.Apart == "" {
 		err = x.compare(ctx, s)
 	}

@@ -81,6 +81,7 @@ func (w *world) start() {
 		Client: cached{direct{dynamic: own, world: w}, p}, Reader: direct{dynamic: own, world: w}, Events: recorder{p}, Secrets: kube.Secrets(own, system),
 		Mirrors: mirrors{p}, Render: p.render, Driver: driver{p}, Parallel: 1, Room: w.room(), Now: p.now, Random: w.dice.Float64, Entropy: strings.NewReader(strings.Repeat("key ", 8)), Metrics: prometheus.NewRegistry(), Log: w.logger(p),
 	}
+	parts.Aside = func(what string, do func()) { p.tasks = append(p.tasks, task{what, do}) }
 	if w.schedule.Scenario.releases {
 		parts.History, parts.Carry = chronicle{p}, carrier{p}
 		parts.Verifier = func(changed func(app.Name)) controller.Verifier {
@@ -176,6 +177,11 @@ func (p *process) event(before, after client.Object) {
 	}
 	if is, ok := after.(*v1alpha1.App); ok {
 		p.tree.AppTold(is)
+	}
+	if is, ok := after.(*v1alpha1.Environment); ok {
+		if was, ok := before.(*v1alpha1.Environment); ok {
+			p.tree.EnvironmentTold(was, is)
+		}
 	}
 	if !worth {
 		return

@@ -39,6 +39,7 @@ import (
 //	deaf                            break off every watch of the controller; what happens is not told to it
 //	hear                            let it watch again, after the history was forgotten: it has to list
 //	pass NAME DURATION              let time pass in which nothing happens; what comes later than that names it "time NAME"
+//	never REPO BRANCH DIR           nobody does that: the branch must not be moved to the commit of DIR, nor to one that has it
 //	later KIND NS/NAME KIND NS/NAME nobody does that: the first object must not be made before the second one is ready
 type Scenario struct {
 	Name string
@@ -47,9 +48,15 @@ type Scenario struct {
 	shares, twins bool // several controllers share the apps, or each believes that everything is its own
 	// releases says that it has gates, trials or Notifiers: who plays it looks at their kinds, too, asks, tells and remembers. Any other story would only take longer.
 	releases bool
+	pushes   bool // controllers move branches
 	// later are pairs of objects: the first is not made before the second is ready.
 	later [][2]string
+	// never are commits that a branch must not have, by repository and branch.
+	never []ban
 }
+
+// ban is a commit that a branch must not have.
+type ban struct{ repo, branch, dir string }
 
 // Act is one thing that people do. Await lets all come to rest before.
 type Act struct {
@@ -105,7 +112,7 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 	for _, f := range ar.Files {
 		st.files[f.Name] = string(f.Data)
 	}
-	s := Scenario{Name: name, releases: st.hasReleases(), course: course{Rests: st.files["rests"], Deleted: st.files["deleted"], End: st.files["end"]}}
+	s := Scenario{Name: name, releases: st.has("kind: Notifier", "gates:", "verify:"), pushes: st.has("candidate:", "revert:"), course: course{Rests: st.files["rests"], Deleted: st.files["deleted"], End: st.files["end"]}}
 	await, compare := false, false
 	for line := range strings.Lines(string(ar.Comment)) {
 		line = strings.TrimSpace(line)
@@ -121,6 +128,10 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 			s.later = append(s.later, [2]string{words[1] + " " + words[2], words[3] + " " + words[4]})
 			continue
 		}
+		if words[0] == "never" && len(words) == 4 {
+			s.never = append(s.never, ban{words[1], words[2], words[3]})
+			continue
+		}
 		s.shares, s.twins = s.shares || words[0] == "replicas", s.twins || words[0] == "twin"
 		do, err := st.act(words)
 		if err != nil {
@@ -132,10 +143,10 @@ func parse(name string, ar *txtar.Archive) (Scenario, error) {
 	return s, nil
 }
 
-// hasReleases reports whether a story speaks of what happens around releases.
-func (st story) hasReleases() bool {
+// has reports whether one of its files has one of these words.
+func (st story) has(words ...string) bool {
 	for _, text := range st.files {
-		for _, word := range []string{"kind: Notifier", "gates:", "verify:"} {
+		for _, word := range words {
 			if strings.Contains(text, word) {
 				return true
 			}

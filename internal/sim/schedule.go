@@ -150,7 +150,7 @@ func (s sent) kinds(shared bool) []Kind {
 	switch {
 	case s.verb == "git":
 		return slices.Clone(toGit)
-	case s.verb == "post", s.verb == "probe":
+	case s.verb == "post", s.verb == "probe", s.verb == "push":
 		return slices.Clone(toOutside)
 	case s.verb == "discover":
 		return slices.Concat(toDiscovery, all)
