@@ -15,7 +15,8 @@ const JsonnetFile = "main.jsonnet"
 
 // Jsonnet says how an app is made of Jsonnet. The names of the fields are those of Argo CD's spec.source.directory.jsonnet.
 type Jsonnet struct {
-	// File is evaluated, relative to the app's directory; empty: main.jsonnet, and where there is none each file *.jsonnet of the directory.
+	// File is evaluated, relative to the app's directory or to the root; of a directory, each file *.jsonnet in it. Empty: main.jsonnet, and where there is none the
+	// app's directory.
 	File string
 	// Libs are directories in which imports are looked for, relative to the app's directory, or with a slash at the beginning to the root of the tree. The last
 	// one is looked into first.

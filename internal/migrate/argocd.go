@@ -160,7 +160,11 @@ func (a argocd) source(o object.Object, d delivery, s *fields, named map[string]
 		return
 	}
 	directory := s.sub("directory")
-	for _, field := range []string{"include", "exclude", "jsonnet"} {
+	if directory.has("jsonnet") {
+		a.jsonnet(o, d, directory, p)
+		return
+	}
+	for _, field := range []string{"include", "exclude"} {
 		if directory.has(field) {
 			directory.skip(field)
 			a.note(d.about, directory.at+"."+field, "a plain directory is taken as a whole: name what belongs to the app in a kustomization.yaml")
@@ -173,6 +177,46 @@ func (a argocd) source(o object.Object, d delivery, s *fields, named map[string]
 	if s.has("kustomize") {
 		a.note(d.about, "spec.source.kustomize", "put images, patches and prefixes into the directory's kustomization.yaml: they are Kustomize's own")
 	}
+	a.deliveries = append(a.deliveries, d)
+}
+
+// jsonnet makes an app of a directory of Jsonnet: another one, whose fairlead.yaml names it.
+func (a argocd) jsonnet(o object.Object, d delivery, directory *fields, p string) {
+	j := directory.sub("jsonnet")
+	out := map[string]any{"file": "/" + p}
+	var libs []any
+	for _, v := range j.list("libs") {
+		if lib, ok := v.(string); ok {
+			libs = append(libs, path.Join("/", lib))
+		}
+	}
+	if len(libs) > 0 {
+		out["libs"] = libs
+	}
+	for _, field := range []string{"extVars", "tlas"} {
+		var all []any
+		for _, v := range j.items(field) {
+			one := map[string]any{"name": v.text("name"), "value": v.text("value")}
+			if v.flag("code") {
+				one["code"] = true
+			}
+			all = append(all, one)
+		}
+		if len(all) > 0 {
+			out[field] = all
+		}
+	}
+	if directory.flag("recurse") {
+		a.note(d.about, directory.at+".recurse", "of a directory of Jsonnet, those below it do not belong to the app: import them from a file in it")
+	}
+	for _, field := range []string{"include", "exclude"} {
+		if directory.has(field) {
+			directory.skip(field)
+			a.note(d.about, directory.at+"."+field, "a directory of Jsonnet is taken as a whole: name one file under jsonnet.file in fairlead.yaml")
+		}
+	}
+	a.file(o, d, "fairlead.yaml", map[string]any{"jsonnet": out})
+	d.path = ""
 	a.deliveries = append(a.deliveries, d)
 }
 

@@ -14,7 +14,8 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/render/jsonnet"
 )
 
-// jsonnet renders the file that the declaration names, or main.jsonnet; where there is neither, each file of Jsonnet and each manifest of the directory, as Argo CD does.
+// jsonnet renders the file that the declaration names, or main.jsonnet; where there is neither, or a directory is named, each file of Jsonnet and each manifest
+// of the directory, as Argo CD does.
 func (r *renderer) jsonnet(j *app.Jsonnet) ([]object.Object, error) {
 	if j == nil {
 		j = &app.Jsonnet{}
@@ -24,22 +25,32 @@ func (r *renderer) jsonnet(j *app.Jsonnet) ([]object.Object, error) {
 	if e.libs, err = e.libraries(); err != nil {
 		return nil, err
 	}
-	file := path.Join(r.dir, app.JsonnetFile)
-	if j.File != "" {
-		if file, err = r.within(r.declared(j.Line), j.File); err != nil {
-			return nil, err
+	if j.File == "" {
+		file := path.Join(r.dir, app.JsonnetFile)
+		if is, err := r.files.isFile(file); is || err != nil {
+			return e.fileUnless(err, file)
 		}
+		return e.directory(r.dir)
 	}
-	is, err := r.files.isFile(file)
-	switch {
-	case err != nil:
+	file, err := r.within(r.declared(j.Line), j.File)
+	if err != nil {
 		return nil, err
-	case is:
-		return e.file(file)
-	case j.File != "":
-		return nil, r.declared(j.Line).errorf("jsonnet.file: %s does not exist", file)
 	}
-	return e.directory()
+	info, err := r.files.stat(file)
+	switch {
+	case isAbsent(err):
+		return nil, r.declared(j.Line).errorf("jsonnet.file: %s does not exist", file)
+	case err == nil && info.IsDir():
+		return e.directory(file)
+	}
+	return e.fileUnless(err, file)
+}
+
+func (e *evaluator) fileUnless(err error, name string) ([]object.Object, error) {
+	if err != nil {
+		return nil, err
+	}
+	return e.file(name)
 }
 
 // evaluator is what is evaluated for one app.
@@ -78,16 +89,17 @@ func (e *evaluator) libraries() ([]string, error) {
 // notManifests are files of JSON that programs of Jsonnet leave in a directory.
 var notManifests = []string{"jsonnetfile.json", "jsonnetfile.lock.json"}
 
-// directory renders each file of Jsonnet and each manifest of the app's directory, and nothing below it.
-func (e *evaluator) directory() ([]object.Object, error) {
-	entries, err := e.files.rec.ReadDir(e.dir)
+// directory renders each file of Jsonnet and each manifest of a directory, and nothing below it.
+func (e *evaluator) directory(dir string) ([]object.Object, error) {
+	e.libs = append(e.libs, dir)
+	entries, err := e.files.rec.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var out []object.Object
 	evaluated := false
 	for _, entry := range entries {
-		name := path.Join(e.dir, entry.Name())
+		name := path.Join(dir, entry.Name())
 		isJsonnet := path.Ext(name) == ".jsonnet"
 		if strings.HasPrefix(entry.Name(), ".") || !isJsonnet && !isManifest(name) || entry.Name() == declarationFile || slices.Contains(notManifests, entry.Name()) {
 			continue
@@ -115,7 +127,7 @@ func (e *evaluator) directory() ([]object.Object, error) {
 		}
 	}
 	if !evaluated {
-		return nil, e.declared(e.how.Line).errorf("jsonnet: there is no file of Jsonnet in %s: write %s, or name one with file", e.dir, app.JsonnetFile)
+		return nil, e.declared(e.how.Line).errorf("jsonnet: there is no file of Jsonnet in %s: write %s, or name one with file", dir, app.JsonnetFile)
 	}
 	return out, nil
 }
