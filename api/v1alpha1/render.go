@@ -33,6 +33,13 @@ type Render struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=50
 	Charts []ChartRepository `json:"charts,omitempty"`
+
+	// RemoteBases are the repositories that kustomizations of the apps may name as bases and components, at a full commit id: https://host/org/repo//dir?ref=COMMIT.
+	// No others are fetched. The entry counts whose url is the longest that a base's repository begins with.
+	//
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	RemoteBases []RemoteBase `json:"remoteBases,omitempty"`
 }
 
 // RestartOnChange says which workloads are restarted when what they read changes.

@@ -46,9 +46,8 @@ type Parts struct {
 	Mirrors Mirrors
 	// Render renders apps; nil is [render.Render]. Equal requests have equal results, so who asks the same again and again may remember them.
 	Render func(render.Request) (render.Result, error)
-	// Charts and Bases make what answers questions about charts and remote bases, and are given whom to tell when an answer may have changed; nil: there are none to
-	// be had.
-	Charts, Bases func(changed func(render.Question)) Beyond
+	// Charts makes what answers questions about charts, and is given whom to tell when an answer may have changed; nil: there are none to be had.
+	Charts func(changed func(render.Question)) Beyond
 	// Policies are those of Block mode; nil: there is no such mode, and drift is corrected instead.
 	Policies Policies
 	// Namespace is Fairlead's own.
@@ -202,9 +201,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 	if p.Charts != nil {
 		c.charts = p.Charts(c.lookout.Told)
 	}
-	if p.Bases != nil {
-		c.bases = p.Bases(c.lookout.Told)
-	}
+	c.bases = newBases(ctx, c)
 	c.fleet = fleet.New(c.engine.Claims)
 	c.engine.Neighbours = neighbours{c.fleet, c}
 	c.engine.Shared = c.shared.Load

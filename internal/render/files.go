@@ -13,7 +13,7 @@ var kustomizationNames = []string{"kustomization.yaml", "kustomization.yml", "Ku
 
 // files reads the tree within limits, each file once.
 type files struct {
-	rec    *source.Recorder
+	rec    *trees
 	limits Limits
 	cache  map[string][]byte
 	bytes  int
@@ -22,7 +22,7 @@ type files struct {
 }
 
 func newFiles(rec *source.Recorder, limits Limits, open func(string, []byte) ([]byte, error)) *files {
-	return &files{rec: rec, limits: limits, cache: map[string][]byte{}, open: open}
+	return &files{rec: &trees{own: rec}, limits: limits, cache: map[string][]byte{}, open: open}
 }
 
 func (f *files) stat(name string) (fs.FileInfo, error) { return f.rec.Stat(name) }

@@ -50,7 +50,8 @@ type kustomization struct {
 	dir, file string // without symlinks
 	root      *yaml.Node
 	spec      types.Kustomization
-	checked   []byte // the file as Kustomize gets it
+	checked   []byte            // the file as Kustomize gets it
+	moved     map[string]string // where Kustomize finds what is written as a remote base
 	parts     []part
 	// What building it takes, bases counted as often as they are built.
 	builds, total, bytes int

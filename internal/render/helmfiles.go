@@ -93,7 +93,7 @@ func (w *chartWalk) file(name string, info fs.FileInfo) error {
 func (r *renderer) dependency(d chart.Dependency) ([]chart.File, error) {
 	if rel, local := d.LocalPath(); local {
 		dir := path.Join(d.Dir, rel)
-		if path.IsAbs(rel) || dir == ".." || strings.HasPrefix(dir, "../") {
+		if path.IsAbs(rel) || dir == ".." || strings.HasPrefix(dir, "../") || rootOf(dir) != rootOf(d.Dir) {
 			return nil, fault.Newf(fault.Invalid, "%s: %s leaves the repository", d.At, d.Repository)
 		}
 		if is, err := r.files.isFile(path.Join(dir, chartFile)); !is || err != nil {

@@ -113,7 +113,7 @@ func (v *visitor) chartFiles(at place, c types.HelmChart) ([]chart.File, error) 
 		dirs = []string{path.Join(v.k.dir, home, c.Name+"-"+c.Version, c.Name), dirs[0]}
 	}
 	for _, dir := range dirs {
-		if dir == ".." || strings.HasPrefix(dir, "../") {
+		if dir == ".." || strings.HasPrefix(dir, "../") || rootOf(dir) != rootOf(v.k.dir) {
 			return nil, at.errorf("%s leaves the repository", dir)
 		}
 		if is, err := v.files.isFile(path.Join(dir, chartFile)); err != nil {

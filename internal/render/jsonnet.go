@@ -280,4 +280,3 @@ func (r *renderer) found(f jsonnet.Found) ([]object.Object, error) {
 	}
 	return out, nil
 }
-

@@ -13,6 +13,11 @@ import (
 
 // kustomize builds the kustomization of a directory.
 func (r *renderer) kustomize(dir string) ([]object.Object, error) {
+	objs, err := r.kustomized(dir)
+	return r.files.rec.shownAs(objs, err)
+}
+
+func (r *renderer) kustomized(dir string) ([]object.Object, error) {
 	g := newGraph(r)
 	k, err := g.visit(dir, place{file: dir}, nil, false)
 	if err != nil {

@@ -47,7 +47,7 @@ func (v *visitor) references() error {
 			return err
 		}
 	}
-	return nil
+	return v.k.handOverBases()
 }
 
 // each calls check for the items of a list of texts.
@@ -81,6 +81,13 @@ func (v *visitor) resources() error {
 
 // resource is a file of objects or the directory of another kustomization.
 func (v *visitor) resource(at place, p string) error {
+	if remote(p) && !v.configs {
+		dir, err := v.remote(at, p)
+		if err != nil {
+			return err
+		}
+		return v.base(at, dir, false)
+	}
 	name, isDir, err := v.find(at, p)
 	if err != nil {
 		return err
@@ -109,6 +116,13 @@ func (v *visitor) resource(at place, p string) error {
 }
 
 func (v *visitor) component(at place, p string) error {
+	if remote(p) {
+		dir, err := v.remote(at, p)
+		if err != nil {
+			return err
+		}
+		return v.base(at, dir, false)
+	}
 	name, isDir, err := v.find(at, p)
 	if err != nil {
 		return err
@@ -166,10 +180,10 @@ func (v *visitor) find(at place, p string) (name string, isDir bool, err error) 
 	case strings.TrimSpace(p) == "":
 		return "", false, at.errorf("an empty path")
 	case remote(p):
-		return "", false, at.errorf("%s is on the network, and nothing is fetched while rendering: copy it into the repository", p)
+		return "", false, at.errorf("%s is on the network, and nothing is fetched while rendering: copy it into the repository", withoutUser(p))
 	case path.IsAbs(p):
 		return "", false, at.errorf("%s is absolute: paths are relative to the kustomization", p)
-	case name == ".." || strings.HasPrefix(name, "../"):
+	case name == ".." || strings.HasPrefix(name, "../") || rootOf(name) != rootOf(v.k.dir):
 		return "", false, at.errorf("%s leaves the repository", p)
 	}
 	target, err := v.files.rec.Real(name)

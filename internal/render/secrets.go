@@ -63,6 +63,9 @@ func (s *secrets) open(name string, data []byte) ([]byte, error) {
 		return data, nil
 	}
 	s.sniffed = true
+	if rootOf(name) != "" { // nothing in a base from elsewhere is for a key of this environment
+		return data, nil
+	}
 	f, err := sops.Read(name, data)
 	if errors.Is(err, sops.ErrPlain) {
 		return data, nil
