@@ -96,7 +96,7 @@ func (r *reader) objects(out []Object, n *yaml.Node, of typing, depth int) ([]Ob
 	if of != (typing{}) && !r.newBools && content["apiVersion"] == nil && content["kind"] == nil { // Kustomize does not know them
 		content["apiVersion"], content["kind"] = of.apiVersion, of.kind
 	}
-	o := New(content).WithOrigin(Origin{r.file, n.Line})
+	o := named(New(content)).WithOrigin(Origin{r.file, n.Line})
 	if err := r.check(o, n); err != nil {
 		return nil, err
 	}
@@ -169,9 +169,6 @@ func (r *reader) checkMetadata(o Object, n *yaml.Node) error {
 		}
 	}
 	if o.Name() == "" {
-		if o.Text("metadata", "generateName") != "" {
-			return r.errorf(lineOf(meta, "generateName"), "metadata.generateName makes another object at each apply: give it a metadata.name")
-		}
 		return r.errorf(lineOf(n, "metadata"), "metadata.name is missing: the %s has no name", o.Kind())
 	}
 	for _, name := range []string{"labels", "annotations"} {
