@@ -32,8 +32,9 @@ type hopeful struct {
 	tips    map[source.Commit]*tip
 	moves   map[string]*move // by commit
 	telling forgeTelling
-	retold  bool            // the history was told what the status had said before
-	venues  map[string]bool // the venues that this process made, until they are gone
+	retold  bool                 // the history was told what the status had said before
+	heard   map[string]time.Time // when it was heard here that the branch was moved, by commit
+	venues  map[string]bool      // the venues that this process made, until they are gone
 }
 
 // moveAgain is how soon it is tried again to move a branch of which the server could not be asked; longer each time.

@@ -191,6 +191,7 @@ func (c *controller) nomineeNow(ctx context.Context, r *repository, h hopes, a a
 	}
 	if err == nil {
 		n.snapshot, err = r.mirror.Snapshot(ctx, x.Commit)
+		err = unlessDenied(err)
 	}
 	n.err = err
 	if err != nil {

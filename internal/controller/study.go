@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -304,10 +305,14 @@ func (c *controller) attempts(ctx context.Context, env *v1alpha1.Environment, st
 				l.back[name] = x.Commit
 			}
 		}
-		if !x.Phase.Placed() {
+		unheard := x.Phase == candidate.Moved && c.isUnheard(env, st, src, x)
+		if !x.Phase.Placed() && !unheard {
 			continue
 		}
 		t, err := c.tipOf(ctx, env, st, src, x)
+		if err != nil && unheard {
+			continue
+		}
 		if err != nil {
 			c.log.WarnContext(ctx, "candidate not read", "environment", env.Namespace+"/"+env.Name, "commit", x.Commit, "error", err)
 			return l, "", false
@@ -330,6 +335,35 @@ func (c *controller) attempts(ctx context.Context, env *v1alpha1.Environment, st
 	st.hopeful.tips = tips
 	return l, word, true
 }
+
+// isUnheard reports whether another process says that a branch was moved, and it was not read here since that was heard. The apps stay at the candidate until then:
+// they are not to be what they were before for a moment.
+func (c *controller) isUnheard(env *v1alpha1.Environment, st *environment, src v1alpha1.Source, x candidate.Candidate) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.repos[types.NamespacedName{Namespace: env.Namespace, Name: src.Repository}]
+	if r == nil || string(r.heads[refOf(src.Ref)].Commit) != x.Base {
+		return false
+	}
+	at, known := st.hopeful.heard[x.Commit]
+	if !known {
+		if st.hopeful.heard == nil || len(st.hopeful.heard) > mostHeard {
+			st.hopeful.heard = map[string]time.Time{}
+		}
+		at = c.now()
+		st.hopeful.heard[x.Commit] = at
+		r.hooked = true
+		c.repoQueue.add(env.Namespace, src.Repository)
+	}
+	if r.polled.After(at) {
+		return false // somebody moved it back
+	}
+	c.envQueue.after(env.Namespace, env.Name, moveAgain)
+	return true
+}
+
+// mostHeard bounds how many moves are remembered: an Environment does not tell of more that ended.
+const mostHeard = 200
 
 // tipOf is what the apps at a candidate share.
 func (c *controller) tipOf(ctx context.Context, env *v1alpha1.Environment, st *environment, src v1alpha1.Source, x candidate.Candidate) (*tip, error) {

@@ -170,6 +170,9 @@ func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube
 	case Expired:
 		v.Refuse = apierrors.NewResourceExpired("too old")
 	case Invalid:
+		if w.schedule.Scenario.pushes {
+			break // a candidate is refused for that, for good
+		}
 		v.Refuse = apierrors.NewInvalid(schema.GroupKind{Kind: r.Resource.Resource}, r.Name, nil)
 	case Busy:
 		v.Refuse = apierrors.NewTooManyRequests("slow down", 1)

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,10 +29,11 @@ import (
 type outside struct {
 	told    map[string]int             // what the receiver got, by its id, and how often
 	records map[string]happened.Record // what the history has, by key
+	intents map[string]intent          // what controllers are about to do, by key, as their disks have it
 }
 
 func newOutside() outside {
-	return outside{map[string]int{}, map[string]happened.Record{}}
+	return outside{map[string]int{}, map[string]happened.Record{}, map[string]intent{}}
 }
 
 // ask sends a request of a controller to somebody outside. Refused is why it did not arrive, lost why its answer did not; code is what was answered instead of 200.
@@ -219,15 +222,66 @@ func (c chronicle) Record(r happened.Record, done func()) error {
 		return err
 	}
 	p := c.process
+	if !p.dead {
+		delete(p.world.outside.intents, r.Key)
+		p.world.outside.intents[r.Key] = intent{process: p, record: true, Intent: happened.Intent{Record: r}}
+	}
 	p.tasks = append(p.tasks, task{"history " + r.Key, func() {
 		if was, known := p.world.outside.records[r.Key]; !known || was.Serial == 0 {
 			p.world.outside.records[r.Key] = r
+		}
+		if p.world.outside.intents[r.Key].record {
+			delete(p.world.outside.intents, r.Key)
 		}
 		if done != nil {
 			done()
 		}
 	}})
 	return nil
+}
+
+// intent is what the journal of a process has: what it is about to do, or a record on its way. The process that is started after it finds both.
+type intent struct {
+	happened.Intent
+	process *process
+	record  bool
+}
+
+// Intend implements history.Notebook.
+func (c chronicle) Intend(i happened.Intent) error {
+	if !c.process.dead {
+		c.process.world.outside.intents[i.Record.Key] = intent{process: c.process, Intent: i}
+	}
+	return nil
+}
+
+// Withdraw implements history.Notebook.
+func (c chronicle) Withdraw(key string) {
+	if !c.process.dead {
+		delete(c.process.world.outside.intents, key)
+	}
+}
+
+// Intended implements history.Notebook.
+func (c chronicle) Intended() []happened.Intent {
+	all := c.process.world.outside.intents
+	var out []happened.Intent
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if i := all[key]; i.process.dead && !i.record {
+			out = append(out, i.Intent)
+		}
+	}
+	return out
+}
+
+// resume takes up the records of processes that died, as an outbox does with its journal.
+func (c chronicle) resume() {
+	all := c.process.world.outside.intents
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if i := all[key]; i.process.dead && i.record {
+			_ = c.Record(i.Intent.Record, nil) // it was taken before
+		}
+	}
 }
 
 // phases are what the history says that releases went through, and how often.

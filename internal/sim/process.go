@@ -84,6 +84,7 @@ func (w *world) start() {
 	parts.Aside = func(what string, do func()) { p.tasks = append(p.tasks, task{what, do}) }
 	if w.schedule.Scenario.releases {
 		parts.History, parts.Carry = chronicle{p}, carrier{p}
+		chronicle{p}.resume()
 		parts.Verifier = func(changed func(app.Name)) controller.Verifier {
 			return &prober{process: p, changed: changed, tries: map[app.Name]*try{}}
 		}
