@@ -87,6 +87,8 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 		if err := c.takeEnvironment(ctx, e, st); err != nil {
 			return reconcile.Result{}, err
 		}
+	} else {
+		st.hold = hold{} // what is decided is what its object says from now on
 	}
 	if !env.DeletionTimestamp.IsZero() {
 		return c.deleteEnvironment(ctx, e, &env, mine)

@@ -233,7 +233,7 @@ func (w *world) around(p *process, k Kind) {
 			w.comeOrGo(p, k)
 		}
 	case Twin:
-		if w.shares {
+		if w.shares || w.schedule.Scenario.pushes { // of two that push, the one goes on from what the other has not read
 			return
 		}
 		w.twin()
