@@ -50,6 +50,8 @@ type App struct {
 	Objects   []object.Object
 	// Broken is why it could not be rendered; then there are no objects.
 	Broken []Trouble
+	// Unpinned are the charts that are named by a range of versions.
+	Unpinned []Trouble
 	// Origins finds what is written where; nil: only what the objects know.
 	Origins Origins
 	// Guessed apps may hold what is meant for other programs.
@@ -116,7 +118,7 @@ func Run(in Input) []Finding {
 	return joined(out)
 }
 
-// broken are the findings of an app that cannot be rendered.
+// broken are the findings of an app that are about no object: why it cannot be rendered, and which charts it does not pin.
 func (w *world) broken(a *member) []Finding {
 	var out []Finding
 	for _, t := range a.Broken {
@@ -124,6 +126,12 @@ func (w *world) broken(a *member) []Finding {
 		if t.Syntax {
 			f.Rule = ruleSyntax
 		}
+		if f.Severity = w.config.severity(f.Rule, f.Severity, t.Place.File); f.Severity != Off {
+			out = append(out, f)
+		}
+	}
+	for _, t := range a.Unpinned {
+		f := Finding{Rule: ruleUnpinned, Severity: Note, App: a.Title(), Place: t.Place, Message: t.Message, Remedy: "name a version, or its digest as VERSION@sha256:…"}
 		if f.Severity = w.config.severity(f.Rule, f.Severity, t.Place.File); f.Severity != Off {
 			out = append(out, f)
 		}

@@ -53,7 +53,7 @@ func run(t testing.TB, ar *txtar.Archive) form.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	apps, err := survey.Render(t.Context(), tree, found.Apps)
+	apps, err := survey.Render(t.Context(), tree, found.Apps, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

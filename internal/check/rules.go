@@ -21,6 +21,8 @@ type Rule struct {
 const (
 	ruleSyntax = "syntax"
 	ruleRender = "render"
+
+	ruleUnpinned = "unpinned-chart"
 )
 
 // table is all rules, in the order of the reference page.
@@ -58,6 +60,7 @@ var table = []Rule{
 	{"unknown-rule", Warning, "The annotation fairlead.dev/check-ignore names a rule that there is not.", unknownRule},
 	{"contradicting-marks", Warning, "Annotations of two systems say different things of one object: how it is applied, pruned, ordered or run.", contradictingMarks},
 	{"hook-not-run", Warning, "A hook is to be run when an app is deleted, which Fairlead does not do, or at a moment that nobody knows.", hookNotRun},
+	{ruleUnpinned, Note, "A chart of a registry or repository is named by a range of versions, or by none.", nil},
 	{"image-tag", Note, "An image has no tag, or the tag latest.", imageTag},
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/localtree"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/origin"
+	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/schema"
 	"github.com/fairlead-cd/fairlead/internal/source"
 	"github.com/fairlead-cd/fairlead/internal/survey"
@@ -39,7 +40,7 @@ func checkCommand(w IO) *cobra.Command {
 		Long: `Renders every app in a directory of a working tree, and says what is wrong with them: what does not render, fields
 that a kind does not have, apiVersions that are gone, references to objects, keys and ports that do not exist, and more.
 Each finding names file, line and column in the source, also through Kustomize, and what to do. No cluster and no network
-is used.
+is used, but with --fetch that of charts and bases that are not in the tree.
 
 Which directories are apps is said by the Environment objects in the tree, as it is to the controller, or by --path. Else
 it is guessed: each kustomization that no other one builds upon, each main.jsonnet, and each directory of manifests.
@@ -70,6 +71,7 @@ Exit codes: 0 nothing is wrong (warnings and notes do not count, unless --fail-o
 	f.StringArrayVar(&o.crds, "crds", nil, "directory or file of CustomResourceDefinitions besides those in the tree; may be repeated")
 	f.StringVar(&o.since, "since", "", "only apps that what has changed since this branch, tag or commit bears on")
 	f.StringVar(&o.failOn, "fail-on", o.failOn, "least severity for exit code 1: error, warning, note")
+	o.fetch.flags(cmd)
 	o.form.flag(cmd, form.Names...)
 	return cmd
 }
@@ -90,6 +92,11 @@ func (o *checkOptions) run(ctx context.Context, w IO) error {
 	}
 	defer func() { _ = tree.Close() }()
 	s := session{options: o, root: root, dir: dir, tree: tree}
+	var end func()
+	if s.fetch, end, err = o.fetch.begin(ctx, w); err != nil {
+		return err
+	}
+	defer end()
 	result, err := s.check(ctx)
 	if err != nil {
 		return err
@@ -124,6 +131,7 @@ type session struct {
 	config     check.Config
 	configFile string // empty: there is none
 	extra      []object.Object
+	fetch      render.Outside
 }
 
 func (s *session) check(ctx context.Context) (form.Result, error) {
@@ -141,7 +149,7 @@ func (s *session) check(ctx context.Context) (form.Result, error) {
 	if len(found.Apps)+len(found.Problems)+len(found.Charts) == 0 {
 		return form.Result{}, fmt.Errorf("%s: there is no app: a directory with a kustomization.yaml or with manifests is one, or what --path says", s.options.dir)
 	}
-	apps, err := survey.Render(ctx, s.tree, found.Apps)
+	apps, err := survey.Render(ctx, s.tree, found.Apps, s.fetch)
 	if err != nil {
 		return form.Result{}, err
 	}

@@ -32,6 +32,7 @@ type planOptions struct {
 	to, from, repository, dir, root string
 	all, exitCode, resumed          bool
 	server, system                  string
+	fetch                           fetchOptions
 	form                            output
 }
 
@@ -76,6 +77,7 @@ held, 1 something is refused or cannot be read.`,
 	f := cmd.Flags()
 	o.clusterFlags(f)
 	o.namespaceFlag(cmd)
+	o.fetch.flags(cmd)
 	o.form.flag(cmd, "text", "json", "markdown")
 	f.BoolVar(&o.all, "all", false, "all environments of the namespace")
 	f.StringVar(&o.to, "to", "", "commit, branch or tag that Git would be at")
@@ -152,7 +154,7 @@ func (o *planOptions) wants(ctx context.Context, w IO, a asker) ([]want, error) 
 			return nil, usagef("with a signature, --dir is of one app: name ENV/APP, or plan a commit with --to")
 		}
 		x := want{Request: preview.Request{Namespace: o.namespace, Environment: env, App: app, To: o.to, From: o.from, Repository: o.repository, Resumed: o.resumed}}
-		err := o.fill(w, &x, nil)
+		err := o.fill(ctx, w, &x, nil)
 		return []want{x}, err
 	}
 	namespace, err := o.place(w)
@@ -173,7 +175,7 @@ func (o *planOptions) wants(ctx context.Context, w IO, a asker) ([]want, error) 
 			Request:        preview.Request{Namespace: env.Namespace, Environment: env.Name, App: app, To: o.to, From: o.from, Repository: o.repository, Resumed: o.resumed},
 			serviceAccount: cmp.Or(env.Spec.Destination.ServiceAccount, "default"),
 		}
-		err := o.fill(w, &x, env)
+		err := o.fill(ctx, w, &x, env)
 		out = append(out, x)
 		return err
 	}
@@ -217,7 +219,7 @@ func (f *fleet) planned(name string) (*v1alpha1.Environment, string, error) {
 }
 
 // fill renders what a local directory wants.
-func (o *planOptions) fill(w IO, x *want, env *v1alpha1.Environment) error {
+func (o *planOptions) fill(ctx context.Context, w IO, x *want, env *v1alpha1.Environment) error {
 	if o.dir == "" {
 		return nil
 	}
@@ -232,7 +234,7 @@ func (o *planOptions) fill(w IO, x *want, env *v1alpha1.Environment) error {
 			return err
 		}
 		defer func() { _ = tree.Close() }()
-		x.Rendered, err = renderAll(w, tree, env, map[string]string{x.App: dir})
+		x.Rendered, err = o.renderAll(ctx, w, tree, env, map[string]string{x.App: dir})
 		return err
 	}
 	root, err := filepath.Abs(o.dir)
@@ -264,17 +266,22 @@ func (o *planOptions) fill(w IO, x *want, env *v1alpha1.Environment) error {
 		}
 	}
 	x.Whole = true
-	x.Rendered, err = renderAll(w, tree, env, dirs)
+	x.Rendered, err = o.renderAll(ctx, w, tree, env, dirs)
 	return err
 }
 
 // renderAll renders apps as the controller does, but that nobody is asked what is not in the tree: keys stay in the cluster, and plain text with them.
-func renderAll(w IO, tree source.Tree, env *v1alpha1.Environment, dirs map[string]string) ([]preview.Rendered, error) {
+func (o *planOptions) renderAll(ctx context.Context, w IO, tree source.Tree, env *v1alpha1.Environment, dirs map[string]string) ([]preview.Rendered, error) {
 	how := controller.DecryptionOf(env)
 	how.Look = true
+	fetch, done, err := o.fetch.begin(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	var out []preview.Rendered
 	for name, dir := range dirs {
-		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env), Decryption: how})
+		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env), Decryption: how, Fetch: fetch})
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ import (
 
 // renderOptions are the flags of render.
 type renderOptions struct {
+	fetch          fetchOptions
 	dir, root, ref string
 	at             render.Place
 	substitute     map[string]string
@@ -35,7 +36,7 @@ func renderCommand(w IO) *cobra.Command {
 		Use:   "render DIR",
 		Short: "Print what an app directory of this machine renders to",
 		Long: `Renders one app directory of a working tree exactly as the controller does, and prints the objects. No cluster
-and no network is used. What is wrong is said with file and line, and the exit code is 1.
+and no network is used, but with --fetch that of charts and bases that are not in the tree. What is wrong is said with file and line, and the exit code is 1.
 
 Files of the whole Git repository around DIR may be read, such as a Kustomize base, but none outside of it.
 --root names another directory for that. With --ref a commit of the local repository is rendered, instead of the files
@@ -61,6 +62,7 @@ Placeholders stand for values that are encrypted. With --age-key-file SOPS files
 	cmd.Flags().StringVarP(&o.at.Namespace, "namespace", "n", "", "the namespace that the app's objects go to, for templates that speak of it")
 	cmd.Flags().StringToStringVar(&o.substitute, "substitute", nil, "a variable and its value, as spec.render.substitute of an Environment has it: NAME=VALUE; may be repeated")
 	o.keys.flag(cmd)
+	o.fetch.flags(cmd)
 	o.form.flag(cmd, "yaml", "json")
 	return cmd
 }
@@ -91,7 +93,12 @@ func (o *renderOptions) run(ctx context.Context, w IO) error {
 	if err != nil {
 		return err
 	}
-	res, err := render.Render(render.Request{Tree: tree, Dir: dir, Place: at, Rules: o.rules(), Decryption: render.Decryption{Keys: keys, Look: true}})
+	fetch, done, err := o.fetch.begin(ctx, w)
+	if err != nil {
+		return err
+	}
+	defer done()
+	res, err := render.Render(render.Request{Tree: tree, Dir: dir, Place: at, Rules: o.rules(), Decryption: render.Decryption{Keys: keys, Look: true}, Fetch: fetch})
 	if err != nil {
 		return err
 	}

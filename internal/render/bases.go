@@ -263,9 +263,9 @@ func (v *visitor) remote(at place, p string) (string, error) {
 		return "", at.errorf("%s is on the network, and not used as a base: %w", withoutUser(p), err)
 	}
 	outside := v.renderer.outside
-	if outside.outside == nil {
+	if !outside.fetches() {
 		return "", at.errorf("%s is a base in another repository, and nothing is fetched here: the controller fetches it, if spec.render.remoteBases of the Environment allows; "+
-			"else copy it into the repository", p)
+			"have it fetched with --fetch, or copy it into the repository", withoutUser(p))
 	}
 	q := Question{About: AboutBase, URL: b.url, Version: b.commit}
 	answer, err := outside.ask(q)

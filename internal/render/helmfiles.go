@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 
 	"helm.sh/helm/v4/pkg/ignore"
@@ -114,11 +115,20 @@ func firstOf(err, other error) error {
 	return other
 }
 
+// ChartNamed is a chart of a registry or repository that an app names, and where.
+type ChartNamed struct{ At, URL, Name, Version string }
+
+var exactVersion = regexp.MustCompile(`^(v?[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?)?(@?sha256:[0-9a-f]{64})?$`)
+
+// Pinned reports whether it is the same chart tomorrow: its version is exact, or its digest is named.
+func (c ChartNamed) Pinned() bool { return c.Version != "" && exactVersion.MatchString(c.Version) }
+
 // fetched asks for a chart that is elsewhere.
 func (r *renderer) fetched(at string, q Question) ([]chart.File, error) {
-	if r.outside.outside == nil {
+	r.named = append(r.named, ChartNamed{At: at, URL: q.URL, Name: q.Chart, Version: q.Version})
+	if !r.outside.fetches() {
 		return nil, fault.Newf(fault.Invalid, "%s: the chart %s of %s is not in this tree, and nothing is fetched here: "+
-			"commit the chart (helm pull, or helm dependency build), or leave it to the controller, which fetches it", at, q.Chart, q.URL)
+			"commit the chart (helm pull, or helm dependency build), have it fetched with --fetch, or leave it to the controller, which fetches it", at, q.Chart, q.URL)
 	}
 	answer, err := r.outside.ask(q)
 	if err != nil {

@@ -167,6 +167,7 @@ func (a Asked) Unchanged(o Outside) (bool, error) {
 // asker notes what is asked.
 type asker struct {
 	outside Outside
+	fetch   Outside // for charts and bases alone, if there is no outside
 
 	mu      sync.Mutex
 	answers map[Question]Answer
@@ -179,10 +180,14 @@ func (a *asker) ask(q Question) (Answer, error) {
 	if known, ok := a.answers[q]; ok {
 		return known, nil
 	}
-	if a.outside == nil {
+	to := a.outside
+	if to == nil && (q.About == AboutChart || q.About == AboutBase) {
+		to = a.fetch
+	}
+	if to == nil {
 		return Answer{}, fault.Newf(fault.Invalid, "%s is not at hand: nothing outside of the tree can be asked here", q.About)
 	}
-	answer, err := a.outside.Ask(q)
+	answer, err := to.Ask(q)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -192,6 +197,9 @@ func (a *asker) ask(q Question) (Answer, error) {
 	a.answers[q] = answer
 	return answer, nil
 }
+
+// fetches reports whether there is anybody to ask for charts and bases.
+func (a *asker) fetches() bool { return a.outside != nil || a.fetch != nil }
 
 // asked is what was asked so far.
 func (a *asker) asked() Asked {

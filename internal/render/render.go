@@ -25,6 +25,8 @@ type Request struct {
 	Decryption Decryption
 	// Outside is asked for what is not in the tree; nil: nobody is, as on a machine without a network.
 	Outside Outside
+	// Fetch is asked for charts and remote bases where there is no Outside: all else is as if nobody could be asked.
+	Fetch Outside
 	// Record says that of an app that is one chart it is to be kept what Helm would record: see Result.Chart.
 	Record bool
 	// Memory makes the next render of the same app cheaper; nil: nothing is remembered.
@@ -67,6 +69,8 @@ type Result struct {
 	Inputs source.Inputs
 	// Asked is what the render asked of Outside, up to an error if there was one.
 	Asked Asked
+	// Charts are the charts of registries and repositories that the app names, whether they could be had or not.
+	Charts []ChartNamed
 	// Closed are the files and objects of which placeholders stand for the values: see Decryption.Look.
 	Closed []object.Origin
 	// Chart is what Helm would record of the release, if that was asked for, and the app is one chart. It holds values in clear.
@@ -83,7 +87,7 @@ const chartFile = "Chart.yaml"
 // no objects, but Inputs are always there. It is safe for concurrent use.
 func Render(req Request) (Result, error) {
 	rec := source.NewRecorder(req.Tree)
-	asks := &asker{outside: req.Outside}
+	asks := &asker{outside: req.Outside, fetch: req.Fetch}
 	secrets := newSecrets(req, asks)
 	r := &renderer{
 		dir: req.Dir, at: req.Place, rules: req.Rules, files: newFiles(rec, req.Limits.withDefaults(), secrets.open), secrets: secrets, outside: asks,
@@ -96,7 +100,7 @@ func Render(req Request) (Result, error) {
 		r.memory.files = r.read // and what is not read any more is forgotten
 		r.memory.keys.Forget()
 	}
-	res.Inputs, res.Asked, res.Closed = rec.Inputs(), r.outside.asked(), secrets.closed
+	res.Inputs, res.Asked, res.Closed, res.Charts = rec.Inputs(), r.outside.asked(), secrets.closed, r.named
 	return res, err
 }
 
@@ -112,6 +116,7 @@ type renderer struct {
 	// record says that recorded is wanted: the chart, and what it was given.
 	record   bool
 	recorded helmrelease.Packed
+	named    []ChartNamed
 	// concealed is what was read of Secrets.
 	concealed []string
 	// unanswered is why a question of a template was not answered, where that passes by itself.

@@ -33,7 +33,8 @@ type Rendered struct {
 }
 
 // Render renders apps side by side, in their order. What is wrong with one is part of it; an error is one of the tree itself.
-func Render(ctx context.Context, tree source.Tree, apps []App) ([]Rendered, error) {
+// Fetch is asked for charts and bases that are not in the tree; nil: nobody is.
+func Render(ctx context.Context, tree source.Tree, apps []App, fetch render.Outside) ([]Rendered, error) {
 	out := make([]Rendered, len(apps))
 	files := origin.NewFiles(tree)
 	group, ctx := errgroup.WithContext(ctx)
@@ -44,14 +45,14 @@ func Render(ctx context.Context, tree source.Tree, apps []App) ([]Rendered, erro
 				return err
 			}
 			var err error
-			out[i], err = rendered(tree, files, a)
+			out[i], err = rendered(tree, files, a, fetch)
 			return err
 		})
 	}
 	return out, group.Wait()
 }
 
-func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
+func rendered(tree source.Tree, files *origin.Files, a App, fetch render.Outside) (Rendered, error) {
 	r := Rendered{App: check.App{
 		Name: a.Name, Environment: a.Environment, Group: a.Group, Dir: a.Dir, Namespace: a.Namespace, Hidden: a.Hidden, Origins: origin.New(files, a.Dir),
 	}}
@@ -63,13 +64,18 @@ func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
 	}
 	res, err := render.Render(render.Request{
 		Tree: tree, Dir: a.Dir, Place: render.Place{App: a.Name, Environment: a.Environment, Namespace: a.Namespace}, Rules: a.rules,
-		Decryption: render.Decryption{Look: true},
+		Decryption: render.Decryption{Look: true}, Fetch: fetch,
 	})
+	for _, c := range res.Charts {
+		if !c.Pinned() {
+			r.Unpinned = append(r.Unpinned, unpinned(c))
+		}
+	}
 	r.Objects, r.Touches, r.Closed = res.Objects, res.Inputs.Touches, res.Closed
 	if err == nil {
 		return r, nil
 	}
-	if fault.KindOf(err) != fault.Invalid {
+	if fault.KindOf(err) != fault.Invalid && fetch == nil {
 		return r, fmt.Errorf("render %s: %w", a.Dir, err)
 	}
 	if res.Kind != render.Helm && res.Kind != render.Jsonnet { // whose texts need not be YAML
@@ -79,6 +85,16 @@ func rendered(tree source.Tree, files *origin.Files, a App) (Rendered, error) {
 		r.Broken = []check.Trouble{trouble(err, a.Dir)}
 	}
 	return r, nil
+}
+
+// unpinned is a chart that may be another one tomorrow.
+func unpinned(c render.ChartNamed) check.Trouble {
+	what := c.Version
+	if what == "" {
+		what = "the newest"
+	}
+	t := trouble(fault.Newf(fault.Invalid, "%s: the version of chart %s of %s is %s, a range: what is delivered changes when a newer chart is published", c.At, c.Name, c.URL, what), c.At)
+	return t
 }
 
 // loose reads manifests of which it is not known how they are rendered. What is no object is left out.
