@@ -45,7 +45,10 @@ func jsonnet(r strict.Reader, n *yaml.Node) (*Jsonnet, error) {
 		return j, nil
 	}
 	err := r.Mapping(n, "jsonnet", strict.Fields{
-		"file": func(r strict.Reader, n *yaml.Node) (err error) { j.File, err = jsonnetPath(r, n, "jsonnet.file"); return err },
+		"file": func(r strict.Reader, n *yaml.Node) (err error) {
+			j.File, err = jsonnetPath(r, n, "jsonnet.file")
+			return err
+		},
 		"libs": func(r strict.Reader, n *yaml.Node) error {
 			items, err := r.List(n, "jsonnet.libs", "[/vendor, ../lib]", maxLibs)
 			for _, item := range items {

@@ -46,6 +46,7 @@ var meanings = map[string]string{
 	"server": "string", "fairlead-namespace": "string", "store": "string",
 	"commit": "string", "for": "duration", "dry-run": "bool", "repository": "string",
 	"age": "stringArray", "age-key-file": "string", "key-namespace": "string", "name": "string",
+	"fetch": "bool", "plain-http": "bool", "registry-config": "string",
 }
 
 // homonyms are flags that mean one thing here and another there, each as people expect it there: check compares with a commit --since, logs begins --since, as

@@ -110,8 +110,8 @@ func (t *trees) Real(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	real, err := rec.Real(p)
-	return path.Join(root, real), err
+	name, err = rec.Real(p)
+	return path.Join(root, name), err
 }
 
 // plainly is a text in which directories of bases are named as people know them.

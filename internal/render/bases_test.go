@@ -179,7 +179,7 @@ func (a asking) Ask(q render.Question) (render.Answer, error) {
 	}
 	user, _, scp := strings.Cut(q.URL, ":")
 	if q.About != render.AboutBase || len(q.Version) != 40 || strings.Trim(q.Version, "0123456789abcdef") != "" || strings.Contains(q.URL, "..") && strings.Contains(q.URL, "/../") ||
-		!known && !(scp && strings.Contains(user, "@")) || strings.ContainsAny(q.URL, " \n\t\\?#") {
+		!known && (!scp || !strings.Contains(user, "@")) || strings.ContainsAny(q.URL, " \n\t\\?#") {
 		a.t.Errorf("asked for %q", q)
 	}
 	return render.Answer{Tree: sourcetest.New(sourcetest.Files{"kustomization.yaml": "resources: [a.yaml]\n"})}, nil
