@@ -32,6 +32,7 @@ type hopeful struct {
 	tips    map[source.Commit]*tip
 	moves   map[string]*move // by commit
 	telling forgeTelling
+	asks    time.Time            // when the repository is asked again for what could not be read of it
 	retold  bool                 // the history was told what the status had said before
 	heard   map[string]time.Time // when it was heard here that the branch was moved, by commit
 	venues  map[string]bool      // the venues that this process made, until they are gone
@@ -95,6 +96,10 @@ func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v
 		again = max(d.Again.Sub(c.now()), time.Millisecond)
 	}
 	_, unsure := st.hopeful.studies[""] // what one changes could not be found out
+	if unsure && !c.now().Before(st.hopeful.asks) {
+		st.hopeful.asks = c.now().Add(candidateAgain)
+		c.askFor(types.NamespacedName{Namespace: env.Namespace, Name: src.Repository}) // it may not have been fetched here
+	}
 	if (len(d.State.Open())+len(there) > 0 || unsure) && (again == 0 || again > candidateAgain) {
 		again = candidateAgain
 	}
