@@ -95,7 +95,10 @@ func jsonnetVariables(r strict.Reader, n *yaml.Node, what string) ([]JsonnetVari
 	for _, item := range items {
 		v := JsonnetVariable{Line: item.Line}
 		err := r.Mapping(item, "an entry of "+what, strict.Fields{
-			"name":  func(r strict.Reader, n *yaml.Node) (err error) { v.Name, err = r.Text(n, "name", "replicas"); return err },
+			"name": func(r strict.Reader, n *yaml.Node) (err error) {
+				v.Name, err = r.Text(n, "name", "replicas")
+				return err
+			},
 			"value": func(r strict.Reader, n *yaml.Node) (err error) { v.Value, err = jsonnetValue(r, n); return err },
 			"code":  func(r strict.Reader, n *yaml.Node) (err error) { v.Code, err = r.Bool(n, "code"); return err },
 		})
