@@ -68,7 +68,6 @@ func TestActsKilledAtEveryWrite(t *testing.T) {
 func actRun(t *testing.T, w world, g *gate, namespace, at string, after, pushed bool) (record, writes []string, died bool) {
 	t.Helper()
 	var once sync.Once
-	alive, over := context.Context(nil), func() ([]string, bool) { return nil, false }
 	options := gitserver.Options{}
 	killed := false
 	if pushed { // Git has the commit, and nobody hears of that
@@ -76,7 +75,7 @@ func actRun(t *testing.T, w world, g *gate, namespace, at string, after, pushed 
 	}
 	p := w.gated(t, namespace, options)
 	p.begin(reverting("Commit", "git-write"), []string{"web", "api"}, write("apps/web", "a", "b", "c"), write("apps/api", "d"))
-	alive, over = g.deadly(t.Context(), w.ctl, namespace, at, after)
+	alive, over := g.deadly(t.Context(), w.ctl, namespace, at, after)
 	dead := false
 	waits := func(check func(context.Context) error) {
 		t.Helper()

@@ -93,7 +93,7 @@ const (
 )
 
 // intend notes what is about to be done. What cannot be noted is done all the same.
-func (c *controller) intend(ctx context.Context, r history.Record, p proof) (history.Intent, bool) {
+func (c *controller) intend(ctx context.Context, r history.Record, p proof) history.Intent {
 	text, err := json.Marshal(p)
 	i := history.Intent{Record: r, Proof: string(text)}
 	if err == nil {
@@ -102,7 +102,7 @@ func (c *controller) intend(ctx context.Context, r history.Record, p proof) (his
 	if err != nil {
 		c.log.WarnContext(ctx, "not noted before it is done", "what", r.Key, "error", err)
 	}
-	return i, err == nil
+	return i
 }
 
 // happened records what was intended.
@@ -160,7 +160,7 @@ func (c *controller) repairs(ctx context.Context, m *member, id app.Identity, s 
 	c.happened(ctx, keyed(m, history.Record{Time: at, Kind: history.Drift, Phase: history.Found, Who: s.Edit.Manager, Why: edited(s)}, at, about))
 	r := keyed(m, history.Record{Time: c.now(), Kind: history.Drift, Phase: history.Gone, Why: "undone: " + s.Key.String()}, at, about)
 	w := witnessOf(s, claim)
-	i, _ := c.intend(ctx, r, proof{What: proofRepair, Namespace: id.Namespace, Account: id.ServiceAccount, Name: name, Objects: []witness{w}})
+	i := c.intend(ctx, r, proof{What: proofRepair, Namespace: id.Namespace, Account: id.ServiceAccount, Name: name, Objects: []witness{w}})
 	return act{intent: i, keys: []object.Key{s.Key}, does: plan.Repair}
 }
 
@@ -172,7 +172,7 @@ func (c *controller) deletes(ctx context.Context, m *member, id app.Identity, so
 		p.Objects = append(p.Objects, witnessOf(s, claims[s.Key]))
 	}
 	r := keyed(m, history.Record{Time: c.now(), Kind: history.Prune, Why: deletedText(a.keys)}, c.now(), a.keys[0].String()+" "+some[0].Live.UID())
-	a.intent, _ = c.intend(ctx, r, p)
+	a.intent = c.intend(ctx, r, p)
 	return a
 }
 
@@ -238,7 +238,7 @@ func (c *controller) doubtDelete(ctx context.Context, m *member, of engine.Resul
 	}
 	id := identityOf(env)
 	c.forgetDoubt(r.Key)
-	i, _ := c.intend(ctx, r, proof{What: proofDelete, Namespace: id.Namespace, Account: id.ServiceAccount, Objects: []witness{witnessOf(s, app.Claim{})}})
+	i := c.intend(ctx, r, proof{What: proofDelete, Namespace: id.Namespace, Account: id.ServiceAccount, Objects: []witness{witnessOf(s, app.Claim{})}})
 	c.doubt(i)
 	c.appQueue.after(m.name.Namespace, m.name.Object(), settleAgain)
 }
@@ -390,7 +390,7 @@ func transient(err error) error {
 
 // intendRevert notes that a commit is about to be pushed that reverts a release.
 func (c *controller) intendRevert(ctx context.Context, n app.Name, p place, r history.Record, v git.Move) history.Intent {
-	i, _ := c.intend(ctx, r, proof{
+	i := c.intend(ctx, r, proof{
 		What: proofRevert, Namespace: n.Namespace, Name: n.Object(), Environment: n.Environment, Repository: p.repository, Branch: v.Branch, Commit: string(v.To),
 	})
 	return i

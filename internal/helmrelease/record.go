@@ -37,8 +37,9 @@ func (s Status) isPending() bool {
 const (
 	// SecretType is the type of the Secrets that Helm keeps its records in.
 	SecretType = "helm.sh/release.v1"
-	// LabelApp and LabelNamespace name, on a record, the app that it is of. They are not the owner mark: a record is no object of the app.
-	LabelApp       = "fairlead.dev/release-of"
+	// LabelApp names, on a record, the app that it is of. It is not the owner mark: a record is no object of the app.
+	LabelApp = "fairlead.dev/release-of"
+	// LabelNamespace is the namespace of that app.
 	LabelNamespace = "fairlead.dev/release-of-namespace"
 
 	labelWant = "fairlead.dev/want"

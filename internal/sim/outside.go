@@ -279,7 +279,7 @@ func (c chronicle) resume() {
 	all := c.process.world.outside.intents
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		if i := all[key]; i.process.dead && i.record {
-			_ = c.Record(i.Intent.Record, nil) // it was taken before
+			_ = c.Record(i.Record, nil) // it was taken before
 		}
 	}
 }
