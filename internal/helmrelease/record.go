@@ -34,6 +34,7 @@ func (s Status) isPending() bool {
 	return strings.HasPrefix(string(s), "pending-") || s == "uninstalling"
 }
 
+// Labels and the type of the Secrets that records are in.
 const (
 	// SecretType is the type of the Secrets that Helm keeps its records in.
 	SecretType = "helm.sh/release.v1"
