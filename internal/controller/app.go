@@ -227,7 +227,9 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	}
 	f.Looked, f.Plan, f.Health, f.Claimed, f.Undone, f.Err = true, out.Plan, out.Health, out.Claimed, out.Undone, err
 	f.Blind, f.Bundle, f.LeftOut = out.Blind, out.Bundle, out.LeftOut
-	f.Handled, f.Answer = out.Handled, out.Answer
+	if err == nil { // else it may not be recorded, and is asked for again
+		f.Handled, f.Answer = out.Handled, out.Answer
+	}
 	f.Releases, f.Records, f.Back, f.Ruled, f.App = out.Releases, out.Records, out.Back, s.Releasing.Ruled, m.name.Environment+"/"+m.name.App
 	if out.Health == nil {
 		f.Looked = false
@@ -260,7 +262,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	is := m.stands()
 	c.tell(obj, out, is.Drift.Total > f.Was.Drift.Total)
 	c.recordPass(ctx, m, out, f.Was, is)
-	if r := s.Releasing; r.Asked != nil && !r.Asked.Again && out.Handled == r.Request && (f.Was.Rollback == nil || f.Was.Rollback.Request != r.Request) {
+	if r := s.Releasing; r.Asked != nil && !r.Asked.Again && f.Handled == r.Request && (f.Was.Rollback == nil || f.Was.Rollback.Request != r.Request) {
 		c.recordAsked(ctx, m, r.Asked, r.Request, out.Answer)
 	}
 	for _, o := range slices.Compact(out.Takers) {
