@@ -240,7 +240,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		}
 	}
 	c.metrics.pass(out, err)
-	if out.Releases.Current.Phase != "" {
+	if out.Releases.Current.Phase != "" && !s.Releasing.Unread {
 		c.prove(m, env, s, out.Releases)
 	}
 	if f.Removed && f.Looked && err == nil && out.Claimed == 0 {

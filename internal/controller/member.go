@@ -63,6 +63,7 @@ type member struct {
 	decl       app.Declaration
 	rules      health.Rules
 	ruled      string // identifies rules; empty if there are none but the built-in ones
+	declared   bool   // decl has been read
 
 	acts     []act      // what the pass that is under way is about to do. Who has working may use it
 	reverts  *reverting // what is to be reverted in Git, or was
@@ -338,7 +339,7 @@ func (m *member) take(p place, at head, round int, res taken) {
 	if m.env != nil && policyOf(m.env).NameFiles {
 		m.origins = origins(res.Objects)
 	}
-	m.decl, m.rules, m.ruled = res.Declaration, res.rules, res.ruled
+	m.decl, m.rules, m.ruled, m.declared = res.Declaration, res.rules, res.ruled, true
 }
 
 // ruled identifies health rules, so that what was judged by others is judged anew.

@@ -56,7 +56,7 @@ func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Env
 	if rules == nil || m.removed { // what is removed is held by other rules, and there is nothing to verify
 		return r
 	}
-	r.Ruled = true
+	r.Ruled, r.Unread = true, !m.declared
 	r.Policy = release.Policy{
 		Deadline: rules.Deadline.Duration, Verify: len(m.trials(env)) > 0, Halt: rules.OnFailure == v1alpha1.OnFailureHalt, WatchFor: rules.WatchFor.Duration,
 	}

@@ -115,7 +115,7 @@ func (m *member) shadow() *member {
 	defer m.unlock()
 	out := &member{
 		name: m.name, roll: newRoll(), place: m.place, env: m.env, wanted: m.wanted, pending: m.pending, removed: m.removed, broken: m.broken,
-		questions: m.questions, rendered: m.rendered, round: m.round, objects: m.objects, packed: m.packed, origins: m.origins, digest: m.digest, inputs: m.inputs, decl: m.decl, rules: m.rules, ruled: m.ruled,
+		questions: m.questions, rendered: m.rendered, round: m.round, objects: m.objects, packed: m.packed, origins: m.origins, digest: m.digest, inputs: m.inputs, decl: m.decl, rules: m.rules, ruled: m.ruled, declared: m.declared,
 	}
 	out.status, out.written = *m.status.DeepCopy(), *m.written.DeepCopy()
 	return out

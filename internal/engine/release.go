@@ -24,6 +24,8 @@ type Releasing struct {
 	Policy release.Policy
 	// Ruled says that a person wrote rules for releases: then no phase is forgotten when the process dies.
 	Ruled bool
+	// Unread says that nobody has read yet, since this process has the app, what the app itself asks of its releases: neither its health nor a verdict can be told.
+	Unread bool
 	// Gates are the conditions before a want is applied, as they are now. Nil: there are none.
 	Gates func(release.Want) []release.Gate
 	// Verdict is that of the verification of a release. Nil: there is none yet.
@@ -221,6 +223,9 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 		Suspended: s.Policy.Suspended, Serial: m.releases.Current.Serial, Since: m.began,
 	}
 	seen.Health, seen.Sick = healthOf(l.health())
+	if s.Releasing.Unread {
+		seen.Health, seen.Sick, seen.Since = release.Unknown, "what the app asks of its releases cannot be read", e.Now()
+	}
 	if n := p.Broken; n != (plan.Note{}) {
 		seen.Broken = "hook " + n.Key.String() + " " + n.Text
 	}
@@ -233,7 +238,7 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 	if git.Digest != m.releases.Released.Digest {
 		seen.Gates = s.Releasing.gates(git)
 	}
-	if m.releases.Current.Phase == release.Verifying {
+	if m.releases.Current.Phase == release.Verifying && !s.Releasing.Unread {
 		seen.Verdict, seen.Refuted = s.Releasing.verdict(m.releases.Current)
 	}
 	if r := s.Releasing; m.isAsked(s) && !m.past.sought {

@@ -285,6 +285,9 @@ func (n *next) returning() bool {
 		return true
 	case n.policy.Deadline == 0:
 	case !n.now.Before(end):
+		if !n.looked() {
+			return false
+		}
 		n.enter(Failed, r.Why+"; and "+short(r.Back)+", which was good before, did not get healthy within "+n.policy.Deadline.String()+told(n.seen))
 		return true
 	default:

@@ -112,7 +112,8 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, about, values, template []byte) {
 		n := len(about) + len(values) + len(template)
 		files := []chart.File{
-			{Name: "Chart.yaml", At: "web/Chart.yaml", Data: about}, {Name: "values.yaml", At: "web/values.yaml", Data: values},
+			{Name: "Chart.yaml", At: "web/Chart.yaml", Data: about},
+			{Name: "values.yaml", At: "web/values.yaml", Data: values},
 			{Name: "templates/a.yaml", At: "web/templates/a.yaml", Data: template},
 		}
 		c, err := chart.Load(files, bounds())
