@@ -21,7 +21,7 @@ import (
 )
 
 // TestActsKilledAtEveryWrite kills the controller before and after the writes of a day without releases to speak of: a hand edit is undone, what was deleted by
-// hand is made again, what Git has no more is pruned, what was rolled back is reverted in Git, an app goes. Whenever it dies, each of that is in the history once.
+// hand is made again, what Git has no more is pruned, an app is suspended for a while, what was rolled back is reverted in Git, an app goes. Whenever it dies, each of that is in the history once.
 func TestActsKilledAtEveryWrite(t *testing.T) {
 	t.Parallel()
 	plane := testkit.Start(t, testkit.Options{NoControllers: true})
@@ -34,7 +34,7 @@ func TestActsKilledAtEveryWrite(t *testing.T) {
 		kind, _, _ := strings.Cut(r, ":")
 		counts[kind]++
 	}
-	if counts["Drift Found"] != 2 || counts["Drift Gone"] != 2 || counts["Prune "] != 3 || counts["Prune Gone"] != 1 || counts["Rollback "] != 1 {
+	if counts["Drift Found"] != 2 || counts["Drift Gone"] != 2 || counts["Prune "] != 3 || counts["Prune Gone"] != 1 || counts["Rollback "] != 1 || counts["Suspension "] != 1 || counts["Resumption "] != 1 {
 		t.Fatalf("on record is %v: the test no longer does what it says", counts)
 	}
 	deaths, tries := 0, 0
@@ -54,7 +54,8 @@ func TestActsKilledAtEveryWrite(t *testing.T) {
 	done := regexp.MustCompile(`^(PATCH|DELETE) .*(configmaps/[ab] 1$|configmaps/c 1$|apps/prod-api)`)
 	for i, write := range writes {
 		for _, after := range []bool{false, true} {
-			if *everyWrite || after && done.MatchString(write) && !strings.Contains(write, "/status") {
+			suspended := strings.HasSuffix(write, "apps/prod-web/status 4")
+			if *everyWrite || suspended || after && done.MatchString(write) && !strings.Contains(write, "/status") {
 				run(fmt.Sprintf("acts-%d-%s", i, map[bool]string{false: "before", true: "after"}[after]), write, after, false)
 			}
 		}
@@ -113,6 +114,10 @@ func actRun(t *testing.T, w world, g *gate, namespace, at string, after, pushed 
 	commit(gitserver.Delete("apps/web/c.yaml"))
 	waits(isGone("configmap/c"))
 	waits(is("apps.fairlead.dev/prod-web", ".status.release.phase", "Succeeded"))
+	p.patch("apps.fairlead.dev/prod-web", "{spec: {suspend: {by: ann, because: lunch}}}")
+	waits(is("apps.fairlead.dev/prod-web", ".status.phase", "Suspended"))
+	p.patch("apps.fairlead.dev/prod-web", "{spec: {suspend: null}}")
+	waits(is("apps.fairlead.dev/prod-web", ".status.phase", "Synced"))
 	bad := commit(sick("a", "very"), write("apps/web", "e"))
 	waits(func(ctx context.Context) error {
 		now, err := p.Git.Head(ctx, "main")
@@ -142,7 +147,7 @@ var moment = regexp.MustCompile(` at [-0-9]+T[:0-9]+Z`)
 
 // acts are what is on record of the environment beside its releases.
 func (p place) acts() ([]string, error) {
-	out, err := p.tries("history", "prod", "--kind", "Drift", "--kind", "Prune", "--kind", "Rollback", "--limit", "1000", "-o", "json", "--server", "http://"+p.ctl.Addr())
+	out, err := p.tries("history", "prod", "--kind", "Drift", "--kind", "Prune", "--kind", "Rollback", "--kind", "Suspension", "--kind", "Resumption", "--limit", "1000", "-o", "json", "--server", "http://"+p.ctl.Addr())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
 	}

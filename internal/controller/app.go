@@ -244,7 +244,6 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 		c.prove(m, env, s, out.Releases)
 	}
 	if f.Removed && f.Looked && err == nil && out.Claimed == 0 {
-		c.recordPass(ctx, m, out, m.stands(), m.stands())
 		return reconcile.Result{}, c.removeApp(ctx, m, obj, out)
 	}
 	if out.Starting && err == nil && len(out.Results) == 0 {
@@ -258,13 +257,11 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	var late time.Duration
 	f.Helm, late = c.recordHelm(ctx, m, env, obj, s, out)
 	f.Revert = c.revertOf(m, env, out, f.Was.Revert)
-	c.conclude(ctx, m, obj, f)
-	is := m.stands()
-	c.tell(obj, out, is.Drift.Total > f.Was.Drift.Total)
-	c.recordPass(ctx, m, out, f.Was, is)
 	if r := s.Releasing; r.Asked != nil && !r.Asked.Again && f.Handled == r.Request && (f.Was.Rollback == nil || f.Was.Rollback.Request != r.Request) {
 		c.recordAsked(ctx, m, r.Asked, r.Request, out.Answer)
 	}
+	c.conclude(ctx, m, obj, f)
+	c.tell(obj, out, m.stands().Drift.Total > f.Was.Drift.Total)
 	for _, o := range slices.Compact(out.Takers) {
 		c.appQueue.add(o.Namespace, o.Name)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/plan"
 	"github.com/fairlead-cd/fairlead/internal/release"
+	"github.com/fairlead-cd/fairlead/internal/report"
 )
 
 // What happened to an app goes into the history. What its releases went through lies in its record until the history has it. What is done to objects is noted
@@ -52,30 +53,31 @@ func (c *controller) recordReleases(ctx context.Context, m *member, out engine.O
 	}
 }
 
-// recordPass tells the history what else happened in a pass, and how the app stands since.
-func (c *controller) recordPass(ctx context.Context, m *member, out engine.Outcome, was, is v1alpha1.AppStatus) {
-	if n := is.Drift.Objects; n > 0 && was.Drift.Objects == 0 && len(out.Left) > 0 {
-		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Drift, Phase: history.Found, Who: out.Left[0].Edit.Manager, Why: edited(out.Left[0])}, "left")
-	} else if n == 0 && was.Drift.Objects > 0 {
-		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Drift, Phase: history.Gone}, "left")
+// recordStanding tells of drift that is left, of suspensions and of holds, before the App says so: who is started when this process dies in between finds them again.
+// That it does is told by the version of the App, which is the same then.
+func (c *controller) recordStanding(ctx context.Context, m *member, version string, f report.Finding, is v1alpha1.AppStatus) {
+	was, left := f.Was, f.Plan.Reported
+	tell := func(r history.Record, about string) {
+		r.Time = c.now()
+		c.recordOnce(ctx, m, r, about+" at "+version)
 	}
-	c.recordStanding(ctx, m, was, is)
-}
-
-// recordStanding tells of suspensions, holds and requests.
-func (c *controller) recordStanding(ctx context.Context, m *member, was, is v1alpha1.AppStatus) {
+	if n := is.Drift.Objects; n > 0 && was.Drift.Objects == 0 && len(left) > 0 {
+		tell(history.Record{Kind: history.Drift, Phase: history.Found, Who: left[0].Edit.Manager, Why: edited(left[0])}, "left")
+	} else if n == 0 && was.Drift.Objects > 0 {
+		tell(history.Record{Kind: history.Drift, Phase: history.Gone}, "left")
+	}
 	suspended := is.Phase == v1alpha1.PhaseSuspended
 	switch before := was.Phase == v1alpha1.PhaseSuspended; {
 	case suspended && !before:
-		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Suspension, Why: is.Reason}, "")
+		tell(history.Record{Kind: history.Suspension, Why: is.Reason}, "suspension")
 	case before && !suspended:
-		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Resumption}, "")
+		tell(history.Record{Kind: history.Resumption}, "suspension")
 	}
 	if is.HoldID != was.HoldID && was.HoldID != "" {
-		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Hold, Phase: history.Gone, Why: "hold " + was.HoldID}, was.HoldID)
+		tell(history.Record{Kind: history.Hold, Phase: history.Gone, Why: "hold " + was.HoldID}, was.HoldID)
 	}
 	if is.HoldID != was.HoldID && is.HoldID != "" {
-		c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Hold, Phase: history.Held, Why: "hold " + is.HoldID + ": " + is.Reason}, is.HoldID)
+		tell(history.Record{Kind: history.Hold, Phase: history.Held, Why: "hold " + is.HoldID + ": " + is.Reason}, is.HoldID)
 	}
 }
 
@@ -93,7 +95,7 @@ func (c *controller) recordAsked(ctx context.Context, m *member, asked *release.
 	if answer != "" {
 		what += "; nothing was done: " + answer
 	}
-	c.recordOf(ctx, m, history.Record{Time: c.now(), Kind: history.Rollback, Who: asked.By, Why: what}, request)
+	c.recordOnce(ctx, m, history.Record{Time: c.now(), Kind: history.Rollback, Who: asked.By, Why: what}, request)
 }
 
 // recordRevert tells of the commit that reverts a release in Git, once, whoever finds it there again.
@@ -136,6 +138,13 @@ func (c *controller) recordOf(ctx context.Context, m *member, r history.Record, 
 	r = keyed(m, r, r.Time, about)
 	if err := c.history.Record(r, nil); err != nil {
 		c.log.WarnContext(ctx, "not in the history", "app", m.name.String(), "what", r.Key, "error", err)
+	}
+}
+
+// recordOnce tells of what may be found again, and is told apart from all else by what it is about alone.
+func (c *controller) recordOnce(ctx context.Context, m *member, r history.Record, about string) {
+	if !m.rehearses.Load() {
+		c.happened(ctx, keyed(m, r, time.Time{}, about))
 	}
 }
 
