@@ -209,6 +209,7 @@ func TestParseTime(t *testing.T) {
 		"2026-03-03":                time.Date(2026, 3, 2, 22, 0, 0, 0, time.UTC),
 		"90m":                       time.Date(2026, 3, 3, 8, 30, 0, 0, time.UTC),
 		"7d":                        time.Date(2026, 2, 24, 10, 0, 0, 0, time.UTC),
+		"now":                       now,
 		"0.5d":                      time.Date(2026, 3, 2, 22, 0, 0, 0, time.UTC),
 	} {
 		if got, err := parseTime(text, now); err != nil || !got.Equal(want) {

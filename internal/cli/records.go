@@ -35,7 +35,7 @@ const recordsHelp = `The controller is asked at --server, else through the API s
 the API server gives to who may create one. With --store the database is read instead: by who runs Fairlead.`
 
 const timesHelp = `A time is written 2026-03-03T10:00Z, 2026-03-03T10:00 or 2026-03-03, in the time zone of this machine if it names none, or as
-how long ago it is: 90m, 24h, 7d.`
+how long ago it is: 90m, 24h, 7d; now is now.`
 
 func (o *recordOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
@@ -274,6 +274,9 @@ func comply(ctx context.Context, seconds string) error {
 
 // parseTime reads a time as people write it: see timesHelp.
 func parseTime(s string, now time.Time) (time.Time, error) {
+	if s == "now" {
+		return now, nil
+	}
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		if n, err := strconv.ParseFloat(days, 64); err == nil && n >= 0 && n < 100_000 {
 			return now.Add(-time.Duration(n * 24 * float64(time.Hour))), nil
@@ -292,7 +295,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usagef("%q is no time: want 2026-03-03T10:00Z, 2026-03-03, or how long ago: 90m, 24h, 7d", s)
+	return time.Time{}, usagef("%q is no time: want 2026-03-03T10:00Z, 2026-03-03, now, or how long ago: 90m, 24h, 7d", s)
 }
 
 // complete says whether what was dropped with age leaves enough to say what was at a time.
