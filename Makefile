@@ -21,6 +21,8 @@ ARGS     ?=
 MINUTES  ?= 60
 SEED     ?= $(shell echo $$RANDOM)
 SEEDS    ?= 1000
+# Tests on a control plane wait more than they compute.
+PARALLEL ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
 GOLANGCI_VERSION       := v2.15.0
 CONTROLLER_GEN_VERSION := v0.23.0
@@ -60,7 +62,7 @@ sim: bin/sim ## Play SEEDS=n simulated worlds in which things go wrong; ARGS=-ex
 .PHONY: test
 test: build bin/prometheus bin/helm ## Run all tests of all modules, those on a real control plane included
 	code=0; \
-	$(GO) test -timeout 45m ./... || code=1; \
+	$(GO) test -timeout 45m -parallel $(PARALLEL) ./... || code=1; \
 	(cd devcluster && $(GO) test -timeout 45m ./...) || code=1; \
 	(cd test/sopsfiles && $(GO) run . open ../../internal/secret/sops/testdata/ours) || code=1; \
 	exit $$code
