@@ -161,7 +161,7 @@ func (w *world) strike(p *process, r kube.Request, f Fault, v kube.Verdict) kube
 		fallthrough
 	case Slow:
 		if r.Verb != "discover" { // who does that holds a lock that all need
-			v.After = func() error { return w.await(p) }
+			v.After = func() error { return w.await(p, patience(r)) }
 		}
 	case Absent:
 		v.Refuse = apierrors.NewGenericServerResponse(http.StatusNotFound, r.Verb, schema.GroupResource{}, "", "404 page not found", 0, true)

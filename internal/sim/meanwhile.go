@@ -38,14 +38,22 @@ const (
 	mostWhile = 400
 )
 
+// patience is how long the answer to a request may take: who renews a Lease waits no longer than a quarter of what it lasts.
+func patience(r kube.Request) time.Duration {
+	if r.Resource.Resource == "leases" {
+		return lasts / 4
+	}
+	return slowFor
+}
+
 // await lets the answer to a request take its time: all else goes on, the process with what it does besides, and people, who do not wait for it.
-func (w *world) await(p *process) error {
+func (w *world) await(p *process, long time.Duration) error {
 	if w.depth > deepest {
 		return nil
 	}
 	defer w.deeper()()
 	w.hurry()
-	w.goOn(w.now.Add(slowFor), func() bool { return p.dead })
+	w.goOn(w.now.Add(long), func() bool { return p.dead })
 	w.since = maxTime(w.since, w.now) // what it asks next, or does by the answer, it does so much later
 	if p.dead {
 		return errDead
