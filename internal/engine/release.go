@@ -222,7 +222,7 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 		Want: git, Ready: p.Blocked == "" && !p.Suspended, NotReady: p.Blocked, Of: of, Applied: p.Applied() && len(p.Deletes) == 0,
 		Suspended: s.Policy.Suspended, Serial: m.releases.Current.Serial, Since: m.began,
 	}
-	seen.Health, seen.Sick = healthOf(l.health())
+	seen.Health, seen.Sick = healthOf(m.wantedOf(l.health()))
 	if s.Releasing.Unread {
 		seen.Health, seen.Sick, seen.Since = release.Unknown, "what the app asks of its releases cannot be read", e.Now()
 	}
@@ -391,6 +391,12 @@ func (m *memory) mustStore(s Subject) bool {
 		return false
 	}
 	return s.Releasing.Ruled || is.Current.Phase == release.RollingBack || was.Current.Phase == release.RollingBack
+}
+
+// wantedOf leaves out what is not wanted any more, and is only still there: how that is says nothing of what is released.
+func (m *memory) wantedOf(all map[object.Key]health.Verdict) map[object.Key]health.Verdict {
+	maps.DeleteFunc(all, func(k object.Key, _ health.Verdict) bool { _, wanted := m.placed.objects[k]; return !wanted })
+	return all
 }
 
 // healthOf is how the objects of an app are as a whole, and what is not healthy. That a Job failed is final; what else is degraded may get well within the
