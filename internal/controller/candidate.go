@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -164,7 +165,7 @@ func (c *controller) seen(ctx context.Context, e fleet.Environment, env *v1alpha
 		commits[seen.Asked.Commit] = true
 	}
 	keep := map[string]*study{}
-	for id := range commits {
+	for _, id := range slices.Sorted(maps.Keys(commits)) {
 		s := x.study(ctx, source.Commit(id))
 		keep[s.key] = s
 		seen.Studies[id] = s.Study

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
@@ -278,6 +279,7 @@ func (c *computer) spend() {
 			spend(o)
 		}
 	}
+	slices.SortFunc(c.plan.Spent, func(a, b Step) int { return a.Key.Compare(b.Key) })
 }
 
 // hooked are all batches that may hold hooks of the release.
