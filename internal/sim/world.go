@@ -356,11 +356,15 @@ func (w *world) milestones(c kube.Change) {
 // room lets the controllers of every other seed put away each app that they do not work on: it must make no difference.
 func (w *world) room() int { return 1 + int(w.schedule.Seed%2)*1000 } //nolint:gosec // 1 or 1001
 
-// told notes an Event about an object.
+// told notes an Event about an object. What a commit is about is known to who read it from Git: who goes on by the record says all but that.
 func (w *world) told(uid, text string) {
+	w.note(func() string { return "  event " + text })
+	if strings.Contains(text, " Applied: ") {
+		text, _, _ = strings.Cut(text, ">: ")
+		text = strings.TrimSuffix(text, ">")
+	}
 	w.events[text]++
 	w.repeats[uid+" "+text]++
-	w.note(func() string { return "  event " + text })
 }
 
 // fail ends the run: a promise was broken.
