@@ -43,6 +43,9 @@ type intents struct {
 	next   time.Time            // when what is left is looked at again
 }
 
+// open are those of which it is to be found out what became of them. The lock is held.
+func (i *intents) open() []history.Intent { return append(i.book.Intended(), i.unsure...) }
+
 // act is one intent of a pass.
 type act struct {
 	intent history.Intent
@@ -279,7 +282,7 @@ func (c *controller) findOut(ctx context.Context) {
 		return
 	}
 	c.intents.mu.Lock()
-	list, now := append(c.intents.book.Intended(), c.intents.unsure...), c.now()
+	list, now := c.intents.open(), c.now()
 	c.intents.none.Store(len(list) == 0)
 	if len(list) == 0 || now.Before(c.intents.next) {
 		c.intents.mu.Unlock()
@@ -390,17 +393,16 @@ func transient(err error) error {
 
 // intendRevert notes that a commit is about to be pushed that reverts a release.
 func (c *controller) intendRevert(ctx context.Context, n app.Name, p place, r history.Record, v git.Move) history.Intent {
-	i := c.intend(ctx, r, proof{
+	return c.intend(ctx, r, proof{
 		What: proofRevert, Namespace: n.Namespace, Name: n.Object(), Environment: n.Environment, Repository: p.repository, Branch: v.Branch, Commit: string(v.To),
 	})
-	return i
 }
 
 // settleReverts finds out whether reverts of an app were pushed of which nobody knows. It returns false if that is still not known.
 func (c *controller) settleReverts(ctx context.Context, namespace, name string) bool {
 	all := true
 	c.intents.mu.Lock()
-	list := append(c.intents.book.Intended(), c.intents.unsure...)
+	list := c.intents.open()
 	c.intents.mu.Unlock()
 	for _, i := range list {
 		var p proof

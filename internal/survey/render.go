@@ -93,8 +93,7 @@ func unpinned(c render.ChartNamed) check.Trouble {
 	if what == "" {
 		what = "the newest"
 	}
-	t := trouble(fault.Newf(fault.Invalid, "%s: the version of chart %s of %s is %s, a range: what is delivered changes when a newer chart is published", c.At, c.Name, c.URL, what), c.At)
-	return t
+	return trouble(fault.Newf(fault.Invalid, "%s: the version of chart %s of %s is %s, a range: what is delivered changes when a newer chart is published", c.At, c.Name, c.URL, what), c.At)
 }
 
 // loose reads manifests of which it is not known how they are rendered. What is no object is left out.
