@@ -105,7 +105,7 @@ func helmChart(r strict.Reader, n *yaml.Node) (Chart, error) {
 	c := Chart{Line: n.Line}
 	if n.Kind == yaml.ScalarNode {
 		var err error
-		c.Path, err = treePath(r, n, "helm.chart")
+		c.Path, err = chartPath(r, n, "helm.chart")
 		return c, err
 	}
 	text := func(field *string, what, example string) func(strict.Reader, *yaml.Node) error {
@@ -133,16 +133,20 @@ func helmChart(r strict.Reader, n *yaml.Node) (Chart, error) {
 	return c, nil
 }
 
-// treePath is a path in the tree. Those that leave it are found when they are followed.
-func treePath(r strict.Reader, n *yaml.Node, what string) (string, error) {
-	p, err := r.Text(n, what, "../../charts/web")
+func chartPath(r strict.Reader, n *yaml.Node, what string) (string, error) {
+	return treePath(r, n, what, "../../charts/web", ": charts are fetched from {repository: …, name: …, version: …}, and nothing else is")
+}
+
+// treePath is a path in the tree. Those that leave it are found when they are followed. Instead is what there is to do about one on the network.
+func treePath(r strict.Reader, n *yaml.Node, what, example, instead string) (string, error) {
+	p, err := r.Text(n, what, example)
 	switch {
 	case err != nil:
 		return "", err
 	case p == "":
 		return "", r.Errorf(n, "%s: an empty path: write one that is relative to the app's directory, or /… for one from the root of the repository", what)
 	case strings.Contains(p, "://"):
-		return "", r.Errorf(n, "%s: %q is on the network: charts are fetched from {repository: …, name: …, version: …}, and nothing else is", what, strict.Clip(p))
+		return "", r.Errorf(n, "%s: %q is on the network%s", what, strict.Clip(p), instead)
 	}
 	return path.Clean(p), nil
 }
@@ -154,7 +158,7 @@ func valueFiles(r strict.Reader, n *yaml.Node) ([]ValueFile, error) {
 	}
 	files := []ValueFile{} // none is something else than nothing said
 	for _, item := range items {
-		p, err := treePath(r, item, "an entry of helm.valueFiles")
+		p, err := chartPath(r, item, "an entry of helm.valueFiles")
 		if err != nil {
 			return nil, err
 		}

@@ -1,9 +1,7 @@
 package app
 
 import (
-	"path"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -74,16 +72,7 @@ func jsonnet(r strict.Reader, n *yaml.Node) (*Jsonnet, error) {
 
 // jsonnetPath is a path in the tree: nothing is fetched for Jsonnet.
 func jsonnetPath(r strict.Reader, n *yaml.Node, what string) (string, error) {
-	p, err := r.Text(n, what, "../../lib")
-	switch {
-	case err != nil:
-		return "", err
-	case p == "":
-		return "", r.Errorf(n, "%s: an empty path: write one that is relative to the app's directory, or /… for one from the root of the repository", what)
-	case strings.Contains(p, "://"):
-		return "", r.Errorf(n, "%s: %q is on the network, and nothing is fetched for Jsonnet: commit it, for example with jb install", what, strict.Clip(p))
-	}
-	return path.Clean(p), nil
+	return treePath(r, n, what, "../../lib", ", and nothing is fetched for Jsonnet: commit it, for example with jb install")
 }
 
 func jsonnetVariables(r strict.Reader, n *yaml.Node, what string) ([]JsonnetVariable, error) {
