@@ -25,11 +25,11 @@ const tempMark = ".new-"
 func (s store) put(kind, name string, data []byte) error {
 	dir := filepath.Join(s.dir, kind)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("keep %s in the data directory: %w", kind, err)
+		return fmt.Errorf("keep %s in %s: %w", kind, s.dir, err)
 	}
 	f, err := os.CreateTemp(dir, tempMark)
 	if err != nil {
-		return fmt.Errorf("keep %s in the data directory: %w", kind, err)
+		return fmt.Errorf("keep %s in %s: %w", kind, s.dir, err)
 	}
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
@@ -38,7 +38,7 @@ func (s store) put(kind, name string, data []byte) error {
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
-		return fmt.Errorf("keep %s in the data directory: %w", kind, err)
+		return fmt.Errorf("keep %s in %s: %w", kind, s.dir, err)
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (s store) remove(kind, name string) { _ = os.Remove(filepath.Join(s.dir, ki
 func (s store) putJSON(kind, name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("keep %s in the data directory: %w", kind, err)
+		return fmt.Errorf("keep %s in %s: %w", kind, s.dir, err)
 	}
 	return s.put(kind, name, data)
 }
