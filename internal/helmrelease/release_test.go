@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -230,9 +231,12 @@ func FuzzRead(f *testing.F) {
 	f.Add("", "x")
 	f.Fuzz(func(t *testing.T, data, version string) {
 		r, err := Read(object.New(map[string]any{"metadata": map[string]any{"labels": map[string]any{"version": version}}, "data": map[string]any{"release": data}}))
-		if err == nil {
-			r.info()
-			r.Secret()
+		if err != nil {
+			return
+		}
+		again, err := Read(r.Secret())
+		if err != nil || again.Revision != r.Revision || !reflect.DeepEqual(again.info(), r.info()) {
+			t.Errorf("what is written of it is read as revision %d, %v, and not as %d, %v: %v", again.Revision, again.info(), r.Revision, r.info(), err)
 		}
 	})
 }
