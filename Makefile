@@ -67,6 +67,10 @@ test: build bin/prometheus bin/helm ## Run all tests of all modules, those on a 
 	(cd test/sopsfiles && $(GO) run . open ../../internal/secret/sops/testdata/ours) || code=1; \
 	exit $$code
 
+.PHONY: crash
+crash: build bin/helm ## Kill the controller at every write of every story, where `make test` takes a share of them
+	$(GO) test ./test -run 'KilledAtEveryWrite|RehearsalKilled' -count=1 -timeout 0 -args -every-write
+
 # What it does is drawn from the seed, which it prints: SEED=n does it again.
 .PHONY: soak
 soak: build ## Let a control plane, replicas, people and faults go on for MINUTES=n; then everything has to be as Git says, and memory flat
