@@ -115,7 +115,7 @@ func (c *controller) adopt(ctx context.Context, e fleet.Environment, env *v1alph
 			}
 			continue
 		}
-		m.gone(f.revisionOf(m.source()))
+		m.gone(env, f.revisionOf(m.source()))
 		n.removed = append(n.removed, x)
 	}
 	st.survey = newSurvey(env, f, n.removed)

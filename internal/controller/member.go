@@ -169,10 +169,11 @@ func (m *member) rests() ([]string, *tip) {
 	return m.inputs.Dirs(), m.place.tip
 }
 
-// gone notes that the app's directory is no longer there, and in which commit.
-func (m *member) gone(at v1alpha1.Revision) {
+// gone notes that the app's directory is no longer there, and in which commit. Who has never found the app knows by env whose it is.
+func (m *member) gone(env *v1alpha1.Environment, at v1alpha1.Revision) {
 	m.mu.Lock()
 	defer m.unlock()
+	m.env = env
 	if at.Revision != "" && !m.removed {
 		m.wanted, m.read = at, at
 	}

@@ -150,7 +150,7 @@ func (s *supposition) move(ctx context.Context, env *v1alpha1.Environment, heads
 	}
 	for _, n := range missing {
 		m := s.member(n)
-		m.gone(found.revisionOf(m.source()))
+		m.gone(env, found.revisionOf(m.source()))
 		removed = append(removed, n)
 	}
 	slices.SortFunc(changed, app.Name.Compare)
@@ -212,7 +212,7 @@ func (s *supposition) give(ctx context.Context, env *v1alpha1.Environment, req p
 		case s.member(n).isRemoved():
 			removed = append(removed, n)
 		case req.Whole:
-			s.member(n).gone(v1alpha1.Revision{})
+			s.member(n).gone(env, v1alpha1.Revision{})
 			removed = append(removed, n)
 		default:
 			all = append(all, n)

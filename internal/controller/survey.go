@@ -138,7 +138,7 @@ func (c *controller) further(ctx context.Context, e fleet.Environment, env *v1al
 	slices.SortFunc(n.changed, app.Name.Compare)
 	s.removed = slices.DeleteFunc(s.removed, func(n app.Name) bool { return !c.isLeaving(n) })
 	for _, n := range s.removed {
-		c.member(n).gone(v1alpha1.Revision{})
+		c.member(n).gone(s.env, v1alpha1.Revision{})
 	}
 	n.removed = s.removed
 	c.mu.Lock()

@@ -116,7 +116,7 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 	for _, n := range names {
 		m := c.member(n)
 		m.rehearses.Store(env.Spec.Venue != nil)
-		m.gone(v1alpha1.Revision{})
+		m.gone(env, v1alpha1.Revision{})
 		if c.isWorkedOn(n) || len(c.engine.Claims(n)) > 0 { // in this order: a pass that began before may claim something still
 			left++
 		}
