@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -297,6 +299,33 @@ func TestCandidates(t *testing.T) {
 		p.gone("configmap/b")
 		p.synced("prod-web")
 		p.moved("first")
+	})
+
+	// A server that cannot be asked for a moment is asked again soon, and not when everything is looked at again anyway.
+	t.Run("again", func(t *testing.T) {
+		t.Parallel()
+		var mu sync.Mutex
+		var tries []time.Time
+		p := w.gated(t, "candidate-again", gitserver.Options{Fault: func(rw http.ResponseWriter, r *http.Request) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if !strings.HasSuffix(r.URL.Path, "/git-receive-pack") {
+				return false
+			}
+			if tries = append(tries, time.Now()); len(tries) < 3 {
+				rw.WriteHeader(http.StatusServiceUnavailable)
+			}
+			return len(tries) < 3
+		}})
+		p.begin(tried(nil), []string{"web"}, write("apps/web", "a"))
+		id := p.nominate("one", write("apps/web", "b"))
+		p.hook()
+		p.candidate(id, "Moved")
+		mu.Lock()
+		defer mu.Unlock()
+		if took := tries[2].Sub(tries[0]); took > 12*time.Second {
+			t.Errorf("it was asked for the third time %s after the first", took)
+		}
 	})
 
 	// Gates bind candidates; the way back is free.

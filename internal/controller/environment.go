@@ -115,7 +115,9 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if err := c.find(ctx, e, &env, st); err != nil {
 		return reconcile.Result{}, err
 	}
-	c.moveBranch(ctx, e, &env, st, mine)
+	if move := c.moveBranch(ctx, e, &env, st, mine); move > 0 && (again == 0 || move < again) {
+		again = move
+	}
 	if st.hopeful.unread { // the commits may have been fetched by then
 		again = lateAgain
 	}

@@ -31,11 +31,12 @@ const moveTime = time.Minute
 
 func (h *hopeful) move(id string) *move { return h.moves[id] }
 
-// moveBranch asks the Git server to move the branch to what all apps got well with. It does not wait for that.
-func (c *controller) moveBranch(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, mine bool) {
+// moveBranch asks the Git server to move the branch to what all apps got well with. It does not wait for that. It returns when to ask again what could not be asked
+// before; 0: nothing is to be.
+func (c *controller) moveBranch(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, mine bool) time.Duration {
 	src, has := candidateSource(env)
 	if !mine || !has {
-		return
+		return 0
 	}
 	open := map[string]bool{}
 	for _, x := range stateOf(st.status).List {
@@ -45,11 +46,17 @@ func (c *controller) moveBranch(ctx context.Context, e fleet.Environment, env *v
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var again time.Duration
 	for id, m := range st.hopeful.moves {
-		if !open[id] && !m.under {
+		switch wait := m.next.Sub(c.now()); {
+		case m.under:
+		case !open[id]:
 			delete(st.hopeful.moves, id)
+		case m.denied == "" && wait > 0 && (again == 0 || wait < again):
+			again = wait
 		}
 	}
+	return again
 }
 
 func (c *controller) askMove(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment, st *environment, src v1alpha1.Source, x candidate.Candidate) {
@@ -143,5 +150,4 @@ func (c *controller) moved(ctx context.Context, e fleet.Environment, repo types.
 	c.log.InfoContext(ctx, "branch asked to move", "environment", e.Namespace+"/"+e.Name, "to", string(to), "error", err)
 	c.repoQueue.add(repo.Namespace, repo.Name)
 	c.envQueue.add(e.Namespace, e.Name)
-	c.envQueue.after(e.Namespace, e.Name, again)
 }

@@ -19,13 +19,14 @@ type Git struct {
 	*gitserver.Repo
 
 	options gitserver.Options
+	own     func(http.ResponseWriter, *http.Request) bool
 
 	mu      sync.Mutex
 	fault   func(http.ResponseWriter)
 	refused int
 }
 
-// StartGit starts a Git server for the test. Directory and fault of the options are the server's own.
+// StartGit starts a Git server for the test. The directory is its own; a fault of the options comes after what Fail says.
 func StartGit(t testing.TB, o gitserver.Options) *Git {
 	t.Helper()
 	g, err := startGit(t, o)
@@ -36,7 +37,7 @@ func StartGit(t testing.TB, o gitserver.Options) *Git {
 }
 
 func startGit(t testing.TB, o gitserver.Options) (*Git, error) {
-	g := &Git{options: o}
+	g := &Git{options: o, own: o.Fault}
 	g.options.Dir, g.options.Fault = filepath.Join(t.TempDir(), "git"), g.fails
 	var err error
 	if g.Server, err = gitserver.Start(g.options); err != nil {
@@ -107,11 +108,11 @@ func (g *Git) Count(kind string) int {
 	return g.Server.Count(kind)
 }
 
-func (g *Git) fails(w http.ResponseWriter, _ *http.Request) bool {
+func (g *Git) fails(w http.ResponseWriter, r *http.Request) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.fault == nil {
-		return false
+		return g.own != nil && g.own(w, r)
 	}
 	g.refused++
 	g.fault(w)
