@@ -55,8 +55,12 @@ func (n *next) pause() {
 	case n.seen.Suspended && r.Paused.IsZero():
 		r.Paused = n.now
 	case !n.seen.Suspended && !r.Paused.IsZero():
-		if away := n.now.Sub(r.Paused); !r.Began.IsZero() {
+		away := n.now.Sub(r.Paused)
+		if !r.Began.IsZero() {
 			r.Began = r.Began.Add(away)
+		}
+		if r.Phase == RollingBack {
+			r.Since = r.Since.Add(away)
 		}
 		r.Paused = time.Time{}
 	}
@@ -272,10 +276,14 @@ func (n *next) watched() bool {
 	return n.fail(n.seen.Sick + ", " + n.now.Sub(r.Since).String() + " after it succeeded")
 }
 
-// returning ends a way back.
+// returning ends a way back. It has its time from when there is somebody to go it: nothing else is left to try.
 func (n *next) returning() bool {
 	r := n.State.Current
-	switch end := r.Since.Add(n.policy.Deadline); {
+	from := r.Since
+	if n.seen.Since.After(from) {
+		from = n.seen.Since
+	}
+	switch end := from.Add(n.policy.Deadline); {
 	case n.broken() != "":
 		n.enter(Failed, r.Why+"; and on the way back "+n.broken())
 		return true

@@ -57,7 +57,7 @@ type Release struct {
 	From   Want      `json:"from,omitzero"`   // what was good when it began; zero if nothing was
 	Back   Want      `json:"back,omitzero"`   // where it goes back to, or went
 	Phase  Phase     `json:"phase"`           // empty: there was none yet
-	Since  time.Time `json:"since"`           // of the phase
+	Since  time.Time `json:"since"`           // of the phase; of a way back later by as long as it was suspended
 	Began  time.Time `json:"began,omitzero"`  // when its want was first to be applied; later by as long as it was suspended; zero before that
 	Paused time.Time `json:"paused,omitzero"` // since when a person wants nothing to be done; zero: it goes on
 	Broke  bool      `json:"broke,omitempty"` // it failed by itself: nobody asked to go back
