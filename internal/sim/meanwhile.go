@@ -71,6 +71,11 @@ func (w *world) hurry() {
 
 // goOn lets the world go on until a time, unless there is a reason to end that sooner.
 func (w *world) goOn(until time.Time, ended func() bool) {
+	outer := w.due
+	if outer.IsZero() || until.Before(outer) {
+		w.due = until
+	}
+	defer func() { w.due = outer }()
 	for range mostWhile {
 		w.observe()
 		if w.failure != nil || ended() {
@@ -88,6 +93,10 @@ func (w *world) goOn(until time.Time, ended func() bool) {
 	}
 	w.now = maxTime(w.now, until)
 }
+
+// isOverdue reports whether somebody would have gone on by now, and cannot since who waits inside his request does not: no real process waits for another one
+// so.
+func (w *world) isOverdue() bool { return !w.due.IsZero() && w.now.After(w.due) }
 
 // fire lets the time come of what is due next.
 func (w *world) fire(t *timer, i int) {

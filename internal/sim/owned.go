@@ -108,7 +108,7 @@ const lonely = lasts + 5*time.Second
 
 // watchOwners holds the replicas to the promise that every app is somebody's again in time.
 func (w *world) watchOwners() {
-	if !w.shares || w.stopped || w.deaf || !slices.ContainsFunc(w.processes, func(p *process) bool { return !p.still }) {
+	if !w.shares || w.stopped || w.deaf || w.isOverdue() || !slices.ContainsFunc(w.processes, func(p *process) bool { return !p.still }) {
 		w.since = maxTime(w.since, w.now)
 		return
 	}

@@ -60,6 +60,7 @@ type world struct {
 	looked  int64     // the revision up to which changes were looked at
 	round   int64     // the revision before the last full round; 0 before it
 	depth   int       // of things that happen while a request is under way
+	due     time.Time // when the first of those that wait while the world goes on is to go on; zero: none waits
 	first   bool      // the request under way is the first list of a watch
 	oldest  int64     // the revision up to which the history is forgotten
 	torn    time.Time // until when files cannot be read
