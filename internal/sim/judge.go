@@ -40,16 +40,7 @@ func (w *world) judge() {
 		w.fail("%w: %w", ErrCalm, calm.err)
 		return
 	}
-	for text, n := range w.repeats {
-		_, what, _ := strings.Cut(text, " ")
-		most := max(1, calm.events[what])
-		if w.schedule.Scenario.pushes {
-			most++ // who returns from a candidate to its branch is there again
-		}
-		if n > most && !w.twinned && !w.blind && strings.Contains(text, " Applied: ") {
-			w.fail("it was told %d times: %s", n, text)
-		}
-	}
+	w.toldOnce(calm.events)
 	// Who is not sure of its Lease writes later, once for all that changed meanwhile.
 	late := w.shares && slices.ContainsFunc(w.schedule.Faults, func(f Fault) bool { return f.Kind == Ahead || f.Kind == Doze })
 	if w.crashes == 0 && !w.twinned && !w.hurried && !late && w.schedule.Seed == 0 {
@@ -87,15 +78,36 @@ func (w *world) judge() {
 	}
 }
 
+// toldOnce checks that no App tells more often of a commit than it does without faults. Who was somewhere where it never is then, for a while, tells of it that it is
+// back.
+func (w *world) toldOnce(calm map[string]int) {
+	if w.twinned || w.blind {
+		return
+	}
+	for uid, all := range w.applied {
+		times, last := map[string]int{}, ""
+		for _, text := range all {
+			if back := last != "" && last != text && calm[last] == 0; !back {
+				times[text]++
+			}
+			if n := times[text]; n > max(1, calm[text]) {
+				w.fail("it was told %d times: %s %s", n, uid, text)
+			}
+			last = text
+		}
+	}
+}
+
 // heard checks that it was told of every App which commit was applied last.
 func (w *world) heard() {
 	if w.crashes > 0 || w.twinned || w.blind {
 		return
 	}
 	told := map[string]bool{}
-	for text := range w.repeats {
-		if about, _, applied := strings.Cut(text, " by "); applied {
-			told[about] = true
+	for uid, all := range w.applied {
+		for _, text := range all {
+			about, _, _ := strings.Cut(text, " by ")
+			told[uid+" "+about] = true
 		}
 	}
 	for _, u := range w.everything() {

@@ -69,10 +69,10 @@ type world struct {
 	requests    int
 	log         []sent // of a run without faults: what there is to strike
 	deleted     map[string]bool
-	made, ready map[string]int64 // the revisions of milestones
-	events      map[string]int   // what people were told
-	repeats     map[string]int   // and of which object: one that is made anew may tell it again
-	claims      claims           // what is stored, as of a revision; nil if it has to be read
+	made, ready map[string]int64    // the revisions of milestones
+	events      map[string]int      // what people were told
+	applied     map[string][]string // which commits they were told of, of each App, by its uid: one that is made anew may tell of one again
+	claims      claims              // what is stored, as of a revision; nil if it has to be read
 	claimsOf    int64
 	converted   map[typedKey]client.Object
 	plained     map[*unstructured.Unstructured]string     // of states, which do not change
@@ -96,7 +96,7 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, repeats: map[string]int{}, known: map[app.Owner]string{}, alone: map[app.Owner]time.Time{}, history: newHistory(), outside: newOutside(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, applied: map[string][]string{}, known: map[app.Owner]string{}, alone: map[app.Owner]time.Time{}, history: newHistory(), outside: newOutside(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
@@ -363,9 +363,9 @@ func (w *world) told(uid, text string) {
 	if strings.Contains(text, " Applied: ") {
 		text, _, _ = strings.Cut(text, ">: ")
 		text = strings.TrimSuffix(text, ">")
+		w.applied[uid] = append(w.applied[uid], text)
 	}
 	w.events[text]++
-	w.repeats[uid+" "+text]++
 }
 
 // fail ends the run: a promise was broken.
