@@ -35,7 +35,10 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 	m.mu.Lock()
 	m.dirty = m.pending // what was found since this pass began is still to be looked at
 	f.Was, f.Generation, f.Now = m.status, max(obj.Generation, 1), c.now()
-	f.Wanted, f.Inputs = m.wanted, m.status.Inputs
+	f.Wanted = m.wanted
+	if f.Bundle == "" || f.Bundle == m.status.Bundle { // of a bundle that was found in the record nobody here knows what was read of Git for it
+		f.Inputs = m.status.Inputs
+	}
 	switch {
 	case m.older:
 		f.Wanted = m.status.Wanted

@@ -125,7 +125,7 @@ type Subject struct {
 	// Rendered says that Objects is what Git says at Revision.
 	Rendered bool
 	Objects  func() []object.Object
-	// Doubtful says that Objects may be older than what was applied last: then they count only if they are that. Agreed says that the same was read of Git when
+	// Doubtful says that Objects may be older than what Git was seen to want last: then they count only if they are that. Agreed says that the same was read of Git when
 	// Bundle was written down.
 	Doubtful, Agreed bool
 	// Round is the reading of the app that Objects are from.

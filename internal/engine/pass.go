@@ -59,7 +59,7 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	if s.Rendered {
 		e.tell(m, s, m.claimed(s)...)
 	}
-	agreed := m.placed.bundle == m.record.Digest || s.Agreed && s.Bundle == m.record.BundleID() // what changes nothing is not recorded
+	agreed := m.placed.bundle == m.wantedLast() || s.Agreed && s.Bundle == m.record.BundleID() // what changes nothing is not recorded
 	overtaken := m.overtaken
 	m.overtaken = false
 	if overtaken && s.Rendered && !agreed && !s.Doubtful && e.isShared() {

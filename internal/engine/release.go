@@ -103,6 +103,9 @@ func (m *memory) wanted(s Subject) release.Want {
 	return release.Want{Digest: m.git, Revision: s.Revision, Author: s.Author, Committed: s.Committed, Images: m.images, Cause: s.Cause}
 }
 
+// wantedLast identifies what Git wanted when the record was written: not what was applied, if that was gone back from, or is not released yet.
+func (m *memory) wantedLast() string { return cmp.Or(m.releases.Current.Want.Digest, m.record.Digest) }
+
 // goesBack reports whether the cluster is to be what was released before, and not what Git wants.
 func (m *memory) goesBack(s Subject) bool {
 	st, want := m.releases, m.wanted(s)
