@@ -314,15 +314,14 @@ func (s *script) cmdMetric(_ bool, args []string) error {
 	if len(args) != 3 {
 		return errUsage
 	}
-	w, err := s.world()
-	if err != nil {
-		return err
+	if s.own == nil {
+		return errors.New("the controller is shared, and so is what it counts: begin the script with `plane own`")
 	}
 	want, err := strconv.ParseFloat(args[2], 64)
 	if err != nil {
 		return err
 	}
-	m, err := w.ctl.Metrics(s.ctx())
+	m, err := s.own.ctl.Metrics(s.ctx())
 	if err != nil {
 		return err
 	}
