@@ -107,7 +107,7 @@ func (c *controller) forgeOf(ctx context.Context, repo *v1alpha1.Repository) (*f
 	return f, nil
 }
 
-// tellForge has the forge say it, unless it does already. It returns what the forge says then, which may be more: that the commit succeeded before.
+// tellForge has the forge say it, unless it does already. It returns what the forge says then, which may be more: that the commit ended before.
 func (c *controller) tellForge(ctx context.Context, repo *v1alpha1.Repository, m *member, v v1alpha1.CommitTold) (v1alpha1.CommitTold, error) {
 	spec := repo.Spec.CommitStatus
 	f, err := c.forgeOf(ctx, repo)
@@ -126,9 +126,8 @@ func (c *controller) tellForge(ctx context.Context, repo *v1alpha1.Repository, m
 			return v, err
 		}
 		m.telling.sure = hold{true, term}
-		if ok && (said.State == say.State || said.State == forge.Success) {
-			v.State = v1alpha1.CommitState(said.State)
-			return v, nil
+		if was := (v1alpha1.CommitTold{Commit: v.Commit, State: v1alpha1.CommitState(said.State), Description: said.Description}); ok && !report.IsNews(&was, v) {
+			return was, nil
 		}
 	}
 	if err := f.Tell(ctx, v.Commit, say); err != nil {
