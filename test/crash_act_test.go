@@ -41,9 +41,9 @@ func TestActsKilledAtEveryWrite(t *testing.T) {
 	run := func(name, at string, after, pushed bool) {
 		tries++
 		t.Run(name, func(t *testing.T) {
-			got, _, died := actRun(t, w, g, name, at, after, pushed)
+			got, writes, died := actRun(t, w, g, name, at, after, pushed)
 			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("killed at %s, there is on record: -without +with\n%s", at, d)
+				t.Errorf("killed at %s, there is on record: -without +with\n%s\nwhile it was written\n%s", at, d, strings.Join(writes, "\n"))
 			}
 			if died {
 				deaths++

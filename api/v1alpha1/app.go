@@ -140,6 +140,9 @@ type AppStatus struct {
 	// Drift says what was changed by hand.
 	Drift DriftStatus `json:"drift,omitempty"`
 
+	// Recorded counts what the history was told of how the app stands: of drift that is left, of suspensions and of holds.
+	Recorded int64 `json:"recorded,omitempty"`
+
 	// Release is the newest release, and Releases those before it, newest first. An app of an environment without spec.release has none, unless it was rolled back.
 	Release *ReleaseStatus `json:"release,omitempty"`
 	// +listType=atomic

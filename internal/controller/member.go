@@ -78,11 +78,6 @@ type member struct {
 		reason string
 		wait   time.Duration
 	}
-	// toldAt is how often the history was told how the app stands, while its App was at a version.
-	toldAt struct {
-		version string
-		times   int
-	}
 
 	hold    hold      // whether it is this process's
 	given   bool      // it is another one's, and that was noted

@@ -53,13 +53,14 @@ func (c *controller) recordReleases(ctx context.Context, m *member, out engine.O
 	}
 }
 
-// recordStanding tells of drift that is left, of suspensions and of holds, before the App says so: who is started when this process dies in between finds them again.
-// That it does is told by the version of the App, which is the same then, and by the place in the order of what was told at it.
-func (c *controller) recordStanding(ctx context.Context, m *member, version string, f report.Finding, is v1alpha1.AppStatus) {
+// recordStanding tells of drift that is left, of suspensions and of holds, before the App says so, and counts that in what the App is to say: who is started when
+// this process dies in between finds them again, and counts them the same.
+func (c *controller) recordStanding(ctx context.Context, m *member, f report.Finding, is *v1alpha1.AppStatus) {
 	was, left := f.Was, f.Plan.Reported
 	tell := func(r history.Record, about string) {
+		is.Recorded++
 		r.Time = c.now()
-		c.recordOnce(ctx, m, r, fmt.Sprintf("%s at %s %d", about, version, m.tellsAt(version)))
+		c.recordOnce(ctx, m, r, fmt.Sprintf("%s %d at %d", about, is.Recorded, f.Generation))
 	}
 	if n := is.Drift.Objects; n > 0 && was.Drift.Objects == 0 && len(left) > 0 {
 		tell(history.Record{Kind: history.Drift, Phase: history.Found, Who: left[0].Edit.Manager, Why: edited(left[0])}, "left")
@@ -79,17 +80,6 @@ func (c *controller) recordStanding(ctx context.Context, m *member, version stri
 	if is.HoldID != was.HoldID && is.HoldID != "" {
 		tell(history.Record{Kind: history.Hold, Phase: history.Held, Why: "hold " + is.HoldID + ": " + is.Reason}, is.HoldID)
 	}
-}
-
-// tellsAt counts what is told while the App is at a version: its status may be written later than the same comes a second time.
-func (m *member) tellsAt(version string) int {
-	m.mu.Lock()
-	defer m.unlock()
-	if m.toldAt.version != version {
-		m.toldAt.version, m.toldAt.times = version, 0
-	}
-	m.toldAt.times++
-	return m.toldAt.times
 }
 
 // recordAsked tells of what a person asked for.

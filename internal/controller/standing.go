@@ -48,7 +48,7 @@ func (c *controller) conclude(ctx context.Context, m *member, obj *v1alpha1.App,
 	m.unlock()
 	next := report.App(f)
 	nothing := f.Removed && obj.UID == "" && len(c.engine.Claims(m.name)) == 0 // it goes as it came
-	c.recordStanding(ctx, m, obj.ResourceVersion, f, next)
+	c.recordStanding(ctx, m, f, &next)
 	m.mu.Lock()
 	next.Told = m.status.Told // a forge may have been told meanwhile
 	m.status = next

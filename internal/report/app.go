@@ -97,7 +97,7 @@ func App(f Finding) v1alpha1.AppStatus {
 		Conditions:         slices.Clone(f.Was.Conditions),
 		Wanted:             bounded(f.Wanted), Applied: f.Was.Applied, Inputs: f.Inputs,
 		Objects: int32(min(f.Claimed, 1<<30)),
-		Drift:   f.Was.Drift, Health: f.Was.Health, Told: f.Was.Told, Helm: f.Was.Helm,
+		Drift:   f.Was.Drift, Health: f.Was.Health, Told: f.Was.Told, Helm: f.Was.Helm, Recorded: f.Was.Recorded,
 		LastHandledSync: cmp.Or(f.LastHandledSync, f.Was.LastHandledSync),
 	}
 	if f.Helm != nil {
