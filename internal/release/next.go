@@ -128,7 +128,7 @@ func (s State) Before() Want {
 // want begins a release if Git wants something else than before.
 func (n *next) want() {
 	w, r := n.seen.Want, n.State.Current
-	if w.IsZero() || r.Phase != "" && w.is(r.Want) || n.State.IsPinned(w) {
+	if w.IsZero() || r.Phase != "" && w.is(r.Want) {
 		return
 	}
 	if r.Phase != "" && !r.Phase.Ended() {
@@ -174,6 +174,10 @@ func (n *next) goes() bool {
 	r := &n.State.Current
 	switch r.Phase {
 	case Planned:
+		if n.State.IsPinned(r.Want) { // Git wants again what was rolled back
+			n.back(cmp.Or(n.State.Good, n.State.Released), "it was rolled back before")
+			return true
+		}
 		if !n.seen.Ready {
 			return n.waits(n.seen.NotReady)
 		}
