@@ -96,13 +96,14 @@ func (n *next) unnamed() {
 	}
 }
 
-// named takes up what is named and was not before.
+// named takes up what is named and was not before. What the branch was moved to, and does not have now, somebody took back there, or who reads the branch lags
+// behind: it is not moved to again by itself.
 func (n *next) named() {
 	if !n.seen.Listed {
 		return
 	}
 	for _, r := range n.seen.Refs {
-		known := slices.ContainsFunc(n.State.List, func(c Candidate) bool { return c.Commit == r.Commit && (!c.Phase.Ended() || c.Phase == Refused) })
+		known := slices.ContainsFunc(n.State.List, func(c Candidate) bool { return c.Commit == r.Commit && c.Phase != Gone })
 		if st := n.seen.Studies[r.Commit]; known || !st.Known || st.Has || len(n.State.List) >= most {
 			continue
 		}
