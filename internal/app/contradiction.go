@@ -112,8 +112,8 @@ func hooksOf(o object.Object) (all []said) {
 	return all
 }
 
-// NeverRun lists what an object says of when it is to be run that Fairlead does not do, and in which annotation: at deletions, or what nobody knows. What is there
-// to be skipped, or is a test, is not meant to be run.
+// NeverRun lists what an object says of when it is to be run that nobody knows, and in which annotation. What is there to be skipped, or is a test, is not meant
+// to be run.
 func NeverRun(o object.Object) (by string, words []string) {
 	by, all := hookWords(o)
 	for _, w := range all {

@@ -29,6 +29,7 @@ const (
 	Install  Occasion = "install"  // nothing of the app was good before
 	Upgrade  Occasion = "upgrade"  // every later release
 	Rollback Occasion = "rollback" // the way back from a release
+	Deletion Occasion = "deletion" // its directory is gone from Git, or its Environment takes it along
 )
 
 // Moment is when in a release a hook is run.
@@ -42,7 +43,7 @@ const (
 	OnFailure Moment = "failed" // when the release has failed
 )
 
-// Hook says of an object that releases run it, once each, instead of keeping it applied. The zero Hook is none.
+// Hook says of an object that releases run it, once each, or the deletion of its app, instead of keeping it applied. The zero Hook is none.
 type Hook struct {
 	// when says at which moments it is run on each occasion. One that is run on failures is so on each.
 	when map[Occasion][]Moment
@@ -59,6 +60,9 @@ func (h Hook) IsZero() bool { return len(h.when) == 0 }
 // Moments are when a hook is run on an occasion; none if it is not.
 func (h Hook) Moments(on Occasion) []Moment { return h.when[on] }
 
+// IsOnly reports whether a hook is run on no other occasion.
+func (h Hook) IsOnly(on Occasion) bool { return len(h.when[on]) > 0 && len(h.when) == 1 }
+
 // Has reports whether a hook is run at a moment of an occasion.
 func (h Hook) Has(on Occasion, at Moment) bool { return slices.Contains(h.when[on], at) }
 
@@ -74,19 +78,20 @@ type meaning struct {
 var (
 	released = []Occasion{Install, Upgrade}
 	always   = []Occasion{Install, Upgrade, Rollback}
+	deleted  = []Occasion{Deletion}
 	never    = meaning{}
 
 	moments = map[string]map[string]meaning{
 		AnnotationHook: {"before": {released, Before}, "after": {released, After}, "failed": {always, OnFailure}},
 		argoHook: {
 			"PreSync": {released, Before}, "Sync": {released, During}, "PostSync": {released, After}, "SyncFail": {always, OnFailure},
-			"Skip": never, "PreDelete": never, "PostDelete": never,
+			"PreDelete": {deleted, Before}, "PostDelete": {deleted, After}, "Skip": never,
 		},
 		helmHook: {
 			"pre-install": {[]Occasion{Install}, Before}, "post-install": {[]Occasion{Install}, After},
 			"pre-upgrade": {[]Occasion{Upgrade}, Before}, "post-upgrade": {[]Occasion{Upgrade}, After},
 			"pre-rollback": {[]Occasion{Rollback}, Before}, "post-rollback": {[]Occasion{Rollback}, After},
-			"pre-delete": never, "post-delete": never, "test": never, "test-success": never, "test-failure": never,
+			"pre-delete": {deleted, Before}, "post-delete": {deleted, After}, "test": never, "test-success": never, "test-failure": never,
 		},
 	}
 )
@@ -149,7 +154,7 @@ func HookOf(o object.Object) Hook {
 	return h
 }
 
-// isNeverRun reports whether an object is a hook of which Fairlead never comes to run it: of tests and deletions, and what Argo CD skips.
+// isNeverRun reports whether an object is a hook of which Fairlead never comes to run it: of tests, and what Argo CD skips.
 func isNeverRun(o object.Object) bool {
 	by, words := hookWords(o)
 	for _, w := range words {

@@ -30,8 +30,8 @@ func TestHookOf(t *testing.T) {
 		{[]string{argo, " PreSync , PostSync"}, "install before after, upgrade before after"},
 		{[]string{argo, "SyncFail", helm, "pre-install"}, "install failed, upgrade failed, rollback failed"},
 		{[]string{argo, "Skip"}, "never"},
-		{[]string{argo, "PreDelete"}, "never"},
-		{[]string{argo, "PostDelete,PostSync"}, "install after, upgrade after"},
+		{[]string{argo, "PreDelete"}, "deletion before"},
+		{[]string{argo, "PostDelete,PostSync"}, "install after, upgrade after, deletion after"},
 		{[]string{argo, "Presync"}, ""}, // to Argo CD an object like any other
 		{[]string{argo, "Presync", helm, "pre-install"}, "install before alone"},
 		{[]string{helm, "pre-install"}, "install before alone"},
@@ -39,7 +39,8 @@ func TestHookOf(t *testing.T) {
 		{[]string{helm, "post-install, pre-upgrade", weight, "x"}, "install after, upgrade before alone"},
 		{[]string{helm, "post-rollback", argo, "", weight, "3"}, "rollback after alone 3"},
 		{[]string{helm, "test"}, "never"},
-		{[]string{helm, "test-success,pre-delete"}, "never"},
+		{[]string{helm, "test-success,pre-delete"}, "deletion before alone"},
+		{[]string{helm, "pre-delete,post-delete", helmDelete, "hook-succeeded"}, "deletion before after alone, gone if it succeeded"},
 		{[]string{helm, "crd-install"}, "never"}, // as Helm does with what it does not know
 		{[]string{helm, "pre-install", helmDelete, "before-hook-creation,hook-succeeded"}, "install before alone, gone if it succeeded"},
 		{[]string{helm, "pre-install", helmDelete, "hook-failed"}, "install before alone, gone if it failed"},
@@ -63,7 +64,7 @@ func TestHookOf(t *testing.T) {
 
 func describeHook(h app.Hook) string {
 	var parts []string
-	for _, on := range []app.Occasion{app.Install, app.Upgrade, app.Rollback} {
+	for _, on := range []app.Occasion{app.Install, app.Upgrade, app.Rollback, app.Deletion} {
 		if when := h.Moments(on); len(when) > 0 {
 			parts = append(parts, strings.Trim(fmt.Sprintf("%s %v", on, when), "[]"))
 		}

@@ -31,7 +31,7 @@ func TestBatches(t *testing.T) {
 
 func showHooks(objs []object.Object) string {
 	var b strings.Builder
-	for _, on := range []app.Occasion{app.Install, app.Upgrade, app.Rollback} {
+	for _, on := range []app.Occasion{app.Install, app.Upgrade, app.Rollback, app.Deletion} {
 		for _, at := range []app.Moment{app.Before, app.During, app.After, app.OnFailure} {
 			if batches, err := order.Hooks(objs, on, at); err != nil || len(batches) > 0 {
 				fmt.Fprintf(&b, "%s, %s:\n%s", on, at, show(batches, err))

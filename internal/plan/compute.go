@@ -20,6 +20,11 @@ func Compute(in Input) Plan {
 	if c.plan.Claims == nil {
 		c.plan.Claims = app.Claims{}
 	}
+	if in.Rendered && in.Hooks.On == app.Deletion && !in.Hooks.IsZero() {
+		c.retire()
+		c.spend()
+		return c.plan
+	}
 	wanted := map[object.Key]bool{}
 	if in.Rendered {
 		for _, b := range in.Want {
@@ -77,6 +82,8 @@ type computer struct {
 	Input
 	plan    Plan
 	deletes []candidate
+	moves   bool // an object goes over to another app, or went
+	stuck   []stuck
 }
 
 // batch plans the objects of one batch.

@@ -50,9 +50,11 @@ func (c *computer) unwanted(key object.Key) {
 	case s.State != Present:
 		c.plan.Waiting = append(c.plan.Waiting, Note{Key: key, Text: s.Why})
 	case owner != c.App.Owner() && owner != (app.Owner{}):
+		c.moves = true
 		c.plan.Kept = append(c.plan.Kept, Note{Key: key, Text: "handed over to app " + owner.String()})
 		delete(c.plan.Claims, key)
 	case c.Census.Elsewhere[key] != (app.Owner{}):
+		c.moves = true
 		if c.Census.Foreign[key] {
 			claim.Yielded = true
 			c.plan.Claims[key] = claim
@@ -119,6 +121,12 @@ func (c *computer) settle() {
 	approved := c.plan.HoldID != "" && c.Approved == c.plan.HoldID
 	if approved {
 		c.plan.HoldID = ""
+	}
+	for _, x := range c.stuck {
+		c.hold(x, approved)
+	}
+	if approved {
+		c.stuck = nil
 	}
 	byWave, early := map[int]*Batch{}, &Batch{Early: true}
 	for _, d := range c.deletes {
@@ -190,6 +198,9 @@ func (c *computer) holdIDOf(deletes []candidate) string {
 			ids = append(ids, d.step.Key.String()+d.step.Live.UID())
 			over = over || d.over
 		}
+	}
+	for _, x := range c.stuck {
+		ids = append(ids, "hook "+x.object.Key().String()+c.plan.Claims[x.object.Key()].Run)
 	}
 	if len(ids) == 0 {
 		return ""

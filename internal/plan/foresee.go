@@ -74,6 +74,9 @@ func after(in Input, claims app.Claims, steps []Step) app.Claims {
 			claim := claims[s.Key]
 			claim.Run, claim.Begun, claim.Ended = s.Run, false, string(health.Healthy)
 			claims[s.Key], in.Seen[s.Key] = claim, Sighting{State: Current}
+			if in.Hooks.On == app.Deletion { // it goes in the end
+				in.Seen[s.Key] = Sighting{State: Present, Live: s.Object, Health: health.Verdict{Status: health.Healthy}}
+			}
 			continue
 		case s.Do == Repair && !in.wants(s.Object): // as it was applied before: what is wanted instead may not be applied
 			was.Drifted, was.Contested, was.Edit, was.Applied = false, "", fingerprint.Edit{}, object.Object{}

@@ -23,6 +23,8 @@ type Hooks struct {
 	// Run is the release for which they are run, as [RunOf] names it; empty: all of them have been, and none is waited for.
 	Run string
 	On  app.Occasion
+	// On a deletion, All are run around that of everything else, and Run is the same in each try but for its beginning: see retire.go.
+	//
 	// Over says that the release has ended, or another one has begun: what was run well counts, and nothing more is begun.
 	Over bool
 	// Failed are the hooks of the release FailedRun that are run since it failed.
@@ -66,6 +68,9 @@ func (h Hooks) Settled(o object.Object, hook app.Hook, claim app.Claim) bool {
 			return false
 		}
 	}
+	if h.On == app.Deletion { // what it left goes in the end
+		return false
+	}
 	if h.Run == "" {
 		return true
 	}
@@ -101,6 +106,10 @@ func (c *computer) occasion() app.Occasion {
 func (c *computer) hooks(wanted map[object.Key]bool) {
 	for key := range c.Hooks.Of {
 		wanted[key] = true
+		if claim, ok := c.plan.Claims[key]; ok && isEnding(claim) { // the app is back
+			claim.Run, claim.Begun, claim.Ended, claim.Why, claim.Confirmed = "", false, "", "", false
+			c.plan.Claims[key] = claim
+		}
 	}
 	for _, o := range c.Hooks.Failed {
 		wanted[o.Key()] = true
@@ -199,16 +208,13 @@ func (c *computer) hook(b *Batch, step Step, moment app.Moment) {
 
 // run plans that a hook is made. What there is of an earlier run goes first, unless it holds what cannot be had back.
 func (c *computer) run(b *Batch, step Step, s Sighting, run string, moment app.Moment, again bool) {
-	_, guarded := protected[step.Key.GroupKind()]
-	owner := app.OwnerOf(s.Live)
-	switch {
-	case s.State != Present || guarded:
-	case owner == c.App.Owner(), owner == (app.Owner{}) && isLeftover(s.Live) && !c.Policy.Apart:
-		step.Live = s.Live
-	default:
-		c.refuse(step, "is in the cluster already, and is none of this app's hooks: delete it with kubectl if it is not needed, or give the hook another name", "", "")
+	if c.isForeign(step.Key) {
+		c.refuse(step, foreignHook, "", "")
 		b.Pending++
 		return
+	}
+	if _, guarded := protected[step.Key.GroupKind()]; s.State == Present && !guarded {
+		step.Live = s.Live
 	}
 	step.Do, step.Run = Run, run
 	switch {
@@ -219,10 +225,21 @@ func (c *computer) run(b *Batch, step Step, s Sighting, run string, moment app.M
 	case moment == app.During:
 		step.Why = "with its wave"
 	default:
-		step.Why = string(moment) + " the " + map[app.Occasion]string{app.Install: "first release", app.Upgrade: "release", app.Rollback: "way back"}[c.occasion()]
+		step.Why = string(moment) + " the " + map[app.Occasion]string{app.Install: "first release", app.Upgrade: "release", app.Rollback: "way back", app.Deletion: "deletion"}[c.occasion()]
 	}
 	step.Object = step.Object.With(run, "metadata", "annotations", app.AnnotationRun)
 	c.add(b, step)
+}
+
+// foreignHook is why a hook cannot be made whose name is taken.
+const foreignHook = "is in the cluster already, and is none of this app's hooks: delete it with kubectl if it is not needed, or give the hook another name"
+
+// isForeign reports whether something is in the place of a hook that may not be taken away for it.
+func (c *computer) isForeign(key object.Key) bool {
+	s := c.Seen[key]
+	_, guarded := protected[key.GroupKind()]
+	owner := app.OwnerOf(s.Live)
+	return s.State == Present && !guarded && owner != c.App.Owner() && (owner != (app.Owner{}) || !isLeftover(s.Live) || c.Policy.Apart)
 }
 
 // isLeftover reports whether a live object is a hook of Helm's or Argo CD's that has done its work, from the time before the app was Fairlead's.
@@ -263,6 +280,7 @@ func (c *computer) spend() {
 		case claim.Ended == "" || guarded || !h.IsSpent(claim.Ended == string(health.Healthy)) || underway[moment]:
 		case s.State != Present || s.Live.Deleting() || s.Live.Annotation(app.AnnotationRun) != claim.Run || app.OwnerOf(s.Live) != c.App.Owner():
 		case app.PruneOf(s.Live) == app.PruneNever:
+		case slices.ContainsFunc(c.plan.Spent, func(x Step) bool { return x.Key == o.Key() }):
 		default:
 			why := "it succeeded"
 			if claim.Ended != string(health.Healthy) {

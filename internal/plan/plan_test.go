@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,6 +70,7 @@ type sighting struct {
 	Ended     health.Status
 	Contested string
 	Rival     string
+	Late      bool
 }
 
 // TestYield lets an object go that another process's app wants, and takes that back when Git wants it again.
@@ -135,6 +137,10 @@ func input(t *testing.T, ar *txtar.Archive) plan.Input {
 		if !h.IsZero() {
 			hooks.Of[o.Key()], hooks.All = h, append(hooks.All, o)
 		}
+		if h.IsOnly(app.Deletion) && hooks.On != app.Deletion {
+			delete(hooks.Of, o.Key())
+			hooks.All = hooks.All[:len(hooks.All)-1]
+		}
 		if h.IsZero() || h.Has(app.Upgrade, app.During) {
 			placed = append(placed, o)
 		}
@@ -142,6 +148,7 @@ func input(t *testing.T, ar *txtar.Archive) plan.Input {
 			hooks.Failed = append(hooks.Failed, o)
 		}
 	}
+	slices.SortFunc(hooks.All, func(a, b object.Object) int { return a.Key().Compare(b.Key()) })
 	batches, err := order.Batches(placed)
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +207,7 @@ func (x sighting) claim(k object.Key, objs map[string]map[object.Key]object.Obje
 }
 
 func (x sighting) sight(k object.Key, objs map[string]map[object.Key]object.Object) plan.Sighting {
-	s := plan.Sighting{State: plan.Absent, Refusal: x.Refused, Contested: x.Contested, Rival: ownerOf(x.Rival), Ended: x.Ended}
+	s := plan.Sighting{State: plan.Absent, Refusal: x.Refused, Contested: x.Contested, Rival: ownerOf(x.Rival), Ended: x.Ended, Late: x.Late}
 	if live, ok := objs["live.yaml"][k]; ok {
 		s.State, s.Live = plan.Present, x.live(live)
 		s.Predicted = applied(merged(s.Live, objs["want.yaml"][k]), app.Manager)

@@ -72,6 +72,7 @@ func approvable(held []Held) (n int, command string) {
 func (p Plan) unsettled(t *table, b Batch) {
 	for _, n := range b.Unsettled {
 		said := slices.ContainsFunc(p.Waiting, func(w Note) bool { return w.Key == n.Key }) ||
+			slices.ContainsFunc(p.Held, func(h Held) bool { return h.Step.Key == n.Key }) ||
 			slices.ContainsFunc(p.Repairs, func(s Step) bool { return s.Key == n.Key && s.Live.IsZero() })
 		if said {
 			continue

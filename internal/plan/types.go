@@ -77,6 +77,8 @@ type Sighting struct {
 	Contested string
 	// Rival is the app that owns the live object, if that is another one which still exists and wants it.
 	Rival app.Owner
+	// Late says of a hook of a deletion that it has not ended in the time that an object has.
+	Late bool
 }
 
 // Refusal is why the API server, or a policy in it, does not accept an object.
@@ -88,6 +90,8 @@ type Refusal struct {
 	Immutable bool
 	// Schema says that the object does not fit the schema of its kind: trying it again cannot help.
 	Schema bool
+	// Homeless says that the object's namespace does not exist.
+	Homeless bool
 	// At is the file and line that say it, where known.
 	At string
 }
