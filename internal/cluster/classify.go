@@ -113,7 +113,8 @@ func (s *Session) missing(verb string, r object.Resource, namespace, rights stri
 func notFound(q request, st metav1.Status, err error) error {
 	if d := st.Details; d != nil && d.Kind == "namespaces" && q.resource.Kind != "Namespace" {
 		return fault.New(fault.Invalid, &plan.Refusal{
-			Message: fmt.Sprintf("namespace %s does not exist: create it, put it into the app, or set spec.destination.createNamespace of the Environment", d.Name),
+			Homeless: true,
+			Message:  fmt.Sprintf("namespace %s does not exist: create it, put it into the app, or set spec.destination.createNamespace of the Environment", d.Name),
 		})
 	}
 	return fault.New(fault.Transient, errors.New(shorten(err.Error())))

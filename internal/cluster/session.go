@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/plan"
 )
 
 // Session reads and writes objects as one ServiceAccount. It is safe for concurrent use.
@@ -57,10 +59,15 @@ func (s *Session) patch(ctx context.Context, r object.Resource, o object.Object,
 	force := true
 	opts.Force, opts.FieldManager, opts.FieldValidation = &force, app.Manager, metav1.FieldValidationStrict
 	out, err := s.at(r, o.Namespace()).Patch(ctx, o.Name(), types.ApplyPatchType, o.JSON(), opts)
-	if err != nil {
-		return object.Object{}, s.classify(request{verb: "patch", resource: r, namespace: o.Namespace(), want: o}, err)
+	if err == nil {
+		return object.New(out.Object), nil
 	}
-	return object.New(out.Object), nil
+	classified := s.classify(request{verb: "patch", resource: r, namespace: o.Namespace(), want: o}, err)
+	var refusal *plan.Refusal
+	if apierrors.IsForbidden(err) && errors.As(classified, &refusal) && r.Namespaced {
+		refusal.Homeless = s.cluster.lacks(ctx, o.Namespace())
+	}
+	return object.Object{}, classified
 }
 
 // Live reads an object. An absent object is the zero Object and no error.

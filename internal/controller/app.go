@@ -154,6 +154,7 @@ func (c *controller) subject(ctx context.Context, m *member, env *v1alpha1.Envir
 		Approved: obj.Annotations[AnnotationApprove], Held: m.status.HoldID, Round: m.round, Bundle: m.written.Bundle,
 	}
 	s.Releasing = c.releasing(ctx, m, env, obj)
+	s.Ends = m.removed && env.Spec.Venue == nil
 	if env.Spec.Deletion == v1alpha1.DeletionPrune && !m.removed {
 		s.Begin = c.stays(fleet.Of(m.name))
 	}

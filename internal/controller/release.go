@@ -53,6 +53,7 @@ func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Env
 		m.lookback = nil
 	}
 	rules := env.Spec.Release
+	r.Policy.Halt = m.removed      // who goes does not come back for a hook that failed
 	if rules == nil || m.removed { // what is removed is held by other rules, and there is nothing to verify
 		return r
 	}

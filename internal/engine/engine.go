@@ -73,6 +73,8 @@ type Neighbours interface {
 	Taken(n app.Name, round int, key object.Key) (by app.Owner, taken bool)
 	// Overtaken reports whether an app was found anew since it was read in a round.
 	Overtaken(n app.Name, round int) bool
+	// Leaves reports whether an app is to go, as far as is known by now.
+	Leaves(n app.Name) bool
 	// Wants is told what an app wants, once it is known in which namespaces, and in which round it was read. It may keep the keys.
 	Wants(n app.Name, round int, keys []object.Key)
 	// Census says what the environment says about deleting the given keys of an app.
@@ -122,6 +124,8 @@ type Subject struct {
 	Rules  health.Rules
 	// Lens is the version of Policy and Rules as observed.Lens has it.
 	Lens string
+	// Ends says that the app is to go, and Objects are none: the hooks of its deletion are run.
+	Ends bool
 	// Rendered says that Objects is what Git says at Revision.
 	Rendered bool
 	Objects  func() []object.Object
@@ -224,6 +228,10 @@ type memory struct {
 	kept   placed // what is released, if that is something else
 	// failing are the hooks of what Git wants that are run since that failed, while placed holds what is released.
 	failing []object.Object
+
+	ends  bool            // the app is to go, and has hooks for that: placed holds these
+	lasts []object.Object // what these are; nil: not known yet
+	due   time.Time       // when the first of them is late
 
 	releases release.State // how far the app's releases are, as far as this process knows: the record may be behind
 	recalled bool          // what was written down of them beside the record is taken over

@@ -114,7 +114,11 @@ func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Cl
 // What is not there is not made for a commit that is no longer the newest: the newest may not want it, and who had it may just have deleted it for that.
 func (l *look) grasp(step plan.Step) error {
 	e, n, key := l.engine, l.subject.Name, step.Key
-	if l.subject.Rendered && (step.Do == plan.Create || step.Do == plan.Run) && e.Neighbours.Overtaken(n, l.subject.Round) {
+	old := l.subject.Rendered && (step.Do == plan.Create || step.Do == plan.Run) && e.Neighbours.Overtaken(n, l.subject.Round)
+	if l.m.ends {
+		old = !e.Neighbours.Leaves(n)
+	}
+	if old {
 		return fault.Newf(fault.Conflict, "there is a newer commit by now")
 	}
 	e.mu.Lock()

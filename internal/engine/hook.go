@@ -28,6 +28,32 @@ func (m *memory) hasHooks() bool {
 	return false
 }
 
+// end takes the hooks that an app is to end with for what is wanted of it: those of what was applied last. What is recorded for it has them, too, so who comes
+// after finds the same.
+func (e *Engine) end(ctx context.Context, m *memory, s Subject) (Subject, error) {
+	if m.ends = s.Ends && s.Rendered && len(m.record.Claims) > 0; !m.ends {
+		m.lasts = nil
+		return s, nil
+	}
+	if m.lasts == nil {
+		objs, err := e.Ledger.Bundle(ctx, s.Name, "")
+		if err != nil {
+			return s, fmt.Errorf("find the hooks of the deletion: %w", err)
+		}
+		m.lasts = []object.Object{}
+		for _, o := range objs {
+			if h := app.HookOf(o); len(h.Moments(app.Deletion)) > 0 {
+				m.lasts = append(m.lasts, o)
+			}
+		}
+	}
+	if m.ends = len(m.lasts) > 0; m.ends {
+		lasts := m.lasts
+		s.Objects, s.Digest, s.Files = func() []object.Object { return lasts }, "the end", ""
+	}
+	return s, nil
+}
+
 // runOf names the run of a release of a want, the same after a restart. The want is in it since releases of an app that was deleted and came back are counted
 // anew.
 func runOf(serial int, digest, how string) string {
@@ -40,7 +66,15 @@ func (m *memory) hooks() plan.Hooks {
 		return plan.Hooks{}
 	}
 	st, cur, want := m.releases, m.releases.Current, m.placed.bundle
-	h := plan.Hooks{Of: m.placed.hooks, All: m.placed.runs, On: app.Upgrade}
+	if m.ends {
+		serial := cur.Serial
+		if cur.Want.Digest != want {
+			serial++
+		}
+		return plan.Hooks{Of: m.placed.hooks, All: m.placed.runs, On: app.Deletion, Run: runOf(serial, want, plan.Ending)}
+	}
+	h := plan.Hooks{On: app.Upgrade}
+	h.Of, h.All = m.placed.released()
 	from := cur.From
 	if cur.Want.Digest != want {
 		from = st.Good
@@ -79,6 +113,19 @@ func (m *memory) hooks() plan.Hooks {
 		h.Failed = nil
 	}
 	return h
+}
+
+// released are the hooks of a want that releases run.
+func (p *placed) released() (of map[object.Key]app.Hook, all []object.Object) {
+	for _, o := range p.runs {
+		if h := p.hooks[o.Key()]; !h.IsOnly(app.Deletion) {
+			if of == nil {
+				of = map[object.Key]app.Hook{}
+			}
+			of[o.Key()], all = h, append(all, o)
+		}
+	}
+	return of, all
 }
 
 // failing are the hooks of a want that are run when its release fails.
@@ -148,7 +195,8 @@ func (l *look) glanceHook(ctx context.Context, key object.Key, want object.Objec
 	if idle && (claim.Ended == "" || !hook.IsSpent(claim.Ended == string(health.Healthy)) || entry.IsZero()) {
 		return settled, true
 	}
-	if claim.Run != "" && !w.Synced && !w.Gone && entry.IsZero() {
+	denied := l.m.ends && w.Err != nil && fault.KindOf(w.Err) == fault.Denied // nobody waits for that: it is asked, and refused
+	if claim.Run != "" && !w.Synced && !w.Gone && entry.IsZero() && !denied {
 		why := "the watch of " + r.Plural + " is starting"
 		if w.Err != nil {
 			why = w.Err.Error()
@@ -156,7 +204,7 @@ func (l *look) glanceHook(ctx context.Context, key object.Key, want object.Objec
 		l.starting = l.starting || w.Err == nil
 		return plan.Sighting{State: plan.Unknown, Why: why}, true
 	}
-	if a, ok := l.m.asked[key]; ok && !entry.IsZero() && a.resourceVersion == entry.ResourceVersion && a.want == l.hookState(claim, want) && !l.isForeign(entry.Owner) {
+	if a, ok := l.m.asked[key]; ok && !l.m.ends && !entry.IsZero() && a.resourceVersion == entry.ResourceVersion && a.want == l.hookState(claim, want) && !l.isForeign(entry.Owner) {
 		s := a.sighting
 		s.Rival = l.rival(key, s.Live)
 		return s, true
@@ -217,10 +265,14 @@ func (l *look) requestHook(ctx context.Context, r object.Resource, key object.Ke
 		return waits, nil
 	}
 	claim := l.m.record.Claims[key]
-	if !live.IsZero() && claim.Run != "" && live.Annotation(app.AnnotationRun) == claim.Run && l.isCurrent(claim.Run) { // it is this release's
+	if !live.IsZero() && claim.Run != "" && live.Annotation(app.AnnotationRun) == claim.Run && (l.isCurrent(claim.Run) || l.hooks.Ends(claim)) { // it is this release's
+		s.Late = l.m.ends && l.isLate(live)
 		if s.Health.Status == health.Degraded && claim.Ended == "" {
 			s.Health.Message = l.lastWords(ctx, key, s.Health.Message)
 		}
+		return s, nil
+	}
+	if l.hooks.Ends(claim) && claim.Ended != "" {
 		return s, nil
 	}
 	if l.subject.Policy.Suspended || l.subject.Blocked != "" || l.hooks.Over || live.Deleting() || l.hooks.Settled(want, app.HookOf(want), claim) {
@@ -235,6 +287,20 @@ func (l *look) requestHook(ctx context.Context, r object.Resource, key object.Ke
 		return l.refused(s, want, err)
 	}
 	return s, nil
+}
+
+// isLate reports whether a hook has had the time that an object has to get well, and lets it be looked at when it has.
+func (l *look) isLate(live object.Object) bool {
+	end := live.Created().Add(l.subject.Rules.Deadline())
+	if !l.now.Before(end) {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.m.due.IsZero() || end.Before(l.m.due) {
+		l.m.due = end
+	}
+	return false
 }
 
 // longEnough is for how many seconds a Job stays at least that says when it may be removed: who is started again in that time still sees how it ended.

@@ -52,6 +52,7 @@ func (e *Engine) observe(ctx context.Context, session Session, m *memory, s Subj
 	l := &look{engine: e, session: session, subject: s, m: m, now: e.Now(), seen: map[object.Key]plan.Sighting{}, hooks: m.hooks()}
 	l.bundle = sync.OnceValues(func() (map[object.Key]object.Object, error) { return e.loadBundle(ctx, m) })
 	keys := l.keys()
+	m.due = time.Time{}
 	l.track(ctx, keys)
 	var open []object.Key // looked at after all glances, which read what the answers change
 	for _, key := range keys {
@@ -215,7 +216,7 @@ func (l *look) unserved(key object.Key, want object.Object, err error) plan.Sigh
 		return plan.Sighting{State: plan.Absent} // the kind is gone, and every object of it
 	case l.m.placed.crds[key.GroupKind()]:
 		return plan.Sighting{State: plan.Unknown, Deferred: true, Why: "waits for its CustomResourceDefinition"}
-	case !strings.Contains(key.Group, "."): // one of Kubernetes' own: nobody can add a kind to it
+	case l.m.ends, !strings.Contains(key.Group, "."): // nobody waits for it; or one of Kubernetes' own: nobody can add a kind to it
 		return plan.Sighting{State: plan.Absent, Refusal: &plan.Refusal{Message: err.Error()}}
 	default:
 		return plan.Sighting{State: plan.Unknown, Why: err.Error()}

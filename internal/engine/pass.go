@@ -42,6 +42,9 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	}
 	e.conclude(m, s)
 	m.recall(s.Releasing.Told)
+	if s, err = e.end(ctx, m, s); err != nil {
+		return Outcome{}, err
+	}
 	var out Outcome
 	if err := e.stage("place", func() error { return e.place(ctx, m, s) }); err != nil {
 		if fault.KindOf(err) != fault.Invalid {
@@ -314,8 +317,8 @@ func (e *Engine) Release(ctx context.Context, n app.Name) error {
 
 func (l *look) unwanted() []object.Key {
 	var keys []object.Key
-	for k := range l.m.record.Claims {
-		if l.want(k).IsZero() {
+	for k, claim := range l.m.record.Claims {
+		if l.want(k).IsZero() || l.m.ends && !l.hooks.Ends(claim) {
 			keys = append(keys, k)
 		}
 	}
@@ -358,6 +361,9 @@ func (e *Engine) finish(m *memory, out *Outcome, waits bool) {
 	}
 	if !m.look.IsZero() {
 		sooner(m.look.Sub(now))
+	}
+	if !m.due.IsZero() {
+		sooner(m.due.Sub(now))
 	}
 	if waits || out.unwatched { // the next look begins another watch, or finds that there is nothing to watch
 		sooner(2 * time.Second)

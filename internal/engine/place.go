@@ -252,7 +252,7 @@ func (e *Engine) vanished(m *memory, s Subject, key object.Key) bool {
 
 // needsNamespace reports whether something will be put in the default namespace, which the environment wants to be made if it is not there.
 func (e *Engine) needsNamespace(m *memory, s Subject) bool {
-	if !s.CreateNamespace || !s.Rendered || s.Blocked != "" || s.Policy.Suspended || m.placed.spaces[s.Namespace] {
+	if !s.CreateNamespace || !s.Rendered || m.ends || s.Blocked != "" || s.Policy.Suspended || m.placed.spaces[s.Namespace] {
 		return false
 	}
 	fresh := false

@@ -51,6 +51,9 @@ func (e *Engine) Preview(ctx context.Context, s Subject, w World) (Preview, erro
 	if err != nil {
 		return Preview{}, err
 	}
+	if s, err = x.end(ctx, m, s); err != nil {
+		return Preview{}, err
+	}
 	var out Preview
 	if err := x.place(ctx, m, s); err != nil {
 		if fault.KindOf(err) != fault.Invalid {
@@ -112,6 +115,9 @@ func (e *Engine) Wants(ctx context.Context, s Subject, w World) error {
 		return err
 	}
 	m.placed = placed{made: m.placed.made}
+	if s, err = x.end(ctx, m, s); err != nil {
+		return err
+	}
 	if err := x.place(ctx, m, s); err != nil {
 		return err
 	}

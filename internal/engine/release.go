@@ -178,7 +178,7 @@ func (e *Engine) tell(m *memory, s Subject, also ...object.Key) {
 // claimed are the keys that an app wants besides those that Git does: as long as something else is released, all that it claims.
 func (m *memory) claimed(s Subject) []object.Key {
 	want := m.wanted(s)
-	if want.IsZero() || want.Digest == m.releases.Released.Digest || !s.Releasing.Ruled && !m.releases.IsPinned(want) {
+	if want.IsZero() || m.ends || want.Digest == m.releases.Released.Digest || !s.Releasing.Ruled && !m.releases.IsPinned(want) {
 		return nil
 	}
 	return m.record.Claims.Keys()

@@ -175,6 +175,14 @@ func (f *Fleet) Overtaken(n app.Name, round int) bool {
 	return !f.isNewest(n, round)
 }
 
+// Leaves reports whether an app was removed, and has not been found again.
+func (f *Fleet) Leaves(n app.Name) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.member(n)
+	return m != nil && m.removed
+}
+
 // isNewest has the lock.
 func (f *Fleet) isNewest(n app.Name, round int) bool {
 	m := f.member(n)

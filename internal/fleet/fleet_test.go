@@ -184,8 +184,20 @@ func TestOvertaken(t *testing.T) {
 	says("and was read", true)
 	old = w.Round(name("a"))
 	says("in that round", false)
+	leaves := func(when string, want bool) {
+		t.Helper()
+		if got := w.Leaves(name("a")); got != want {
+			t.Errorf("%s: it leaves: %t", when, got)
+		}
+	}
+	leaves("it is found", false)
 	w.Found(prod, unbound(), nil, nil, names("a"))
 	says("it is gone", true)
+	leaves("it is gone", true)
+	w.Found(prod, unbound(), names("a"), names("a"), nil)
+	leaves("it is back", false)
+	w.Gone(name("a"))
+	leaves("nobody knows it", false)
 }
 
 func TestSuspect(t *testing.T) {

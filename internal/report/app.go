@@ -244,6 +244,8 @@ func (f Finding) phase(st *v1alpha1.AppStatus) (v1alpha1.Phase, string) {
 		return v1alpha1.PhaseWaiting, located(f.Plan.Waiting[0])
 	case f.Plan.Broken != (plan.Note{}):
 		return v1alpha1.PhaseFailed, "hook " + located(f.Plan.Broken)
+	case f.Removed && !f.Plan.Applied():
+		return v1alpha1.PhaseRemoving, f.removing()
 	case !f.Plan.Applied():
 		return v1alpha1.PhaseApplying, applying(f.Plan)
 	case len(f.Plan.Contested) > 0:
@@ -283,6 +285,9 @@ func located(n plan.Note) string {
 func (f Finding) removing() string {
 	for _, n := range slices.Concat(f.Plan.Waiting, f.Plan.Leaving) {
 		return n.Key.String() + ": " + n.Text
+	}
+	if n := cmp.Or(f.Plan.Gate(), f.Plan.Lacking()); n != (plan.Note{}) {
+		return "its directory is gone from Git; hook " + n.Key.String() + ": " + n.Text
 	}
 	return "its directory is gone from Git"
 }
