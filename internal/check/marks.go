@@ -17,7 +17,7 @@ func contradictingMarks(c *call) {
 // hookNotRun is the rule for hooks that never run.
 func hookNotRun(c *call) {
 	if by, words := app.NeverRun(c.o.Object); len(words) > 0 {
-		c.say(object.PathOf("metadata", "annotations", by), atValue, "do by hand what it does, or in a hook that releases run (docs/tasks/hooks.md)",
+		c.say(object.PathOf("metadata", "annotations", by), atValue, "these are known: docs/tasks/hooks.md",
 			"Fairlead runs nothing at %s", strings.Join(words, ", "))
 	}
 }

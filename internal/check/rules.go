@@ -59,7 +59,7 @@ var table = []Rule{
 	{"own-selector", Error, "A workload does not select the pods that it makes.", ownSelector},
 	{"unknown-rule", Warning, "The annotation fairlead.dev/check-ignore names a rule that there is not.", unknownRule},
 	{"contradicting-marks", Warning, "Annotations of two systems say different things of one object: how it is applied, pruned, ordered or run.", contradictingMarks},
-	{"hook-not-run", Warning, "A hook is to be run when an app is deleted, which Fairlead does not do, or at a moment that nobody knows.", hookNotRun},
+	{"hook-not-run", Warning, "A hook is to be run at a moment that nobody knows.", hookNotRun},
 	{ruleUnpinned, Note, "A chart of a registry or repository is named by a range of versions, or by none.", nil},
 	{"image-tag", Note, "An image has no tag, or the tag latest.", imageTag},
 }
