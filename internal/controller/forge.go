@@ -50,7 +50,7 @@ func (c *controller) reconcileForge(ctx context.Context, req reconcile.Request) 
 	defer cutShort(ctx, &res, &err)
 	m.mu.Lock()
 	st, repository := *m.status.DeepCopy(), m.place.repository
-	if m.place.back != "" { // its branch's commit was told of before the candidate
+	if t := m.place.tip; t != nil && t.source.Candidate != nil { // its branch's commit comes back after each candidate, and was told of before
 		m.telling.sure = hold{}
 	}
 	m.unlock()
