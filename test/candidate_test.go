@@ -89,6 +89,7 @@ func (p place) candidate(id source.Commit, phase string, words ...string) v1alph
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &env); err != nil {
 			return err
 		}
+		slices.Reverse(env.Status.Candidates) // the newest counts
 		i := slices.IndexFunc(env.Status.Candidates, func(c v1alpha1.CandidateStatus) bool { return c.Commit == string(id) })
 		if i < 0 {
 			return fmt.Errorf("there is no candidate %s among %+v", id.Short(), env.Status.Candidates)
@@ -325,6 +326,49 @@ func TestCandidates(t *testing.T) {
 		defer mu.Unlock()
 		if took := tries[2].Sub(tries[0]); took > 12*time.Second {
 			t.Errorf("it was asked for the third time %s after the first", took)
+		}
+	})
+
+	// What a person asks for while an app is tried is carried out, each time; and once, however many candidates come later.
+	run("steered", func(t *testing.T, p place) {
+		p.begin(tried(map[string]any{"release.deadline": "1h"}), []string{"web"}, write("apps/web", "a"))
+		asks := func(want string, args ...string) {
+			t.Helper()
+			if out, _ := p.tries(append([]string{"rollback", "prod/web"}, args...)...); !strings.Contains(out, want) {
+				t.Fatalf("rollback %q says %q, want %q", args, out, want)
+			}
+		}
+		slow := p.nominate("slow", sick("a", "very"))
+		p.hook()
+		p.candidate(slow, "Trying", "ConfigMap")
+		asks("none in the history", "--to", "00000000")
+		asks("none in the history", "--to", "11111111")
+		asks("goes back from "+slow.Short(), "--because", "it is slow")
+		p.candidate(slow, "Refused", "web: rolled back: by ", "it is slow")
+		p.at("configmap/a", ".data.sick", "")
+		for i := range 12 {
+			id := p.nominate(fmt.Sprintf("next-%d", i), write("apps/web", fmt.Sprintf("next-%d", i)))
+			p.hook()
+			p.candidate(id, "Moved")
+		}
+		p.at("apps.fairlead.dev/prod-web", ".status.release.phase", "Succeeded")
+	})
+
+	// What is nominated again after it was gone is tried again, whatever was tried in between.
+	run("anew", func(t *testing.T, p place) {
+		p.begin(tried(map[string]any{"release.deadline": "1h"}), []string{"web"}, write("apps/web", "a"))
+		one, two := p.nominate("one", sick("a", "very")), p.nominate("two", sick("a", "most"))
+		for _, id := range []source.Commit{one, two, one} {
+			for _, name := range []string{"one", "two"} {
+				_ = p.Git.DeleteBranch(t.Context(), "candidate/"+name)
+			}
+			p.hook()
+			p.at("configmap/a", ".data.sick", "")
+			if err := p.Git.Reset(t.Context(), "candidate/one", id); err != nil {
+				t.Fatal(err)
+			}
+			p.hook()
+			p.candidate(id, "Trying", "ConfigMap")
 		}
 	})
 

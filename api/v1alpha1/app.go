@@ -152,6 +152,8 @@ type AppStatus struct {
 	Pinned string `json:"pinned,omitempty"`
 	// Rollback is the request by the annotation fairlead.dev/rollback that was acted upon last.
 	Rollback *RollbackStatus `json:"rollback,omitempty"`
+	// Attempt is the try of a candidate that was taken up last.
+	Attempt string `json:"attempt,omitempty"`
 	// Revert is the commit that has Git agree, if spec.release.revert of the Environment asks for one and the newest release was rolled back.
 	Revert *RevertStatus `json:"revert,omitempty"`
 

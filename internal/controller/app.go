@@ -229,7 +229,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	f.Looked, f.Plan, f.Health, f.Claimed, f.Undone, f.Err = true, out.Plan, out.Health, out.Claimed, out.Undone, err
 	f.Blind, f.Bundle, f.LeftOut = out.Blind, out.Bundle, out.LeftOut
 	if err == nil { // else it may not be recorded, and is asked for again
-		f.Handled, f.Answer = out.Handled, out.Answer
+		carriedOut(&f, s.Releasing, out)
 	}
 	f.Releases, f.Records, f.Back, f.Ruled, f.App = out.Releases, out.Records, out.Back, s.Releasing.Ruled, m.name.Environment+"/"+m.name.App
 	if out.Health == nil {
@@ -258,8 +258,8 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 	var late time.Duration
 	f.Helm, late = c.recordHelm(ctx, m, env, obj, s, out)
 	f.Revert = c.revertOf(m, env, out, f.Was.Revert)
-	if r := s.Releasing; r.Asked != nil && !r.Asked.Again && f.Handled == r.Request && (f.Was.Rollback == nil || f.Was.Rollback.Request != r.Request) {
-		c.recordAsked(ctx, m, r.Asked, r.Request, out.Answer)
+	if err == nil {
+		c.recordAsked(ctx, m, s.Releasing, out, f.Was.Rollback)
 	}
 	c.conclude(ctx, m, obj, f)
 	c.tell(obj, out, m.stands().Drift.Total > f.Was.Drift.Total)

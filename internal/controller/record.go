@@ -82,8 +82,17 @@ func (c *controller) recordStanding(ctx context.Context, m *member, f report.Fin
 	}
 }
 
-// recordAsked tells of what a person asked for.
-func (c *controller) recordAsked(ctx context.Context, m *member, asked *release.Asked, request, answer string) {
+// recordAsked tells of what was asked for of an app's releases, and carried out. Was is what was told of that before.
+func (c *controller) recordAsked(ctx context.Context, m *member, r engine.Releasing, out engine.Outcome, was *v1alpha1.RollbackStatus) {
+	for _, q := range r.Requests {
+		if why, handled := out.Answer(q.ID); handled && !q.Asked.Again && (was == nil || was.Request != q.ID) {
+			c.recordOnce(ctx, m, history.Record{Time: c.now(), Kind: history.Rollback, Who: q.Asked.By, Why: askedText(q.Asked, why)}, q.ID)
+		}
+	}
+}
+
+// askedText is what was asked for, and why nothing was done for it if nothing was.
+func askedText(asked release.Asked, answer string) string {
 	what := "goes back"
 	if asked.Lift {
 		what = "tries again what was rolled back"
@@ -96,7 +105,7 @@ func (c *controller) recordAsked(ctx context.Context, m *member, asked *release.
 	if answer != "" {
 		what += "; nothing was done: " + answer
 	}
-	c.recordOnce(ctx, m, history.Record{Time: c.now(), Kind: history.Rollback, Who: asked.By, Why: what}, request)
+	return what
 }
 
 // recordRevert tells of the commit that reverts a release in Git, once, whoever finds it there again.

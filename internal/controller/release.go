@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/release"
+	"github.com/fairlead-cd/fairlead/internal/report"
 	"github.com/fairlead-cd/fairlead/internal/verifier"
 	"github.com/fairlead-cd/fairlead/internal/verify"
 )
@@ -44,11 +46,12 @@ func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Env
 	r := engine.Releasing{Told: told(m.status.Release)}
 	var asked Rollback
 	if text := obj.Annotations[AnnotationRollback]; text != "" && json.Unmarshal([]byte(text), &asked) == nil && asked.Request != "" {
-		r.Request = asked.Request
 		r.Past = c.searching(m, asked.Request)
-		r.Asked = &release.Asked{By: asked.By, Because: asked.Because, Back: !asked.Lift, Sure: asked.Sure, Lift: asked.Lift, To: release.Want{Revision: asked.To}}
+		r.Requests = append(r.Requests, engine.Request{ID: asked.Request, Asked: release.Asked{
+			By: asked.By, Because: asked.Because, Back: !asked.Lift, Sure: asked.Sure, Lift: asked.Lift, To: release.Want{Revision: asked.To},
+		}})
 	}
-	c.tries(m, &r)
+	m.attempts(&r)
 	if done := m.status.Rollback; m.lookback != nil && done != nil && done.Request == m.lookback.request {
 		m.lookback = nil
 	}
@@ -67,31 +70,56 @@ func (c *controller) releasing(ctx context.Context, m *member, env *v1alpha1.Env
 	return r
 }
 
-// tries asks for what is wanted of an app at a candidate to be tried, also if it was gone back from before. The lock of the member is held.
-func (c *controller) tries(m *member, r *engine.Releasing) {
-	t := m.place.tip
-	if t == nil || t.attempt == "" || !m.mustTry(t.attempt) {
-		return
+// attempt is what Fairlead tries the app at; empty: what its branch has. The lock is held.
+func (m *member) attempt() string {
+	if m.place.tip == nil {
+		return ""
 	}
-	r.Request, r.Asked = t.attempt, &release.Asked{By: "Fairlead", Because: "it is tried as a candidate", Again: true}
+	return m.place.tip.attempt
+}
+
+// attempts asks for what is wanted of an app at a candidate to be tried, also if it was gone back from before. That comes before what a person asks for: who
+// sees it tried may want it back. The lock is held.
+func (m *member) attempts(r *engine.Releasing) {
+	if t := m.attempt(); t != "" && m.mustTry(t) {
+		try := engine.Request{ID: t, Own: true, Asked: release.Asked{By: "Fairlead", Because: "it is tried as a candidate", Again: true}}
+		r.Requests = append([]engine.Request{try}, r.Requests...)
+	}
 }
 
 // mustTry reports whether the app has still to be asked for an attempt. The lock is held.
 func (m *member) mustTry(attempt string) bool {
-	return m.env != nil && m.env.Spec.Release != nil && (m.status.Rollback == nil || m.status.Rollback.Request != attempt)
+	return m.env != nil && m.env.Spec.Release != nil && m.status.Attempt != attempt
 }
 
 // returns asks an app that was tried at a candidate to go back to what its branch has, if its gates would have to agree to that else: they did before. The lock
 // is held.
 func (m *member) returns(r *engine.Releasing) {
 	back, cur := m.place.back, m.status.Release
-	if r.Gates == nil || back == "" || r.Asked != nil && r.Asked.Again || cur == nil || !strings.HasSuffix(cur.Revision, ":"+back) {
+	if r.Gates == nil || back == "" || m.attempt() != "" || cur == nil || !strings.HasSuffix(cur.Revision, ":"+back) {
 		return
 	}
 	switch release.Phase(cur.Phase) {
 	case release.Applying, release.Progressing, release.Verifying, release.Succeeded, release.Failed:
-		r.Request, r.Asked = "return from "+back, &release.Asked{By: "Fairlead", Because: "the candidate was not moved to", Back: true, Sure: true}
+		leave := engine.Request{
+			ID: fmt.Sprintf("return from %s %d", back, cur.Serial), Own: true,
+			Asked: release.Asked{By: "Fairlead", Because: "the candidate was not moved to", Back: true, Sure: true},
+		}
+		r.Requests = append([]engine.Request{leave}, r.Requests...)
 	case release.Planned, release.Gated, release.RollingBack, release.RolledBack, release.Superseded: // it is at what was good before
+	}
+}
+
+// carriedOut fills in what was carried out of what was asked for.
+func carriedOut(f *report.Finding, r engine.Releasing, out engine.Outcome) {
+	for _, q := range r.Requests {
+		switch why, handled := out.Answer(q.ID); {
+		case !handled:
+		case q.Asked.Again:
+			f.Attempt = q.ID
+		case !q.Own:
+			f.Handled, f.Answer = q.ID, why
+		}
 	}
 }
 

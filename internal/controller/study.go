@@ -266,9 +266,9 @@ func (m *member) base(dir string, at source.Commit) (base, bool) {
 	return base{inputs: m.inputs, digest: m.digest, decl: m.decl}, true
 }
 
-// attemptOf identifies the attempt of a candidate: if a person asks for it again, it is another one.
+// attemptOf identifies the attempt of a candidate: if it is tried again, it is another one.
 func attemptOf(x candidate.Candidate) string {
-	return strings.TrimSpace("try " + x.Commit + " " + x.Request)
+	return strings.TrimSpace(fmt.Sprintf("try %s %d %s", x.Commit, x.Began.Unix(), x.Request))
 }
 
 // attempt is a candidate that apps are placed at.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -200,11 +201,21 @@ type Outcome struct {
 	Untold []release.Release
 	// Back says that the cluster is kept at what was released before: the plan is about that.
 	Back bool
-	// Handled is the request that was carried out last, and Answer why nothing was done for it; empty if it was.
-	Handled, Answer string
+	// Handled are the requests that were carried out, the newest last: see [Outcome.Answer].
+	Handled []string
+	// refused is the newest of them for which nothing was done, and why.
+	refused, why string
 
 	// Undone and Left are the hand edits that were repaired, and those that were left in place.
 	Undone, Left []plan.Step
+}
+
+// Answer reports whether a request was carried out, or why nothing was done for it.
+func (o Outcome) Answer(request string) (why string, handled bool) {
+	if request == o.refused {
+		why = o.why
+	}
+	return why, request != "" && slices.Contains(o.Handled, request)
 }
 
 // memory is what the engine remembers of an app between passes. It can all be had again.
@@ -238,8 +249,10 @@ type memory struct {
 	began    time.Time     // when this process took that over
 	untold   []untold      // what happened to them, until it is in the history
 	handled  []string      // what was asked for last, the newest last
-	answer   string        // why that could not be done
-	past     past          // what is asked for, if nothing is kept of it
+	refused  string        // the newest of that for which nothing was done, and
+	why      string        // why
+	request  *Request      // what this pass is to carry out; nil: nothing
+	past     past          // where that goes back to, if nothing is kept of it
 	done     string        // the bundle that was found to be all applied
 	look     time.Time     // when the release is to be looked at again
 

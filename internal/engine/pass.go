@@ -72,6 +72,7 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 		s.Rendered, s.Revision = false, m.record.Revision
 		m.placed = placed{}
 	}
+	m.request = m.pending(s)
 	if err := e.lookBack(ctx, m, s); err != nil {
 		return Outcome{}, err
 	}
@@ -86,12 +87,9 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 		s.Blocked = wait
 	}
 	done, err := e.turns(ctx, session, m, s, &out)
-	out.Releases, out.Answer = m.releases, m.answer
+	out.Releases, out.Handled, out.refused, out.why = m.releases, m.handled, m.refused, m.why
 	if s.Rendered {
 		out.Git = m.git
-	}
-	if n := len(m.handled); n > 0 {
-		out.Handled = m.handled[n-1]
 	}
 	if err == nil {
 		out.Untold = e.hand(m)
@@ -102,6 +100,9 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	}
 	m.deadline = s.Rules.Deadline()
 	e.finish(m, &out, wait != "")
+	if m.request == nil && m.pending(s) != nil {
+		out.Again = time.Millisecond
+	}
 	return out, err
 }
 

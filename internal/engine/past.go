@@ -33,19 +33,14 @@ type past struct {
 	warns  string       // what would be lost with going back, if whoever asks is not sure
 }
 
-// isAsked reports whether a person asks for something that was not acted upon yet.
-func (m *memory) isAsked(s Subject) bool {
-	return s.Releasing.Request != "" && !slices.Contains(m.handled, s.Releasing.Request)
-}
-
 // lookBack finds what the app was at a commit that a person asks to go back to, if none that is kept is meant. The error is one that passes by itself.
 func (e *Engine) lookBack(ctx context.Context, m *memory, s Subject) error {
 	m.past = past{}
-	a, find := s.Releasing.Asked, s.Releasing.Past
-	if !m.isAsked(s) || a == nil || !a.Back || a.To.Revision == "" || find == nil || len(m.keptAt(a.To.Revision)) > 0 {
+	r, find := m.request, s.Releasing.Past
+	if r == nil || !r.Asked.Back || r.Asked.To.Revision == "" || find == nil || len(m.keptAt(r.Asked.To.Revision)) > 0 {
 		return nil
 	}
-	was, known, err := find(a.To.Revision)
+	was, known, err := find(r.Asked.To.Revision)
 	switch {
 	case !known:
 		m.past.sought = true
@@ -76,11 +71,11 @@ const Unsure = "nothing is done until you are sure of what goes: "
 
 // weigh finds out what would be lost with going back where a person asks to, unless he is sure. The error is one that passes by itself.
 func (e *Engine) weigh(ctx context.Context, m *memory, s Subject) error {
-	a := s.Releasing.Asked
-	if !m.isAsked(s) || a == nil || !a.Back || a.Sure || m.past.sought {
+	r := m.request
+	if r == nil || !r.Asked.Back || r.Asked.Sure || m.past.sought {
 		return nil
 	}
-	to, _ := m.resolve(a)
+	to, _ := m.resolve(r.Asked)
 	if to == nil {
 		return nil
 	}
@@ -135,32 +130,31 @@ func (e *Engine) sayLost(ctx context.Context, m *memory, s Subject, was release.
 }
 
 // resolve finds the want that a person asks to go back to, or says why there is none.
-func (m *memory) resolve(a *release.Asked) (*release.Asked, string) {
+func (m *memory) resolve(a release.Asked) (*release.Asked, string) {
 	switch {
-	case a == nil || !a.Back:
-		return a, ""
+	case !a.Back:
+		return &a, ""
 	case m.past.warns != "":
 		return nil, Unsure + m.past.warns
 	case a.To.Revision == "":
 		if before := m.releases.Before(); before.IsZero() || before.Digest == m.releases.Released.Digest {
 			return nil, "there is nothing else that was good before"
 		}
-		return a, ""
+		return &a, ""
 	}
-	out := *a
 	switch meant := m.keptAt(a.To.Revision); {
 	case len(meant) > 1:
 		return nil, fmt.Sprintf("%s may be more than one commit: %s", a.To.Revision, strings.Join(meant.revisions(), ", "))
 	case len(meant) == 1:
-		out.To = meant[0]
+		a.To = meant[0]
 	case m.past.why != "":
 		return nil, fmt.Sprintf("%s; kept are %s", m.past.why, strings.Join(wants(m.keptWants()).revisions(), ", "))
 	case m.past.want.IsZero():
 		return nil, fmt.Sprintf("commit %s is none that is kept: %s", a.To.Revision, strings.Join(wants(m.keptWants()).revisions(), ", "))
 	default:
-		out.To = m.past.want
+		a.To = m.past.want
 	}
-	return &out, ""
+	return &a, ""
 }
 
 type wants []release.Want

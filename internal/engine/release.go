@@ -30,13 +30,19 @@ type Releasing struct {
 	Gates func(release.Want) []release.Gate
 	// Verdict is that of the verification of a release. Nil: there is none yet.
 	Verdict func(release.Release) (release.Verdict, string)
-	// Asked is what a person asks for, and Request identifies that: it is carried out once.
-	Asked   *release.Asked
-	Request string
+	// Requests are what is asked for, in the order in which it is to be carried out.
+	Requests []Request
 	// Past is asked for what the app was at a commit, by its id or the first digits of that, if none that is kept is meant. See [Past].
 	Past func(commit string) (past Past, known bool, err error)
 	// Told is the newest release as was written down last: its Want has no digest.
 	Told release.Release
+}
+
+// Request is something that is asked for. It is carried out once: its ID is another one each time, and not empty.
+type Request struct {
+	ID    string
+	Asked release.Asked
+	Own   bool // Fairlead asks itself: nobody waits for the answer
 }
 
 func (r Releasing) gates(w release.Want) []release.Gate {
@@ -244,10 +250,10 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 	if m.releases.Current.Phase == release.Verifying && !s.Releasing.Unread {
 		seen.Verdict, seen.Refuted = s.Releasing.verdict(m.releases.Current)
 	}
-	if r := s.Releasing; m.isAsked(s) && !m.past.sought {
-		seen.Asked, m.answer = m.resolve(r.Asked)
-		m.handled = append(slices.Clone(m.handled), r.Request)
-		m.handled = m.handled[max(0, len(m.handled)-mostHandled):]
+	if r := m.request; r != nil && !m.past.sought {
+		asked, why := m.resolve(r.Asked)
+		seen.Asked = asked
+		m.handle(s, r.ID, why)
 	}
 	if ahead := !git.IsZero() && of.Digest != git.Digest && !m.releases.IsPinned(git); ahead { // whether Git's want could be applied is not what was looked at
 		seen.Ready, seen.NotReady = false, m.releases.Current.Why
@@ -279,8 +285,31 @@ type untold struct {
 	given bool
 }
 
-// mostHandled bounds how many requests are remembered: a cache that lags behind shows one of the last.
+// mostHandled bounds how many requests are remembered: a cache that lags behind shows one of the last. What is still asked for is remembered beside them.
 const mostHandled = 10
+
+// pending is the request that is to be carried out next; nil: there is none.
+func (m *memory) pending(s Subject) *Request {
+	for i, r := range s.Releasing.Requests {
+		if !slices.Contains(m.handled, r.ID) {
+			return &s.Releasing.Requests[i]
+		}
+	}
+	return nil
+}
+
+// handle notes that a request is carried out, or why nothing is done for it.
+func (m *memory) handle(s Subject, id, why string) {
+	if why != "" {
+		m.refused, m.why = id, why
+	}
+	asked := func(h string) bool {
+		return slices.ContainsFunc(s.Releasing.Requests, func(r Request) bool { return r.ID == h })
+	}
+	m.request, m.handled = nil, append(slices.Clone(m.handled), id)
+	old := len(m.handled) - mostHandled
+	m.handled = slices.DeleteFunc(m.handled, func(h string) bool { old--; return old >= 0 && !asked(h) })
+}
 
 // mostUntold bounds what is kept of an app for a history that cannot be reached.
 const mostUntold = 200

@@ -71,6 +71,8 @@ type Finding struct {
 	Ruled    bool
 	// Handled is the request of a person's that was acted upon last, and Answer why nothing was done; empty if it was.
 	Handled, Answer string
+	// Attempt is the try of a candidate that was taken up; empty: none was that is not told of.
+	Attempt string
 	// Revert is the commit that has Git agree with what was rolled back, or why there is none; nil: what was told of it last holds.
 	Revert *v1alpha1.RevertStatus
 	// Helm is what was recorded of the app for Helm; nil: what was told of it last holds. One that is empty says that there is none any more.

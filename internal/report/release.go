@@ -20,6 +20,7 @@ func (f Finding) releases(st *v1alpha1.AppStatus) {
 	if st.Rollback = f.Was.Rollback; f.Handled != "" && (st.Rollback == nil || st.Rollback.Request != f.Handled) {
 		st.Rollback = &v1alpha1.RollbackStatus{Request: clip(f.Handled, maxName), Error: clip(f.Answer, maxText)}
 	}
+	st.Attempt = cmp.Or(clip(f.Attempt, maxText), f.Was.Attempt)
 	if st.Revert = f.Was.Revert; f.Revert != nil {
 		st.Revert = f.Revert
 	}

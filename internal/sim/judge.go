@@ -283,7 +283,7 @@ func (w *world) begun(u *unstructured.Unstructured) bool {
 
 // passing are the fields of Fairlead's own status that say when, how often, and which commits were seen on the way. How a release fared is of that kind, where
 // nobody wrote rules for it: it was healthy for a moment, or was not seen to be.
-var passing = []string{"lastTransitionTime", "moved", "forced", "at", "bundle", "last", "total", "wanted", "applied", "since", "began", "lastHandledSync", "recorded", "holdID", "release", "releases"}
+var passing = []string{"lastTransitionTime", "moved", "forced", "at", "bundle", "last", "total", "wanted", "applied", "since", "began", "attempt", "lastHandledSync", "recorded", "holdID", "release", "releases"}
 
 // plain is an object without what is never the same twice, found out once of each state: from rest to rest, most of them stay.
 func (w *world) plain(u *unstructured.Unstructured) string {
