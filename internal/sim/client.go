@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -85,8 +86,10 @@ func (d direct) Create(ctx context.Context, o client.Object, _ ...client.CreateO
 }
 
 // Delete implements client.Writer.
-func (d direct) Delete(ctx context.Context, o client.Object, _ ...client.DeleteOption) error {
-	return d.at(o).Delete(ctx, o.GetName(), metav1.DeleteOptions{})
+func (d direct) Delete(ctx context.Context, o client.Object, opts ...client.DeleteOption) error {
+	var all client.DeleteOptions
+	all.ApplyOptions(opts)
+	return d.at(o).Delete(ctx, o.GetName(), *all.AsDeleteOptions())
 }
 
 // Patch implements client.Writer.
@@ -178,7 +181,9 @@ func (c cached) List(_ context.Context, list client.ObjectList, opts ...client.L
 	case *v1alpha1.EnvironmentList:
 		for _, x := range c.process.caches["Environment"].in(o.Namespace) {
 			env, _ := x.(*v1alpha1.Environment)
-			l.Items = append(l.Items, *env.DeepCopy())
+			if o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(env.Labels)) {
+				l.Items = append(l.Items, *env.DeepCopy())
+			}
 		}
 	case *v1alpha1.AppList:
 		for _, x := range c.process.caches["App"].in(o.Namespace) {

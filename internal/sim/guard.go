@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/controller"
 	"github.com/fairlead-cd/fairlead/internal/ledger"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
@@ -153,6 +154,10 @@ func (g guarded) check(name string, o metav1.DeleteOptions) {
 			continue
 		}
 		live := object.New(u.Object)
+		if venue := u.GetAnnotations()[controller.AnnotationVenue]; venue != "" {
+			p.sends = sending{check: func() error { return w.over(what, venue) }}
+			continue
+		}
 		p.sends = sending{app.OwnerOf(live), func() error {
 			if owner := app.OwnerOf(live); !w.ledger().have(live.Key(), owner) {
 				return fmt.Errorf("%s: it has the owner mark of %s, and no claim of that app on it is stored", what, owner)
@@ -160,6 +165,16 @@ func (g guarded) check(name string, o metav1.DeleteOptions) {
 			return nil
 		}}
 	}
+}
+
+// over is an error unless the rehearsal is over that a namespace was made for: it goes with the Environment of that uid.
+func (w *world) over(what, venue string) error {
+	for _, u := range w.server.Objects(served["Environment"].GroupResource()) {
+		if string(u.GetUID()) == venue && u.GetDeletionTimestamp() != nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: it was made for Environment %s, which is not being deleted", what, venue)
 }
 
 // sending is what is known of a write of an app's object that is about to be sent: whose it is, and what holds it to the promise when it leaves the process.

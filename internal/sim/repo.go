@@ -107,9 +107,12 @@ func (m mirror) Resolve(_ context.Context, _ git.Auth, refs []source.Ref, patter
 	for _, ref := range append(slices.Clone(refs), r.meant(refs, patterns)...) {
 		x := git.Resolution{Resolved: source.Resolved{Ref: ref}}
 		id, ok := r.branches[ref.Branch]
-		if ok {
+		switch {
+		case ref.Commit != "": // whether there is one, its fetch tells
+			x.Commit = ref.Commit
+		case ok:
 			x.Name, x.Commit = "refs/heads/"+ref.Branch, id
-		} else {
+		default:
 			x.Err = fault.Newf(fault.Invalid, "branch %s does not exist", ref.Branch)
 		}
 		out = append(out, x)

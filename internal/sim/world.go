@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
 )
@@ -41,6 +42,7 @@ type world struct {
 	shares    bool                    // the controllers share the apps
 	replicas  int                     // how many there are to be
 	known     map[app.Owner]string    // the apps that have an App, and what the replicas call each
+	venues    map[app.Owner]bool      // of the apps that are gone, those that were rehearsed
 	alone     map[app.Owner]time.Time // since when an app is nobody's
 	since     time.Time               // when something happened last to those that share the apps
 	history   history
@@ -96,7 +98,7 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, applied: map[string][]string{}, known: map[app.Owner]string{}, alone: map[app.Owner]time.Time{}, history: newHistory(), outside: newOutside(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, applied: map[string][]string{}, known: map[app.Owner]string{}, venues: map[app.Owner]bool{}, alone: map[app.Owner]time.Time{}, history: newHistory(), outside: newOutside(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
@@ -330,6 +332,7 @@ func (w *world) observe() {
 			w.known[o] = shared(o)
 			if c.After == nil {
 				delete(w.known, o)
+				w.venues[o] = c.Before.GetLabels()[v1alpha1.LabelVenue] != ""
 			}
 		case c.Resource.Group != apps.Group && c.Namespace != system:
 			w.history.note(c)
