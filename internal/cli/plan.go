@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -280,7 +282,8 @@ func (o *planOptions) renderAll(ctx context.Context, w IO, tree source.Tree, env
 	}
 	defer done()
 	var out []preview.Rendered
-	for name, dir := range dirs {
+	for _, name := range slices.Sorted(maps.Keys(dirs)) {
+		dir := dirs[name]
 		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env), Decryption: how, Fetch: fetch})
 		if err != nil {
 			return nil, err
