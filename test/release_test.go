@@ -244,6 +244,23 @@ spec:
 		if out, err := p.tries("rollback", "prod/api"); err == nil || !strings.Contains(out, "there is nothing else that was good before") {
 			t.Errorf("an app that was released once: %v: %s", err, out)
 		}
+		if out, err := p.tries("rollback", "prod/web", "--lift"); err == nil || !strings.Contains(out, "prod/web stays as it is: nothing of it was rolled back") {
+			t.Errorf("what was not rolled back is lifted: %v: %s", err, out)
+		}
+		// What cannot go back keeps no other from that, and what is said is said of each.
+		if out, err := p.tries("rollback", "prod"); err == nil || !strings.Contains(out, "prod/api stays as it is") || !strings.Contains(out, "prod/web goes back from") {
+			t.Errorf("of an environment with one that cannot go back it says: %v: %s", err, out)
+		}
+		p.phase("prod-web", v1alpha1.PhaseRolledBack, "rolled back to "+first.Short())
+		if out, err := p.tries("rollback", "prod", "--lift"); err == nil || !strings.Contains(out, "prod/api stays as it is") || !strings.Contains(out, "prod/web: ") {
+			t.Errorf("of an environment with one that was not rolled back it says: %v: %s", err, out)
+		}
+		p.synced("prod-web")
+		for _, to := range []string{"", "HEAD~1", "abc", "main"} {
+			if out, err := p.tries("rollback", "prod/web", "--to", to); err == nil || !strings.Contains(out, "is no commit: want its id") {
+				t.Errorf("--to %q: %v: %s", to, err, out)
+			}
+		}
 	})
 }
 

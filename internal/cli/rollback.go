@@ -50,8 +50,11 @@ If versions or fields of CustomResourceDefinitions go with it, or a definition i
   fairlead rollback production/web --lift`,
 		Args: oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.lift && o.to != "" {
+			switch to := cmd.Flags().Changed("to"); {
+			case o.lift && to:
 				return usagef("--lift goes on, --to goes back: both cannot be meant")
+			case to && !isCommit(o.to):
+				return usagef("--to %q is no commit: want its id, or the first 4 digits of that or more", o.to)
 			}
 			return o.steer(cmd.Context(), w, args[0], func(ctx context.Context, c client.Client, s selection) (string, error) {
 				return o.rollback(ctx, w, c, s)
@@ -82,15 +85,26 @@ func (o *rollbackOptions) rollback(ctx context.Context, w IO, c client.Client, s
 	}
 	who := o.user(ctx, w)
 	done, unsure, err := o.ask(ctx, c, apps, who)
-	if err != nil || len(unsure) == 0 {
-		return strings.Join(done, "\n"), err
+	if len(unsure) > 0 {
+		sure := o.confirm(w, unsure)
+		if sure == nil {
+			o.yes = true
+			var more []string
+			more, _, sure = o.ask(ctx, c, unsure, who)
+			done = append(done, more...)
+		}
+		err = errors.Join(err, sure)
 	}
-	if err := o.confirm(w, unsure); err != nil {
-		return "", fmt.Errorf("%s%w", strings.Join(append(done, ""), "\n"), err)
+	if err != nil && len(done) > 0 {
+		_, _ = fmt.Fprintln(w.Out, strings.Join(done, "\n"))
 	}
-	o.yes = true
-	more, _, err := o.ask(ctx, c, unsure, who)
-	return strings.Join(append(done, more...), "\n"), err
+	return strings.Join(done, "\n"), err
+}
+
+// isCommit reports whether a text may name a commit, or the revision of one such as main@sha1:3f9a2c1e.
+func isCommit(text string) bool {
+	id := text[strings.LastIndex(text, ":")+1:]
+	return len(id) >= 4 && strings.Trim(id, "0123456789abcdef") == ""
 }
 
 // ask asks apps to go back, and waits until they have answered. Unsure are those that want to be told first that somebody is sure.
@@ -109,6 +123,7 @@ func (o *rollbackOptions) ask(ctx context.Context, c client.Client, apps []v1alp
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
+	var failed []error
 	for i := range apps {
 		line, err := o.begun(ctx, c, &apps[i], asked.Request)
 		switch {
@@ -117,10 +132,10 @@ func (o *rollbackOptions) ask(ctx context.Context, c client.Client, apps []v1alp
 		case apps[i].Status.Rollback != nil && strings.HasPrefix(apps[i].Status.Rollback.Error, engine.Unsure):
 			unsure = append(unsure, apps[i])
 		default:
-			return done, nil, fmt.Errorf("%s%w", strings.Join(append(done, ""), "\n"), err)
+			failed = append(failed, err)
 		}
 	}
-	return done, unsure, nil
+	return done, unsure, errors.Join(failed...)
 }
 
 // confirm says what would go with the way back, and asks a person.

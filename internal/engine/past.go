@@ -132,6 +132,8 @@ func (e *Engine) sayLost(ctx context.Context, m *memory, s Subject, was release.
 // resolve finds the want that a person asks to go back to, or says why there is none.
 func (m *memory) resolve(a release.Asked) (*release.Asked, string) {
 	switch {
+	case a.Lift && !m.releases.GivenUp():
+		return nil, "nothing of it was rolled back"
 	case !a.Back:
 		return &a, ""
 	case m.past.warns != "":

@@ -109,12 +109,24 @@ func (n *next) asked() {
 		}
 	case a.Lift, a.Back && to.is(n.State.Current.Want):
 		n.State.Barred = slices.DeleteFunc(slices.Clone(n.State.Barred), n.State.Current.Want.is)
-		if !n.State.Released.is(n.State.Current.Want) || n.State.Current.Phase == Failed {
+		if n.State.GivenUp() {
 			n.begin(n.State.Current.Want, "tried again by "+who)
 		}
 	case a.Back && !to.IsZero() && !to.is(n.State.Released):
 		n.back(to, "by "+who)
 	}
+}
+
+// GivenUp reports whether the newest release was given up: it failed, or something else is released in its place. Then it may be tried again.
+func (s State) GivenUp() bool {
+	switch s.Current.Phase {
+	case RollingBack, RolledBack:
+		return !s.Released.is(s.Current.Want)
+	case Failed:
+		return true
+	case Planned, Gated, Applying, Progressing, Verifying, Succeeded, Superseded:
+	}
+	return false
 }
 
 // Before is what there is to go back to from where the app is; zero if there is nothing.
