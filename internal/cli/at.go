@@ -88,6 +88,9 @@ func timeAndName(times int) cobra.PositionalArgs {
 // scene is what there was at the time that an argument says.
 func (o *atOptions) scene(ctx context.Context, w IO, when, name string, now time.Time) (history.Scene, time.Time, error) {
 	t, err := parseTime(when, now)
+	if err == nil && t.After(now) {
+		err = usagef("%s is still to come: nobody knows what will run then", stampOf(t))
+	}
 	if err != nil {
 		return nil, t, err
 	}

@@ -121,6 +121,7 @@ func TestHistoryErrors(t *testing.T) {
 		"at 2026-03-03T07:00Z":           {0, "Nothing is on record of what ran at 2026-03-03T07:00:00Z."},
 		"at noon":                        {2, `"noon" is no time`},
 		"at":                             {2, "a time is missing"},
+		"at 2999-03-03T07:00Z":           {2, "2999-03-03T07:00:00Z is still to come"},
 		"history diff 1h":                {2, "2 are needed"},
 		"history --kind Holdd":           {2, "did you mean Hold?"},
 		"history --kind Party":           {2, "want one of Release, Hold"},

@@ -270,7 +270,7 @@ func (c *controller) recordCandidate(ctx context.Context, env *v1alpha1.Environm
 	key := fmt.Sprintf("candidate %s/%s %s %s %s %s", env.Namespace, env.Name, r.Commit, r.Phase, r.Request, since)
 	rec := history.Record{
 		Time: r.Since, Kind: history.Candidate, Key: key[:min(len(key), history.MostKey)], Namespace: env.Namespace, Environment: env.Name, Phase: string(r.Phase),
-		Want: history.Version{Commit: r.Commit}, Who: r.By, Why: clipText(strings.TrimPrefix(r.Ref+": "+candidateText(env, src, r), ": "), history.MostText),
+		Want: history.Version{Commit: r.Commit}, Who: r.By, Why: clipText(strings.Trim(r.Ref+": "+candidateText(env, src, r), ": "), history.MostText),
 	}
 	if err := c.history.Record(rec, nil); err != nil {
 		c.log.WarnContext(ctx, "not in the history", "environment", env.Namespace+"/"+env.Name, "what", rec.Key, "error", err)

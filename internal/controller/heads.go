@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -45,8 +46,9 @@ func author(a source.Author) string {
 	return clipText(fmt.Sprintf("%s <%s>", a.Name, a.Email), 200)
 }
 
+// clipText makes one line of at most so many bytes, without what a terminal would obey: also not what turns the order of letters round.
 func clipText(s string, most int) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "?"), func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }), " ")
 	if len(s) > most {
 		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
