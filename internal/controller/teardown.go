@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -50,11 +51,7 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	}
 	c.fleet.Drop(e)
 	c.mu.Lock()
-	for _, n := range names {
-		if m := c.apps[n.Owner()]; m != nil && m.name == n {
-			delete(c.apps, n.Owner())
-		}
-	}
+	maps.DeleteFunc(c.apps, func(_ app.Owner, m *member) bool { return fleet.Of(m.name) == e }) // one that comes back counts in another roll
 	delete(c.rolls, e)
 	c.mu.Unlock()
 	if len(names) > 0 {
