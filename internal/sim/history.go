@@ -2,6 +2,7 @@ package sim
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
 )
@@ -35,6 +36,14 @@ func (w *world) sign(v *kube.Verdict) {
 		}
 		return then()
 	}
+}
+
+// ended forgets what was in a namespace that is gone.
+func (h *history) ended(namespace string) {
+	maps.DeleteFunc(h.past, func(key string, _ *past) bool {
+		_, name, _ := strings.Cut(key, " ")
+		return strings.HasPrefix(name, namespace+"/")
+	})
 }
 
 // note takes in a change of an object of an app.

@@ -336,6 +336,9 @@ func (w *world) observe() {
 			}
 		case c.Resource.Group != apps.Group && c.Namespace != system:
 			w.history.note(c)
+			if c.Resource == served["Namespace"].GroupResource() && c.After == nil {
+				w.history.ended(c.Name)
+			}
 		}
 		w.changed = w.now
 	}
