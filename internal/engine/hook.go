@@ -258,6 +258,9 @@ func (l *look) requestHook(ctx context.Context, r object.Resource, key object.Ke
 	if !live.IsZero() {
 		s = plan.Sighting{State: plan.Present, Live: live, Health: health.Outcome(live, l.subject.Rules.Assess(live)), Rival: l.rival(key, live)}
 	}
+	if by, taken := l.engine.Neighbours.Taken(l.subject.Name, l.subject.Round, key); l.m.ends && taken {
+		s.Rival = by // it may not be there yet
+	}
 	if why, err := l.kept(ctx, key, want, live); err != nil || why != "" && s.Rival == (app.Owner{}) {
 		return keptSighting(why), err
 	}

@@ -213,7 +213,7 @@ func (c *computer) stands(o object.Object, moment app.Moment) string {
 			return "has not ended: " + cmp.Or(s.Health.Message, string(s.Health.Status))
 		}
 	case s.Rival != (app.Owner{}):
-		return "is owned by app " + s.Rival.String()
+		return "is a hook of app " + s.Rival.String() + ", too: give it another name in one of the two"
 	case s.Refusal != nil:
 		return "is refused: " + s.Refusal.Message
 	case c.isForeign(key):
