@@ -295,11 +295,7 @@ func (n *next) watched() bool {
 // returning ends a way back. It has its time from when there is somebody to go it: nothing else is left to try.
 func (n *next) returning() bool {
 	r := n.State.Current
-	from := r.Since
-	if n.seen.Since.After(from) {
-		from = n.seen.Since
-	}
-	switch end := from.Add(n.policy.Deadline); {
+	switch end := n.there(r.Since).Add(n.policy.Deadline); {
 	case n.broken() != "":
 		n.enter(Failed, r.Why+"; and on the way back "+n.broken())
 		return true
@@ -325,9 +321,21 @@ func (n *next) late() bool {
 	if n.policy.Deadline == 0 {
 		return false
 	}
-	end := n.State.Current.Began.Add(n.policy.Deadline)
+	from := n.State.Current.Began
+	if n.State.Current.Phase == Verifying { // what was tried before is not known to who looks now
+		from = n.there(from)
+	}
+	end := from.Add(n.policy.Deadline)
 	n.by(end)
 	return !n.now.Before(end)
+}
+
+// there is a time, or when who looks began to, if that is later: what takes its time again has it from then on.
+func (n *next) there(t time.Time) time.Time {
+	if n.seen.Since.After(t) {
+		return n.seen.Since
+	}
+	return t
 }
 
 // fail ends the current release, and goes back to what was good if that is wanted and there is something.
