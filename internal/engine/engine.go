@@ -231,7 +231,7 @@ type memory struct {
 
 	written   time.Time // when this process wrote the record last
 	tried     string    // the digest that it wrote, or may have written, last
-	overtaken bool      // the record was read anew, and has a bundle that this process did not write
+	overtaken bool      // the record was read anew, and tells of a bundle, or of a release, that this process did not write
 
 	placed placed
 	git    string // identifies what Git wants, placed

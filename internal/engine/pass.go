@@ -276,11 +276,12 @@ func (e *Engine) load(ctx context.Context, m *memory, n app.Name) error {
 	if err != nil {
 		return err
 	}
-	m.overtaken = m.overtaken || m.record.Version != "" && r.Digest != m.record.Digest && r.Digest != m.tried
+	known, applied, newest := m.record.Version != "", m.record.Digest, m.releases.Current.Serial
 	r.App, r.Bundle, m.stored = n, nil, r.Claims
 	r.Claims = r.Claims.And(m.record.Claims) // what somebody took away, be it the whole record, may cover what was made here meanwhile
 	e.setRecord(m, r)
 	e.begins(m, r)
+	m.overtaken = m.overtaken || known && (r.Digest != applied && r.Digest != m.tried || r.Releases.Current.Serial > newest)
 	m.loaded = true
 	clear(m.asked)
 	return nil
