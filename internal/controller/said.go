@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
+	"github.com/fairlead-cd/fairlead/internal/engine"
 )
 
 // said is what an App object says of how its app stands, as far as this process knows.
@@ -96,6 +97,16 @@ func (m *member) isNews(obj *v1alpha1.App) bool {
 	m.mu.Lock()
 	defer m.unlock()
 	return m.begun && !m.sure && obj.ResourceVersion != m.version && !sameStatus(obj.Status, m.written)
+}
+
+// compare doubts what the App object says if the cache has something else than what was written here, though that has been told by now: another process may have
+// written it that stood still, and did not know that the app is not its own any more.
+func (m *member) compare(obj *v1alpha1.App, now time.Time) {
+	m.mu.Lock()
+	defer m.unlock()
+	if m.begun && m.sure && m.tried == nil && now.Sub(m.since) >= engine.Echo && !sameStatus(obj.Status, m.written) {
+		m.doubted, m.since = true, now
+	}
 }
 
 // doubt notes that nobody knows what the App object says: a write failed, and may have been carried out.

@@ -192,6 +192,8 @@ func (c *controller) appTold(obj *v1alpha1.App) {
 	c.mu.Unlock()
 	if c.shared.Load() && !c.owns(o) || m != nil && m.isNews(obj) {
 		c.appQueue.add(o.Namespace, o.Name)
+	} else if c.shared.Load() && m != nil {
+		c.statusQueue.after(o.Namespace, o.Name, 2*engine.Echo) // what was told is not what this process wrote if another one did not know that it has the app
 	}
 }
 

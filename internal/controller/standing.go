@@ -105,6 +105,11 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 	defer cutShort(ctx, &res, &err)
 	m.writing.Lock()
 	defer m.writing.Unlock()
+	if told := (&v1alpha1.App{}); c.shared.Load() {
+		if err := c.client.Get(ctx, client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}, told); err == nil {
+			m.compare(told, c.now())
+		}
+	}
 	next, since := m.toWrite(c.share)
 	if since.IsZero() {
 		return reconcile.Result{}, nil
@@ -119,6 +124,9 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 	if m.isDoubted(obj) {
 		if known, err := c.reread(ctx, m, obj); err != nil || !known {
 			return reconcile.Result{}, err
+		}
+		if _, since := m.toWrite(c.share); since.IsZero() { // it says that already
+			return reconcile.Result{}, nil
 		}
 	}
 	was, next, version := m.tries(obj)
