@@ -94,17 +94,26 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestDamageWhileOpen: the objects go while the mirror is at work.
+// TestDamageWhileOpen: the objects go while the mirror is at work, or all of it does.
 func TestDamageWhileOpen(t *testing.T) {
-	w := newWorld(t, gitserver.Options{}, "")
-	w.commit("main", "one", gitserver.Write("a", strings.Repeat("a long line\n", 500)), gitserver.Write("b/c", "x"))
-	dir := t.TempDir()
-	m := w.mirrorIn(dir, git.Options{})
-	w.head(m)
-	w.must(os.RemoveAll(filepath.Join(dir, "repo.git", "objects")))
-	w.must(os.MkdirAll(filepath.Join(dir, "repo.git", "objects", "pack"), 0o700))
-	w.commit("main", "two", gitserver.Write("a", strings.Repeat("a long line\n", 500)+"more"))
-	w.heals(m)
+	for name, damage := range map[string]func(*world, string){
+		"objects": func(w *world, dir string) {
+			w.must(os.RemoveAll(filepath.Join(dir, "repo.git", "objects")))
+			w.must(os.MkdirAll(filepath.Join(dir, "repo.git", "objects", "pack"), 0o700))
+		},
+		"all": func(w *world, dir string) { w.must(os.RemoveAll(dir)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, gitserver.Options{}, "")
+			w.commit("main", "one", gitserver.Write("a", strings.Repeat("a long line\n", 500)), gitserver.Write("b/c", "x"))
+			dir := filepath.Join(t.TempDir(), "mirror")
+			m := w.mirrorIn(dir, git.Options{})
+			w.head(m)
+			damage(w, dir)
+			w.commit("main", "two", gitserver.Write("a", strings.Repeat("a long line\n", 500)+"more"))
+			w.heals(m)
+		})
+	}
 }
 
 // heals reads main until it is right, which has to be at the third try at the latest: a damage that shows when

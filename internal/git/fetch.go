@@ -32,7 +32,7 @@ func (m *Mirror) Fetch(ctx context.Context, auth Auth, want []source.Resolved) (
 }
 
 func (m *Mirror) fetch(ctx context.Context, auth Auth, want []source.Resolved) ([]Resolution, error) {
-	if m.store.Damaged() {
+	if m.store.Damaged() || !m.bare.whole() {
 		if err := m.rebuild(m.bare.format); err != nil {
 			return nil, err
 		}
