@@ -15,8 +15,7 @@
 // [Next] is a function of what was recorded, what is seen and the time. It does nothing: what it returns is recorded first, then the caller places the apps and
 // moves the branch as the state says, and looks again.
 //
-// Invariants: the branch is moved only to what every app that it changes has got well with. No app is tried or rehearsed at two candidates at the same time, and who came
-// first goes first; candidates that change different apps do not wait for each other. What was refused, or moved to and
-// taken back from the branch, is not tried again, unless a person asks for it. That the branch was moved is said when the branch is seen to have it, whoever
-// moved it.
+// Invariants: the branch is moved only to what every app that it changes has got well with. No app is tried or rehearsed at two candidates at the same time, and
+// who came first goes first; candidates that change different apps do not wait for each other. What was refused, or moved to and taken back from the branch, is
+// not tried again, unless a person asks for it. That the branch was moved is said when the branch is seen to have it, whoever moved it.
 package candidate
