@@ -20,6 +20,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/engine"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/plan"
 	"github.com/fairlead-cd/fairlead/internal/release"
@@ -141,6 +142,11 @@ func (c *controller) subject(ctx context.Context, m *member, env *v1alpha1.Envir
 	d := env.Spec.Destination
 	m.mu.Lock()
 	defer m.unlock()
+	if m.removed && !m.declared { // what it said itself nobody can read any more
+		if rules, err := health.Compile(HealthOf(env.Spec.Health)); err == nil {
+			m.rules, m.ruled = rules, ruled(HealthOf(env.Spec.Health))
+		}
+	}
 	s := engine.Subject{
 		Name:            m.name,
 		Identity:        identityOf(env),
