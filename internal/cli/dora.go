@@ -26,7 +26,7 @@ func doraCommand(w IO) *cobra.Command {
 		Short: "Show how often and how well is delivered: the four DORA figures",
 		Long: `Shows, of each environment and of each of its apps, by the history:
 
-  deployments   releases that succeeded, and how many those are a day
+  deployments   releases that succeeded, and how many those are a day; of less than a day, how many there were in it
   lead time     from when a commit was made to when its release succeeded: the median
   failures      of all releases that succeeded or failed, those that failed or had to go back, before or after they had
                 succeeded, by themselves or by a person

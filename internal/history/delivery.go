@@ -93,7 +93,7 @@ func (o *Observer) Broken(p Place) bool { return !o.seen[p].broken.IsZero() }
 type Delivery struct {
 	Place
 	Deployments int     `json:"deployments"`
-	PerDay      float64 `json:"perDay"`
+	PerDay      float64 `json:"perDay"`   // in the mean; of a time that is shorter than a day, how many there were in it
 	Lead        Spread  `json:"leadTime"` // from commit to success, where the time of the commit is known
 	// Releases are those that succeeded or failed, Failures those that failed, before or after they had succeeded.
 	Releases    int     `json:"releases"`
@@ -168,9 +168,7 @@ func (t *tally) figures(p Place, within time.Duration) Delivery {
 	d := Delivery{
 		Place: p, Deployments: t.deployments, Releases: t.releases, Failures: t.failures,
 		Lead: spread(t.leads), Restore: spread(t.restores), Broken: t.broken,
-	}
-	if days := within.Hours() / 24; days > 0 {
-		d.PerDay = float64(d.Deployments) / days
+		PerDay: float64(t.deployments) / max(1, within.Hours()/24), // a minute with one release is no day with a thousand
 	}
 	if d.Releases > 0 {
 		d.FailureRate = float64(d.Failures) / float64(d.Releases)

@@ -60,6 +60,11 @@ func TestDora(t *testing.T) {
 	if got := history.Dora(story(), day.AddDate(0, 0, 1), day.AddDate(0, 0, 2)); len(got) != 0 {
 		t.Errorf("a day on which nothing happened: %+v", got)
 	}
+	for hours, perDay := range map[int]float64{2: 4, 48: 2} {
+		if got := history.Dora(numbered(story()), day, day.Add(time.Duration(hours)*time.Hour)); got[0].PerDay != perDay {
+			t.Errorf("4 deployments in %d hours are %v a day, want %v", hours, got[0].PerDay, perDay)
+		}
+	}
 }
 
 // TestDoraLaws: figures follow from what happened, not from the order in which it was stored; an environment has what its apps have together.
