@@ -355,7 +355,7 @@ func (c *controller) isUnheard(env *v1alpha1.Environment, st *environment, src v
 		r.hooked = true
 		c.repoQueue.add(env.Namespace, src.Repository)
 	}
-	if r.polled.After(at) {
+	if r.err == nil && r.polled.After(at) {
 		return false // somebody moved it back
 	}
 	c.envQueue.after(env.Namespace, env.Name, moveAgain)
