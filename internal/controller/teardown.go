@@ -170,10 +170,13 @@ func (c *controller) stays(e fleet.Environment) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var env v1alpha1.Environment
 		err := c.reader.Get(ctx, types.NamespacedName{Namespace: e.Namespace, Name: e.Name}, &env)
-		if absent.Object(err) || err == nil && !env.DeletionTimestamp.IsZero() {
+		switch {
+		case absent.Object(err) || err == nil && !env.DeletionTimestamp.IsZero():
 			return fault.Newf(fault.Transient, "environment %s is being deleted", e.Name)
+		case err != nil:
+			return fault.Newf(fault.Transient, "find out whether environment %s is being deleted: %w", e.Name, err)
 		}
-		return err
+		return nil
 	}
 }
 
