@@ -60,6 +60,33 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	return nil
 }
 
+// forgetFormer forgets what is known of an Environment that was deleted and made anew before anybody looked. What its apps claim stays, as across a restart: the new
+// one finds it there.
+func (c *controller) forgetFormer(e fleet.Environment, env *v1alpha1.Environment) error {
+	c.mu.Lock()
+	st := c.envs[e]
+	if st == nil || st.spec == nil || st.spec.UID == env.UID {
+		c.mu.Unlock()
+		return nil
+	}
+	for _, m := range c.apps {
+		if fleet.Of(m.name) != e {
+			continue
+		}
+		if !m.working.TryLock() {
+			c.mu.Unlock()
+			return fmt.Errorf("forget app %s of the Environment that was there before: %w", m.name, errWorking)
+		}
+		m.working.Unlock()
+	}
+	delete(c.envs, e)
+	maps.DeleteFunc(c.apps, func(_ app.Owner, m *member) bool { return fleet.Of(m.name) == e })
+	delete(c.rolls, e)
+	c.mu.Unlock()
+	c.fleet.Drop(e)
+	return nil
+}
+
 var errLate = fault.Newf(fault.Transient, "this replica may do nothing until its Lease is renewed")
 
 // errWorking is why an app is not released yet: what is under way may claim and make more.
