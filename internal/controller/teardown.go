@@ -51,8 +51,7 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	}
 	c.fleet.Drop(e)
 	c.mu.Lock()
-	maps.DeleteFunc(c.apps, func(_ app.Owner, m *member) bool { return fleet.Of(m.name) == e }) // one that comes back counts in another roll
-	delete(c.rolls, e)
+	c.forgetApps(e)
 	c.mu.Unlock()
 	if len(names) > 0 {
 		c.log.InfoContext(ctx, "environment deleted: its objects are released and go on running", "environment", e.Namespace+"/"+e.Name, "apps", len(names))
@@ -80,11 +79,16 @@ func (c *controller) forgetFormer(e fleet.Environment, env *v1alpha1.Environment
 		m.working.Unlock()
 	}
 	delete(c.envs, e)
-	maps.DeleteFunc(c.apps, func(_ app.Owner, m *member) bool { return fleet.Of(m.name) == e })
-	delete(c.rolls, e)
+	c.forgetApps(e)
 	c.mu.Unlock()
 	c.fleet.Drop(e)
 	return nil
+}
+
+// forgetApps takes the apps of an environment out of memory. The lock is held.
+func (c *controller) forgetApps(e fleet.Environment) {
+	maps.DeleteFunc(c.apps, func(_ app.Owner, m *member) bool { return fleet.Of(m.name) == e }) // one that comes back counts in another roll
+	delete(c.rolls, e)
 }
 
 var errLate = fault.Newf(fault.Transient, "this replica may do nothing until its Lease is renewed")
