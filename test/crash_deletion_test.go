@@ -26,28 +26,13 @@ func TestDeletionKilledAtEveryWrite(t *testing.T) {
 	if made := map[string]int{"drain": 1, "wipe": 1, "tell": 1}; !cmp.Equal(want, made) || len(writes) < 12 {
 		t.Fatalf("it ends with %v after %d writes: the test no longer does what it says", want, len(writes))
 	}
-	deaths, tries := 0, 0
-	for i, write := range writes {
-		for _, after := range []bool{false, true} {
-			if n := 2*i + map[bool]int{true: 1}[after]; !*everyWrite && n%7 != 3 {
-				continue
-			}
-			name := fmt.Sprintf("deletion-%d-%s", i, map[bool]string{false: "before", true: "after"}[after])
-			tries++
-			t.Run(name, func(t *testing.T) {
-				end, _, died := deletionRun(t, w, g, name, write, after)
-				if d := cmp.Diff(want, end); d != "" {
-					t.Errorf("killed %s at %s hooks are made otherwise than without a crash: -without +with\n%s", name, write, d)
-				}
-				if died {
-					deaths++
-				}
-			})
+	atWrites(t, "deletion", writes, func(n int) bool { return n%7 == 3 }, func(t *testing.T, name, write string, after bool) bool {
+		end, _, died := deletionRun(t, w, g, name, write, after)
+		if d := cmp.Diff(want, end); d != "" {
+			t.Errorf("killed %s at %s hooks are made otherwise than without a crash: -without +with\n%s", name, write, d)
 		}
-	}
-	if t.Logf("it died %d times of %d", deaths, tries); 2*deaths < tries {
-		t.Errorf("the controller died %d times, though it was to die %d times", deaths, tries)
-	}
+		return died
+	})
 }
 
 // deletionRun removes an app with hooks, and returns how often each was made.

@@ -33,28 +33,13 @@ func TestHooksKilledAtEveryWrite(t *testing.T) {
 	if len(writes) < 20 || !maps.Equal(want.Made, made) || want.Status != "RolledBack Healthy" {
 		t.Fatalf("it ends with %+v after %d writes: the test no longer does what it says", want, len(writes))
 	}
-	deaths, tries := 0, 0
-	for i, write := range writes {
-		for _, after := range []bool{false, true} {
-			if n := 2*i + map[bool]int{true: 1}[after]; !*everyWrite && n%9 != 4 {
-				continue
-			}
-			name := fmt.Sprintf("hooks-%d-%s", i, map[bool]string{false: "before", true: "after"}[after])
-			tries++
-			t.Run(name, func(t *testing.T) {
-				end, _, died := hookRun(t, w, g, name, write, after)
-				if d := cmp.Diff(want, end); d != "" {
-					t.Errorf("killed %s at %s it ends otherwise than without a crash: -without +with\n%s", name, write, d)
-				}
-				if died {
-					deaths++
-				}
-			})
+	atWrites(t, "hooks", writes, func(n int) bool { return n%9 == 4 }, func(t *testing.T, name, write string, after bool) bool {
+		end, _, died := hookRun(t, w, g, name, write, after)
+		if d := cmp.Diff(want, end); d != "" {
+			t.Errorf("killed %s at %s it ends otherwise than without a crash: -without +with\n%s", name, write, d)
 		}
-	}
-	if t.Logf("it died %d times of %d", deaths, tries); 2*deaths < tries {
-		t.Errorf("the controller died %d times, though it was to die %d times", deaths, tries)
-	}
+		return died
+	})
 }
 
 // hookEnd is how it ended.

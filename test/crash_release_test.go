@@ -42,27 +42,11 @@ func TestReleaseKilledAtEveryWrite(t *testing.T) {
 	if len(writes) < 30 {
 		t.Fatalf("there are %d writes: the test no longer does what it says", len(writes))
 	}
-	deaths, tries := 0, 0
-	for i, write := range writes {
-		for _, after := range []bool{false, true} {
-			if n := 2*i + map[bool]int{true: 1}[after]; !*everyWrite && n%7 != 3 {
-				continue
-			}
-			name := fmt.Sprintf("killed-%d-%s", i, map[bool]string{false: "before", true: "after"}[after])
-			tries++
-			t.Run(name, func(t *testing.T) {
-				end, _, died := releaseRun(t, w, g, name, write, after)
-				end.same(t, want)
-				if died {
-					deaths++
-				}
-			})
-		}
-	}
-	// How many changes a status or a record gathers is a matter of time: not each write comes.
-	if t.Logf("it died %d times of %d", deaths, tries); 2*deaths < tries {
-		t.Errorf("the controller died %d times, though it was to die %d times", deaths, tries)
-	}
+	atWrites(t, "killed", writes, func(n int) bool { return n%7 == 3 }, func(t *testing.T, name, write string, after bool) bool {
+		end, _, died := releaseRun(t, w, g, name, write, after)
+		end.same(t, want)
+		return died
+	})
 }
 
 // releaseEnd is how the releases ended.

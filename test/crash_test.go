@@ -101,6 +101,30 @@ func (g *gate) deadly(ctx context.Context, ctl *testkit.Controller, namespace, a
 	}
 }
 
+// atWrites has run kill the controller before and after a share of the writes, each in a place of its own, or of all of them. It fails the test if fewer than half
+// die: how many changes a status or a record gathers is a matter of time, so not each write comes.
+func atWrites(t *testing.T, story string, writes []string, share func(n int) bool, run func(t *testing.T, name, write string, after bool) (died bool)) {
+	t.Helper()
+	deaths, tries := 0, 0
+	for i, write := range writes {
+		for _, after := range []bool{false, true} {
+			if n := 2*i + map[bool]int{true: 1}[after]; !*everyWrite && !share(n) {
+				continue
+			}
+			name := fmt.Sprintf("%s-%d-%s", story, i, map[bool]string{false: "before", true: "after"}[after])
+			tries++
+			t.Run(name, func(t *testing.T) {
+				if run(t, name, write, after) {
+					deaths++
+				}
+			})
+		}
+	}
+	if t.Logf("it died %d times of %d", deaths, tries); 2*deaths < tries {
+		t.Errorf("the controller died %d times, though it was to die %d times", deaths, tries)
+	}
+}
+
 var ledgerName = regexp.MustCompile(`(ledger-[-a-z0-9]+)-[0-9a-f]+`)
 
 // isWrite says whether a request writes something. Events and the Lease are no part of a sync.
