@@ -50,9 +50,11 @@ func (c *controller) reconcileApp(ctx context.Context, req reconcile.Request) (r
 		return reconcile.Result{}, err
 	}
 	c.findOut(ctx)
-	m := c.known(app.Owner{Namespace: req.Namespace, Name: req.Name})
-	if m == nil {
-		return reconcile.Result{}, nil // its environment has not been read, or is gone
+	owner := app.Owner{Namespace: req.Namespace, Name: req.Name}
+	m := c.known(owner)
+	if m == nil { // its environment has not been read, or is gone; or it was removed
+		c.seekLeft(owner)
+		return reconcile.Result{}, nil
 	}
 	m.working.Lock()
 	defer c.worked(m)

@@ -159,15 +159,9 @@ func (c *controller) recordTold(n app.Name, claims app.Claims) {
 		c.appQueue.after(n.Namespace, n.Object(), 2*engine.Echo) // what was told is not what this process wrote if another one did not know that it has the app
 		return
 	}
-	c.mu.Lock()
-	m, st := c.apps[n.Owner()], c.envs[fleet.Of(n)]
-	if m == nil && st != nil && claims != nil { // it was found by another process: it is, or was, in a commit that is not read here
-		st.again = true
-		c.join(n)
-		c.envQueue.add(n.Namespace, n.Environment)
-	}
-	c.mu.Unlock()
-	if m != nil && claims == nil {
+	if m := c.known(n.Owner()); m == nil && claims != nil { // it was found by another process: it is, or was, in a commit that is not read here
+		c.seek(n)
+	} else if m != nil && claims == nil {
 		c.appQueue.add(n.Namespace, n.Object())
 	}
 	for _, claim := range claims {
@@ -175,6 +169,27 @@ func (c *controller) recordTold(n app.Name, claims app.Claims) {
 			c.wakeWaiting()
 			return
 		}
+	}
+}
+
+// seek has an environment look for an app that has a record, and that nobody here has: what it does not find is removed.
+func (c *controller) seek(n app.Name) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st := c.envs[fleet.Of(n)]; st != nil && c.apps[n.Owner()] == nil {
+		st.again = true
+		c.join(n)
+		c.envQueue.add(n.Namespace, n.Environment)
+	}
+}
+
+// seekLeft seeks the app of an owner that was removed here, and whose record a process that stood still until then has made again.
+func (c *controller) seekLeft(o app.Owner) {
+	if !c.shared.Load() {
+		return
+	}
+	if n, recorded := c.engine.RecordedAs(o); recorded {
+		c.seek(n)
 	}
 }
 

@@ -90,6 +90,18 @@ func (e *Engine) Recorded() []app.Name {
 	return slices.SortedFunc(maps.Keys(names), app.Name.Compare)
 }
 
+// RecordedAs returns the app of an owner if the ledger is known to have a record of it. It takes as long as there are records.
+func (e *Engine) RecordedAs(o app.Owner) (app.Name, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for n := range e.others.claims {
+		if n.Owner() == o {
+			return n, true
+		}
+	}
+	return app.Name{}, false
+}
+
 // Place notes what an app of another process wants. The error is as [Outcome.Unplaced] if its kind is fault.Invalid.
 func (e *Engine) Place(ctx context.Context, s Subject) error {
 	m := e.remember(s.Name)
