@@ -48,17 +48,18 @@ func appliesOf(o object.Object) (all []said) {
 	if option(o, "Force=true") {
 		all = append(all, said{argoOptions, string(ApplyReplace)})
 	}
-	if o.Annotation(fluxForce) == "enabled" {
-		all = append(all, said{fluxForce, string(ApplyReplace)})
-	}
-	switch o.Annotation(fluxSSA) {
-	case "IfNotPresent":
-		all = append(all, said{fluxSSA, string(ApplyOnce)})
-	case "Ignore":
-		all = append(all, said{fluxSSA, string(ApplyNever)})
-	}
-	if o.Annotation(fluxReconcile) == "disabled" {
-		all = append(all, said{fluxReconcile, string(ApplyNever)})
+	for _, x := range []struct {
+		name, value string
+		is          Apply
+	}{
+		{fluxReconcile, "disabled", ApplyNever},
+		{fluxSSA, "Ignore", ApplyNever},
+		{fluxSSA, "IfNotPresent", ApplyOnce},
+		{fluxForce, "enabled", ApplyReplace},
+	} {
+		if says(o, x.name, x.value) {
+			return append(all, said{x.name, string(x.is)}) // one system does not contradict itself
+		}
 	}
 	return all
 }
@@ -73,10 +74,12 @@ func prunesOf(o object.Object) (all []said) {
 	case option(o, "Prune=false"), option(o, "Delete=false"):
 		all = append(all, said{argoOptions, string(PruneNever)})
 	}
-	if o.Annotation(fluxPrune) == "disabled" {
-		all = append(all, said{fluxPrune, string(PruneNever)})
+	for _, name := range []string{fluxPrune, fluxReconcile} {
+		if says(o, name, "disabled") {
+			all = append(all, said{name, string(PruneNever)})
+		}
 	}
-	if o.Annotation(helmPolicy) == "keep" {
+	if isKept(o) {
 		all = append(all, said{helmPolicy, string(PruneNever)})
 	}
 	return all

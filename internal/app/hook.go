@@ -113,6 +113,9 @@ func wordsIn(o object.Object, name string) (words []string) {
 	if text == "" {
 		return nil
 	}
+	if name == helmHook {
+		text = strings.ToLower(text) // as Helm reads it
+	}
 	for _, w := range strings.Split(text, ",") {
 		if w = strings.TrimSpace(w); w != "" {
 			if _, known := moments[name][w]; known || name == helmHook {

@@ -35,6 +35,7 @@ func TestHookOf(t *testing.T) {
 		{[]string{argo, "Presync"}, ""}, // to Argo CD an object like any other
 		{[]string{argo, "Presync", helm, "pre-install"}, "install before alone"},
 		{[]string{helm, "pre-install"}, "install before alone"},
+		{[]string{helm, "Pre-Install, POST-UPGRADE"}, "install before, upgrade after alone"},
 		{[]string{helm, "pre-install,pre-upgrade", weight, "-5"}, "install before, upgrade before alone -5"},
 		{[]string{helm, "post-install, pre-upgrade", weight, "x"}, "install after, upgrade before alone"},
 		{[]string{helm, "post-rollback", argo, "", weight, "3"}, "rollback after alone 3"},

@@ -105,24 +105,31 @@ func ApplyOf(o object.Object) Apply {
 	if isNeverRun(o) {
 		return ApplyNever
 	}
-	// Argo CD's Replace=true alone is a PUT: it never deletes.
-	if option(o, "Force=true") || o.Annotation(fluxForce) == "enabled" {
+	switch {
+	case option(o, "Force=true"): // Argo CD's Replace=true alone is a PUT: it never deletes.
 		return ApplyReplace
-	}
-	switch o.Annotation(fluxSSA) {
-	case "IfNotPresent":
+	case says(o, fluxReconcile, "disabled"), says(o, fluxSSA, "Ignore"):
+		return ApplyNever
+	case says(o, fluxSSA, "IfNotPresent"):
 		return ApplyOnce
-	case "Ignore":
-		return ApplyNever
-	}
-	if o.Annotation(fluxReconcile) == "disabled" {
-		return ApplyNever
+	case says(o, fluxForce, "enabled"): // Flux asks last how, and first whether
+		return ApplyReplace
 	}
 	return ApplyAlways
 }
 
 // Merges reports whether fields that people add to an object are theirs, as Flux has it with ssa: Merge. That somebody changes what was applied is drift still.
-func Merges(o object.Object) bool { return o.Annotation(fluxSSA) == "Merge" }
+func Merges(o object.Object) bool { return says(o, fluxSSA, "Merge") }
+
+// says reports whether an object is marked so for Flux: by an annotation or by a label, in whatever case.
+func says(o object.Object, name, value string) bool {
+	return strings.EqualFold(o.Annotation(name), value) || strings.EqualFold(o.Label(name), value)
+}
+
+// isKept reports whether an object says to Helm that it outlives its release.
+func isKept(o object.Object) bool {
+	return strings.EqualFold(strings.TrimSpace(o.Annotation(helmPolicy)), "keep")
+}
 
 // Prune says whether an object may be deleted when it is gone from Git.
 type Prune string
@@ -152,8 +159,7 @@ func PruneOf(o object.Object) Prune {
 	case option(o, "Prune=confirm"), option(o, "Delete=confirm"):
 		return PruneConfirm
 	case option(o, "Prune=false"), option(o, "Delete=false"),
-		o.Annotation(fluxPrune) == "disabled",
-		o.Annotation(helmPolicy) == "keep":
+		says(o, fluxPrune, "disabled"), says(o, fluxReconcile, "disabled"), isKept(o):
 		return PruneNever
 	}
 	return PruneDefault

@@ -48,10 +48,35 @@ func TestApplyOf(t *testing.T) {
 		{[]string{flux + "reconcile", "disabled"}, app.ApplyNever},
 		{[]string{"fairlead.dev/apply", "always", argo, "Force=true", flux + "ssa", "Ignore"}, app.ApplyAlways},
 		{[]string{argo, "Force=true", flux + "ssa", "Ignore"}, app.ApplyReplace},
+		{[]string{flux + "force", "enabled", flux + "reconcile", "disabled"}, app.ApplyNever},
+		{[]string{flux + "force", "enabled", flux + "ssa", "IfNotPresent"}, app.ApplyOnce},
+		{[]string{flux + "reconcile", "Disabled"}, app.ApplyNever},
 	} {
 		if got := app.ApplyOf(annotated(x.pairs...)); got != x.is {
 			t.Errorf("%v: %s, want %s", x.pairs, got, x.is)
 		}
+	}
+}
+
+// TestFluxLabels: Flux reads its marks from labels as well, and in whatever case.
+func TestFluxLabels(t *testing.T) {
+	labelled := func(name, value string) object.Object {
+		return object.New(map[string]any{"kind": "ConfigMap"}).With(value, "metadata", "labels", flux+name)
+	}
+	if got := app.PruneOf(labelled("prune", "Disabled")); got != app.PruneNever {
+		t.Errorf("prune: %q", got)
+	}
+	if got := app.PruneOf(labelled("reconcile", "disabled")); got != app.PruneNever {
+		t.Errorf("reconcile, pruned: %q", got)
+	}
+	if got := app.ApplyOf(labelled("reconcile", "disabled")); got != app.ApplyNever {
+		t.Errorf("reconcile, applied: %q", got)
+	}
+	if got := app.ApplyOf(labelled("ssa", "ifnotpresent")); got != app.ApplyOnce {
+		t.Errorf("ssa: %q", got)
+	}
+	if !app.Merges(labelled("ssa", "Merge")) {
+		t.Error("ssa: Merge is not read")
 	}
 }
 
@@ -98,7 +123,10 @@ func TestPruneOf(t *testing.T) {
 		{[]string{argo, "Delete=confirm"}, app.PruneConfirm},
 		{[]string{argo, "NoPrune=false"}, app.PruneDefault},
 		{[]string{flux + "prune", "disabled"}, app.PruneNever},
+		{[]string{flux + "prune", "Disabled"}, app.PruneNever},
+		{[]string{flux + "reconcile", "disabled"}, app.PruneNever},
 		{[]string{"helm.sh/resource-policy", "keep"}, app.PruneNever},
+		{[]string{"helm.sh/resource-policy", " Keep"}, app.PruneNever},
 		{[]string{"fairlead.dev/prune", "always", "helm.sh/resource-policy", "keep"}, app.PruneAlways},
 		{[]string{argo, "Prune=confirm", "helm.sh/resource-policy", "keep"}, app.PruneConfirm},
 	} {

@@ -10,7 +10,11 @@ import (
 // contradictingMarks is the rule for objects that are annotated for two systems, and differently.
 func contradictingMarks(c *call) {
 	for _, x := range app.Contradictions(c.o.Object) {
-		c.say(object.PathOf("metadata", "annotations", x.Loses), atValue, "remove one of the two", "%s says something else, and counts", x.Wins)
+		in := "annotations"
+		if c.o.Annotation(x.Loses) == "" {
+			in = "labels" // as Flux reads them, too
+		}
+		c.say(object.PathOf("metadata", in, x.Loses), atValue, "remove one of the two", "%s says something else, and counts", x.Wins)
 	}
 }
 
