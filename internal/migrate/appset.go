@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -17,6 +18,7 @@ func (a argocd) set(o object.Object) {
 	template.skip("metadata", "spec")
 	spec.skip("goTemplate", "goTemplateOptions", "syncPolicy", "strategy", "preservedFields", "ignoreApplicationDifferences", "applyNestedSelectors")
 	for _, g := range spec.items("generators") {
+		a.narrowed(o, g)
 		switch {
 		case g.has("git"):
 			a.directories(o, template, g.sub("git"))
@@ -36,6 +38,24 @@ func (a argocd) set(o object.Object) {
 	a.leave(about(o), spec, nil)
 }
 
+// narrowed notes what of a generator leaves some of its results out, or makes them differ.
+func (a argocd) narrowed(o object.Object, g *fields) {
+	for _, kind := range []string{"git", "list"} {
+		inner, _ := g.m[kind].(map[string]any)
+		for _, field := range []string{"template", "elementsYaml"} {
+			if says(inner[field]) {
+				a.note(about(o), g.at+"."+kind+"."+field, "this is not looked at: write what differs into the Environment by hand")
+			}
+		}
+	}
+	if says(g.m["selector"]) {
+		a.note(about(o), g.at+".selector", "it is not looked at: take those out of the Environment that it leaves out today")
+	}
+}
+
+// wholePath is the directory that was found.
+var wholePath = regexp.MustCompile(`^\s*\{\{\s*(path|\.path\.path|\.path)\s*\}\}\s*$`)
+
 // pathWords are what a generator over directories gives of a path.
 var pathWords = regexp.MustCompile(`\{\{\s*\.?path(\.path|\.basename|\.basenameNormalized|\[\d+\])?\s*\}\}|\{\{\s*index\s+\.path\.segments\s+\d+\s*\}\}`)
 
@@ -45,15 +65,16 @@ func (a argocd) directories(o object.Object, template, git *fields) {
 		a.note(about(o), "spec.generators.git.files", "values in files of Git are not read for this: write what differs into each directory")
 		return
 	}
+	git.skip("repoURL", "revision", "directories", "requeueAfterSeconds")
 	content, _ := template.m["spec"].(map[string]any)
 	tspec := &fields{at: "spec.template.spec", m: content, read: map[string]bool{}}
 	d := delivery{about: about(o), from: from(o), name: o.Name(), home: a.home(o.Namespace())}
 	if !a.destination(d.about, tspec, &d) {
 		return
 	}
-	switch {
-	case pathWords.MatchString(d.into):
-		if d.into = "{app}"; !regexp.MustCompile(`basename|\[|index`).MatchString(tspec.sub("destination").text("namespace")) {
+	switch into := d.into; {
+	case pathWords.MatchString(into):
+		if d.into = "{app}"; !regexp.MustCompile(`basename|\[|index`).MatchString(into) {
 			a.note(d.about, "spec.template.spec.destination.namespace", "it is made of the whole path: {app}, the last element, was chosen")
 		}
 	case strings.Contains(d.into, "{{"):
@@ -61,13 +82,26 @@ func (a argocd) directories(o object.Object, template, git *fields) {
 		d.into = ""
 	}
 	policy := tspec.sub("syncPolicy")
-	d.keeps = !policy.sub("automated").flag("selfHeal")
+	a.automation(d.about, policy, &d)
 	a.syncOptions(d.about, policy, &d)
+	policy.skip("retry")
 	source := tspec.sub("source")
-	if source.has("helm") {
-		a.note(d.about, "spec.template.spec.source.helm", "write a fairlead.yaml with these options into each directory")
+	if p := source.text("path"); !wholePath.MatchString(p) {
+		a.note(d.about, "spec.template.spec.source.path", "%s is not the directory that was found: write a path into the Environment that has the apps themselves, with a * in it", p)
+		return
 	}
-	repository, revision := a.repository(d.home, git.text("repoURL")), git.text("revision")
+	repository, revision := a.repository(d.home, git.text("repoURL")), cmp.Or(source.text("targetRevision"), git.text("revision"))
+	if url := source.text("repoURL"); url != "" && url != git.text("repoURL") {
+		a.note(d.about, "spec.template.spec.source.repoURL", "the directories are looked for in another repository than the apps are in: write the Environment by hand")
+		return
+	}
+	tspec.skip("project", "info", "revisionHistoryLimit")
+	a.leave(d.about, tspec, map[string]string{
+		"source.helm":       "write a fairlead.yaml with these options into each directory",
+		"source.kustomize":  "put images, patches and prefixes into each directory's kustomization.yaml: they are Kustomize's own",
+		"source.directory":  "a plain directory is taken as a whole, with those below it: name what belongs to the app in a kustomization.yaml, and Jsonnet in a fairlead.yaml",
+		"ignoreDifferences": "mostly not needed: fields that controllers own are theirs. fairlead.dev/ignore on the object for the rest",
+	})
 	for _, dir := range git.items("directories") {
 		p, ok := within(dir.text("path"))
 		switch {

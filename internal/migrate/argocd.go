@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -62,16 +63,7 @@ func (a argocd) application(o object.Object, about, from string) {
 		return
 	}
 	policy := spec.sub("syncPolicy")
-	automated := policy.sub("automated")
-	heals := automated.flag("selfHeal")
-	automated.skip("prune", "allowEmpty", "enabled")
-	d.keeps = !heals
-	if !policy.has("automated") {
-		d.suspended = true
-		a.note(about, "spec.syncPolicy", "it is synced by hand: it has an Environment of its own, to be resumed when it is meant to go on")
-	} else if !heals {
-		a.note(about, "spec.syncPolicy.automated.selfHeal", "hand edits stay today, so the Environment has sync.drift: Report")
-	}
+	a.automation(about, policy, &d)
 	a.syncOptions(about, policy, &d)
 	policy.skip("retry")
 	spec.skip("info", "revisionHistoryLimit")
@@ -99,6 +91,24 @@ func (a argocd) application(o object.Object, about, from string) {
 		"ignoreDifferences": "mostly not needed: fields that controllers own are theirs. fairlead.dev/ignore on the object for the rest",
 		"sourceHydrator":    "this has no equal: follow the branch that the hydrated manifests are on",
 	})
+}
+
+// automation is what happens without a person.
+func (a argocd) automation(about string, policy *fields, d *delivery) {
+	automated := policy.sub("automated")
+	on, said := automated.value("enabled").(bool)
+	automated.skip("allowEmpty")
+	d.suspended = !policy.has("automated") || said && !on
+	d.keeps, d.holds = !automated.flag("selfHeal"), !automated.flag("prune")
+	switch {
+	case d.suspended:
+		a.note(about, "spec.syncPolicy", "it is synced by hand: it has an Environment of its own, to be resumed when it is meant to go on")
+	case d.keeps:
+		a.note(about, "spec.syncPolicy.automated.selfHeal", "hand edits stay today, so the Environment has sync.drift: Report")
+	}
+	if d.holds {
+		a.note(about, "spec.syncPolicy.automated.prune", "%s", noteHolds)
+	}
 }
 
 // destination is where the objects go. It is false if that is another cluster.
@@ -129,7 +139,10 @@ func (a argocd) syncOptions(about string, policy *fields, d *delivery) {
 		case option == "Replace=true", option == "Force=true":
 			a.note(about, "spec.syncPolicy.syncOptions", "%s: mark the objects that may be deleted and made anew with fairlead.dev/apply: replace", option)
 		case option == "Prune=false", option == "Prune=confirm":
-			a.note(about, "spec.syncPolicy.syncOptions", "%s: set spec.sync.prune.maxObjects: 0 in the Environment to have deletions held", option)
+			if !d.holds {
+				a.note(about, "spec.syncPolicy.syncOptions", "%s: %s", option, noteHolds)
+			}
+			d.holds = true
 		default:
 			a.note(about, "spec.syncPolicy.syncOptions", "%s has no equal", option)
 		}
@@ -236,10 +249,17 @@ func (a argocd) chartDir(o object.Object, d delivery, h *fields, repository stri
 		case strings.HasPrefix(file, "$") && other && named[name] != nil:
 			layers = append(layers, "/"+rest)
 			repository = a.repository(d.home, named[name].text("repoURL"))
+			d.ref = a.ref(d.about, named[name].text("targetRevision"))
 		case strings.Contains(file, "://"):
 			a.note(d.about, h.at+".valueFiles", "%s is not fetched: commit it", file)
+		case strings.HasPrefix(file, "/"): // from the root of the repository
+			layers = append(layers, path.Clean(file))
 		default:
-			dir, _ := chart.(string)
+			dir, inGit := chart.(string)
+			if !inGit {
+				a.note(d.about, h.at+".valueFiles", "%s is a file of the chart: copy what it holds into values", file)
+				continue
+			}
 			layers = append(layers, path.Join("/", dir, file))
 		}
 	}
@@ -268,8 +288,17 @@ func (a argocd) chartDir(o object.Object, d delivery, h *fields, repository stri
 	if v := h.list("apiVersions"); len(v) > 0 {
 		helm["apiVersions"] = v
 	}
-	h.skip("version", "skipTests", "passCredentials", "ignoreMissingValueFiles", "skipSchemaValidation", "namespace")
-	a.leave(d.about, h, map[string]string{"fileParameters": "a single value cannot be set from a file: hold it in values"})
+	h.skip("version", "skipTests", "passCredentials", "skipSchemaValidation")
+	if h.text("namespace") == d.into {
+		h.skip("namespace")
+	} else {
+		delete(h.read, "namespace")
+	}
+	a.leave(d.about, h, map[string]string{
+		"fileParameters":          "a single value cannot be set from a file: hold it in values",
+		"ignoreMissingValueFiles": "a file of values that is not there is an error: name only those that are",
+		"namespace":               "templates are told the namespace that the app goes to, and no other",
+	})
 	a.file(o, d, "fairlead.yaml", map[string]any{"helm": helm})
 	d.repository, d.path = repository, ""
 	a.deliveries = append(a.deliveries, d)
@@ -280,13 +309,12 @@ func (a argocd) parameters(about string, h *fields, into map[string]any) map[str
 	out := object.New(into).Content()
 	for _, p := range h.items("parameters") {
 		name := p.text("name")
-		var v any = p.text("value")
+		text := p.text("value")
+		var v any = text
 		if !p.flag("forceString") {
-			if parsed, err := object.Values("value", []byte(p.text("value"))); err == nil && len(parsed) == 1 {
-				v = parsed[0]
-			}
+			v = typed(text)
 		}
-		if strings.ContainsAny(name, `[]\{}`) {
+		if strings.ContainsAny(name, `[]\{}`) || strings.HasPrefix(text, "{") {
 			a.note(about, h.at+".parameters", "%s: write this one into fairlead.yaml by hand", name)
 			continue
 		}
@@ -298,6 +326,25 @@ func (a argocd) parameters(about string, h *fields, into map[string]any) map[str
 	return out
 }
 
+// typed is a value as Helm's --set has it: only what is certain to be a number, a truth or nothing is not a text. An image's tag 1.10 is one.
+func typed(text string) any {
+	switch strings.ToLower(text) {
+	case "true":
+		return true
+	case "false":
+		return false
+	case "null":
+		return nil
+	}
+	if text == "0" {
+		return int64(0)
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && !strings.HasPrefix(text, "0") {
+		return n
+	}
+	return text
+}
+
 // charted lets the apps be found whose directories are written.
 func (a argocd) charted() {
 	for i := range a.deliveries {
@@ -305,10 +352,20 @@ func (a argocd) charted() {
 		if d.path != "" {
 			continue
 		}
+		was := *d
 		d.repository = cmp.Or(a.options.Repository, d.repository, a.written(d.home))
 		if d.path = path.Join(a.options.Dir, appDir(*d)); d.repository == "" {
 			a.note(d.about, "", "its directory is written to %s: say which Repository that will be committed to, with --repository", appDir(*d))
 			continue
+		}
+		if d.repository == was.repository && was.ref.kind != "" {
+			if was.ref.kind != "branch" {
+				a.note(d.about, "spec.source.targetRevision", "its directory is written to %s, and is not in what it follows, %s: follow one that has it", d.path, was.ref.name)
+			}
+			continue
+		}
+		if was.repository != "" {
+			a.note(d.about, "", "what it is made of is in the Repository %s, and its directory is written to %s: files of another repository are not read, so copy them beside it", was.repository, d.repository)
 		}
 		if d.ref = a.refOf(*d); d.ref.kind == "" {
 			d.ref = ref{"branch", "main"}

@@ -74,6 +74,9 @@ func (m *migration) environment(name string, apps []delivery) object.Object {
 	if first.keeps {
 		sync["drift"] = "Report"
 	}
+	if first.holds {
+		sync["prune"] = map[string]any{"maxObjects": 0}
+	}
 	spec["sync"] = sync
 	render := map[string]any{}
 	if len(first.values) > 0 {
@@ -162,6 +165,9 @@ func (m *migration) acrossEnvironments(of map[string]string) {
 				if o.home == d.home && o.name == a {
 					there = of[o.home+"/"+o.about]
 				}
+			}
+			if there == "" {
+				m.note(d.about, "spec.dependsOn", "no app was made of %s: it waits for nothing in its place", a)
 			}
 			if here := of[d.home+"/"+d.about]; there != "" && there != here {
 				m.note(d.about, "spec.dependsOn", "%s is in Environment %s, and an app waits for apps of its own Environment alone", a, there)

@@ -61,10 +61,11 @@ func (f *fields) items(name string) []*fields {
 	return out
 }
 
-// rest calls for each field that nobody has read and that says something.
+// rest calls for each field that nobody has read and that says something. They count as read then.
 func (f *fields) rest(each func(name string)) {
 	for _, n := range slices.Sorted(maps.Keys(f.m)) {
 		if !f.read[n] && says(f.m[n]) {
+			f.read[n] = true
 			each(f.at + "." + n)
 		}
 	}

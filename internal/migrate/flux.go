@@ -2,6 +2,8 @@ package migrate
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"path"
 	"slices"
@@ -56,6 +58,9 @@ type flux struct {
 	sources map[object.Key]object.Object
 }
 
+// noteHolds is said of what deletes nothing today.
+const noteHolds = "it deletes nothing today, so its Environment has sync.prune.maxObjects: 0: what is gone from Git is held until a person approves"
+
 // inOrder are objects by key, so that nothing depends on how they were listed.
 func inOrder(objs []object.Object) []object.Object {
 	out := slices.Clone(objs)
@@ -78,8 +83,16 @@ func (f flux) source(o object.Object) {
 	switch kind := o.Kind(); kind {
 	case "GitRepository", "OCIRepository":
 		f.repository(o)
-	case "HelmRepository", "HelmChart":
-		// What a HelmRelease says of it is looked at there.
+	case "HelmRepository":
+		spec := specOf(o)
+		spec.skip("url", "type", "interval", "timeout", "secretRef", "suspend", "accessFrom") // what a HelmRelease says of it is looked at there
+		f.leave(about(o), spec, map[string]string{
+			"certSecretRef":   "put its ca.crt into the Secret that spec.render.charts of the Environment names; client certificates are not used",
+			"insecure":        "say insecure under spec.render.charts of the Environment",
+			"passCredentials": "credentials go to the address that they are for alone",
+			"provider":        "cloud identities are not used for registries: put a token into the Secret",
+		})
+	case "HelmChart": // a HelmRelease makes it
 	default:
 		f.note(about(o), "", "%s is no source of Fairlead's: put what it holds into Git or an OCI registry", kind)
 	}
@@ -102,6 +115,12 @@ func (f flux) repository(o object.Object) {
 		out["suspend"] = true
 	}
 	spec.skip("ref")
+	if o.Text("spec", "ref", "semverFilter") != "" {
+		f.note(about(o), "spec.ref.semverFilter", "tags are not filtered: of all that are versions, the highest in the range is taken")
+	}
+	if spec.text("provider") != "generic" {
+		delete(spec.read, "provider")
+	}
 	f.verification(o, spec, out)
 	f.leave(about(o), spec, map[string]string{
 		"ignore":            "what a kustomization.yaml does not name is left out anyway. Of a plain directory all manifests are taken: move what must not be applied",
@@ -144,19 +163,19 @@ func (f flux) verification(o object.Object, spec *fields, out map[string]any) {
 // followed is what of a repository is followed.
 func followed(o object.Object) (ref, bool) {
 	r := specOf(o).sub("ref")
-	for _, kind := range []string{"commit", "digest", "semver", "tag", "branch"} { // in the order of precedence
-		if name := r.text(kind); name != "" {
+	// In the order of precedence.
+	for _, kind := range []string{"commit", "digest", "name", "semver", "tag", "branch"} {
+		name := r.text(kind)
+		switch branch, isBranch := strings.CutPrefix(name, "refs/heads/"); {
+		case name == "":
+		case kind != "name":
 			return ref{kind, name}, true
+		case isBranch:
+			return ref{"branch", branch}, true
+		default:
+			tag, isTag := strings.CutPrefix(name, "refs/tags/")
+			return ref{"tag", tag}, isTag
 		}
-	}
-	if name, ok := strings.CutPrefix(r.text("name"), "refs/heads/"); ok {
-		return ref{"branch", name}, true
-	}
-	if name, ok := strings.CutPrefix(r.text("name"), "refs/tags/"); ok {
-		return ref{"tag", name}, true
-	}
-	if r.text("name") != "" {
-		return ref{}, false
 	}
 	if o.Kind() == "OCIRepository" {
 		return ref{"tag", "latest"}, true
@@ -221,7 +240,17 @@ func (f flux) kustomization(o object.Object) {
 		}
 	}
 	if prune, set := spec.value("prune").(bool); set && !prune {
-		f.note(d.about, "spec.prune", "it deletes nothing today. Fairlead deletes what is gone from Git, within spec.sync.prune: set maxObjects: 0 to have all of it held")
+		d.holds = true
+		f.note(d.about, "spec.prune", "%s", noteHolds)
+	}
+	if d.into != "" {
+		f.note(d.about, "spec.targetNamespace", "objects that name another namespace go to %s today, and to the one that they name with Fairlead: if there are any, write namespace: %s into the directory's kustomization.yaml", d.into, d.into)
+	}
+	if len(d.values)+len(d.valuesFrom) > 0 {
+		f.note(d.about, "spec.postBuild", "a variable that has no value is an error, and not empty: say ${name:=} where it may have none")
+	}
+	if len(spec.list("healthChecks")) > 0 {
+		f.note(d.about, "spec.healthChecks", "the health of every object of the app is looked at. What others make, such as the Deployments of an operator, is not waited for by what depends on the app")
 	}
 	// What is looked at always, or needs no answer here.
 	spec.skip("interval", "retryInterval", "timeout", "wait", "healthChecks", "deletionPolicy", "force")
@@ -263,6 +292,7 @@ func (f flux) release(o object.Object) {
 		if t := spec.text("targetNamespace"); t != "" {
 			release = t + "-" + o.Name() // as Flux does it
 		}
+		release = shortened(release)
 	}
 	if kept := cmp.Or(spec.text("storageNamespace"), o.Namespace()); kept != into {
 		f.note(d.about, "spec.storageNamespace", "Helm's records of the release are in namespace %s; Fairlead keeps them where the release is, in %s, and 'helm history' begins anew there", kept, into)
@@ -293,12 +323,20 @@ func (f flux) release(o object.Object) {
 		helm["skipCRDs"] = true
 	}
 	for _, s := range []*fields{install, upgrade} {
-		s.skip("crds", "remediation", "timeout", "strategy", "replace", "force", "cleanupOnFailure", "preserveValues", "disableWait", "disableWaitForJobs", "skipCRDs", "disableTakeOwnership")
+		s.skip("crds", "remediation", "timeout", "strategy", "replace", "force", "cleanupOnFailure", "disableWait", "disableWaitForJobs", "skipCRDs", "disableTakeOwnership")
 	}
-	spec.skip("interval", "timeout", "rollback", "uninstall", "maxHistory", "driftDetection", "test", "persistentClient", "waitStrategy")
+	spec.skip("interval", "timeout", "rollback", "uninstall", "maxHistory", "persistentClient", "waitStrategy")
+	drift := spec.sub("driftDetection")
+	drift.skip("mode")
+	test := spec.sub("test")
+	test.skip("timeout", "ignoreFailures")
 	for _, dep := range spec.items("dependsOn") {
-		dep.skip("namespace")
-		d.after = append(d.after, dep.text("name"))
+		name, namespace := dep.text("name"), dep.text("namespace")
+		if namespace != "" && namespace != o.Namespace() {
+			f.note(d.about, "spec.dependsOn", "%s/%s is in another namespace, and an app waits for apps of its own Environment alone", namespace, name)
+			continue
+		}
+		d.after = append(d.after, name)
 	}
 	if values, _ := spec.value("values").(map[string]any); len(values) > 0 {
 		helm["values"] = values
@@ -307,9 +345,26 @@ func (f flux) release(o object.Object) {
 		"postRenderers":  "write a kustomization.yaml with helmCharts and the patches beside it",
 		"kubeConfig":     "another cluster: let it run a Fairlead of its own",
 		"commonMetadata": "write a kustomization.yaml with helmCharts and labels",
+
+		"driftDetection.ignore":  "mark the objects with fairlead.dev/ignore, and these paths, where they are fields that Git says and others change",
+		"test.enable":            "name the tests of the chart under release.verify: see docs/tasks/verification.md",
+		"test.filters":           "name the tests of the chart under release.verify: see docs/tasks/verification.md",
+		"upgrade.preserveValues": "values of earlier releases do not count: write them all down",
+		"chart.spec.verify":      "to have charts refused that nobody signed, set verify under spec.render.charts of the Environment",
+		"chart.spec.valuesFiles": "name files of the repository under helm.valueFiles, and copy what only the chart has",
 	})
 	f.file(o, d, "fairlead.yaml", map[string]any{"helm": helm})
 	f.charted(o, d)
+}
+
+// shortened is the name of a release as Flux has it: of what is too long for Helm, the begin and a hash.
+func shortened(name string) string {
+	const most, digits = 53, 12
+	if len(name) <= most {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return name[:most-digits-1] + "-" + hex.EncodeToString(sum[:])[:digits]
 }
 
 // chart is where a HelmRelease has its chart from, as fairlead.yaml says it.
@@ -324,6 +379,9 @@ func (f flux) chart(o object.Object, spec *fields, d delivery) (any, bool) {
 		url := source.Text("spec", "url")
 		if secret := source.Text("spec", "secretRef", "name"); secret != "" {
 			d.charts["oci://"+path.Dir(strings.TrimPrefix(url, "oci://"))] = secret
+		}
+		if says(source.At("spec", "verify")) {
+			f.note(about(o), "spec.chartRef", "%s is verified today: to have charts refused that nobody signed, set verify under spec.render.charts of the Environment", named(source))
 		}
 		what, _ := followed(source)
 		return map[string]any{"repository": "oci://" + path.Dir(strings.TrimPrefix(url, "oci://")), "name": path.Base(url), "version": what.name}, true
