@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 
+	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/restart"
 )
@@ -67,7 +68,7 @@ func (r *renderer) lookUp(own map[object.Key]object.Object, refs []restart.Refer
 	var out []restart.Setting
 	for _, ref := range refs {
 		o, is := own[object.Key{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}]
-		if !is {
+		if mode := app.ApplyOf(o); !is || mode == app.ApplyOnce || mode == app.ApplyNever { // what Git says is not what is there
 			answer, err := r.outside.ask(Question{About: AboutObject, GVK: object.GVK{Version: "v1", Kind: ref.Kind}, Namespace: ref.Namespace, Name: ref.Name})
 			if err != nil {
 				return nil, err
@@ -76,7 +77,7 @@ func (r *renderer) lookUp(own map[object.Key]object.Object, refs []restart.Refer
 				o = answer.Objects[0]
 			}
 		}
-		if o.IsZero() || !restart.Ignored(o) {
+		if ref.Counts(o) {
 			out = append(out, restart.Setting{Reference: ref, Object: o})
 		}
 	}

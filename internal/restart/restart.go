@@ -32,6 +32,7 @@ const Annotation = "fairlead.dev/settings-hash"
 type Reference struct {
 	Kind, Namespace, Name string
 	Keys                  []string // ordered; nil: all
+	Matched               bool     // it counts only if it is annotated with reloader.stakater.com/match
 }
 
 // templates are where workloads have their pod templates.
@@ -54,37 +55,49 @@ const (
 // are in the one given.
 //
 // With fairlead.dev/restart-on-change: disabled a workload is left alone, and with reloader.stakater.com/auto: "false"; enabled and "true" ask for it where
-// only annotated workloads are restarted. {configmap,secret}.reloader.stakater.com/auto ask it for the one kind, and …/reload names further objects, or, where
-// nothing else asks, those alone.
+// only annotated workloads are restarted. {configmap,secret}.reloader.stakater.com/auto ask it for the one kind, …/search for what is annotated with …/match
+// itself, and …/reload names further objects, or, where nothing else asks, those alone. Reloader's annotations may be those of the pod template.
 func References(o object.Object, mode Mode, namespace string) []Reference {
 	path, is := templates[o.Key().GroupKind()]
 	own := o.Annotation(app.AnnotationRestart)
-	if !is || mode == None || own == disabled || own == "" && o.Annotation(reloader+"auto") == "false" {
+	asks := func(name string) string {
+		return cmp.Or(o.Annotation(name), o.Text(slices.Concat(path, []string{"metadata", "annotations", name})...))
+	}
+	if !is || mode == None || own == disabled || own == "" && asks(reloader+"auto") == "false" {
 		return nil
 	}
-	auto := mode == All || own == enabled || o.Annotation(reloader+"auto") == "true"
+	auto := mode == All || own == enabled || asks(reloader+"auto") == "true"
+	search := !auto && asks(reloader+"search") == "true"
 	f := finder{namespace: cmp.Or(o.Namespace(), namespace), found: map[thing]map[string]bool{}}
 	pod, _ := o.At(slices.Concat(path, []string{"spec"})...).(map[string]any)
 	f.wanted = map[string]bool{
-		"ConfigMap": auto || o.Annotation("configmap."+reloader+"auto") == "true",
-		"Secret":    auto || o.Annotation("secret."+reloader+"auto") == "true",
+		"ConfigMap": auto || search || asks("configmap."+reloader+"auto") == "true",
+		"Secret":    auto || search || asks("secret."+reloader+"auto") == "true",
 	}
 	f.pod(pod)
+	matched := map[thing]bool{}
+	for t := range f.found {
+		matched[t] = search && asks(strings.ToLower(t.kind)+"."+reloader+"auto") != "true"
+	}
 	for kind, prefix := range map[string]string{"ConfigMap": "configmap", "Secret": "secret"} {
 		f.wanted[kind] = true
-		for name := range strings.SplitSeq(o.Annotation(prefix+"."+reloader+"reload"), ",") {
+		for name := range strings.SplitSeq(asks(prefix+"."+reloader+"reload"), ",") {
 			f.add(kind, strings.TrimSpace(name), "")
+			matched[thing{kind, strings.TrimSpace(name)}] = false
 		}
-		for name := range strings.SplitSeq(o.Annotation(prefix+"s.exclude."+reloader+"reload"), ",") {
+		for name := range strings.SplitSeq(asks(prefix+"s.exclude."+reloader+"reload"), ",") {
 			delete(f.found, thing{kind, strings.TrimSpace(name)})
 		}
 	}
-	return f.references()
+	return f.references(matched)
 }
 
-// Ignored reports whether a ConfigMap or Secret says that nobody is to be restarted for it.
-func Ignored(o object.Object) bool {
-	return o.Annotation(app.AnnotationRestart) == disabled || o.Annotation(reloader+"ignore") == "true"
+// Counts reports whether somebody who refers so to a ConfigMap or Secret is to be restarted for it. What is not there does.
+func (r Reference) Counts(o object.Object) bool {
+	if r.Matched && o.Annotation(reloader+"match") != "true" {
+		return false
+	}
+	return o.Annotation(app.AnnotationRestart) != disabled && o.Annotation(reloader+"ignore") != "true"
 }
 
 // finder collects references.
@@ -113,10 +126,10 @@ func (f finder) add(kind, name, key string) {
 	}
 }
 
-func (f finder) references() []Reference {
+func (f finder) references(matched map[thing]bool) []Reference {
 	var out []Reference
 	for t, keys := range f.found {
-		r := Reference{Kind: t.kind, Namespace: f.namespace, Name: t.name}
+		r := Reference{Kind: t.kind, Namespace: f.namespace, Name: t.name, Matched: matched[t]}
 		if keys != nil {
 			r.Keys = slices.Sorted(maps.Keys(keys))
 		}

@@ -22,7 +22,11 @@ func one(t *testing.T, text string) object.Object {
 func reads(refs []restart.Reference) string {
 	var out []string
 	for _, r := range refs {
-		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s/%s %s", r.Kind, r.Namespace, r.Name, strings.Join(r.Keys, ","))))
+		line := strings.TrimSpace(fmt.Sprintf("%s %s/%s %s", r.Kind, r.Namespace, r.Name, strings.Join(r.Keys, ",")))
+		if r.Matched {
+			line += " if it matches"
+		}
+		out = append(out, line)
 	}
 	return strings.Join(out, "; ")
 }
@@ -57,6 +61,10 @@ func TestReferences(t *testing.T) {
 		"projected":                    {deployment("", `{volumes: [{name: a, projected: {sources: [{configMap: {name: p}}, {secret: {name: q}}, {serviceAccountToken: {path: t}}]}}]}`), restart.All, "ConfigMap shop/p; Secret shop/q"},
 		"init containers":              {deployment("", `{initContainers: [{name: a, envFrom: [{secretRef: {name: s}}]}]}`), restart.All, "Secret shop/s"},
 		"pull secrets":                 {deployment("", `{imagePullSecrets: [{name: s}]}`), restart.All, ""},
+		"searched":                     {deployment(`reloader.stakater.com/search: "true"`, pod), restart.Annotated, "ConfigMap shop/flags if it matches; Secret shop/token a,b if it matches"},
+		"searched, and named":          {deployment(`reloader.stakater.com/search: "true", configmap.reloader.stakater.com/reload: flags`, pod), restart.Annotated, "ConfigMap shop/flags; Secret shop/token a,b if it matches"},
+		"searched, and all":            {deployment(`reloader.stakater.com/search: "true"`, pod), restart.All, both},
+		"asked for in the template":    {strings.Replace(deployment("", pod), "template: {", `template: {metadata: {annotations: {reloader.stakater.com/auto: "true"}}, `, 1), restart.Annotated, both},
 		"its own namespace":            {strings.Replace(deployment("", pod), "name: web,", "name: web, namespace: other,", 1), restart.All, "ConfigMap other/flags; Secret other/token a,b"},
 		"a Job":                        {strings.NewReplacer("apps/v1", "batch/v1", "Deployment", "Job").Replace(deployment("", pod)), restart.All, ""},
 		"a Rollout":                    {strings.NewReplacer("apps/v1", "argoproj.io/v1alpha1", "Deployment", "Rollout").Replace(deployment("", pod)), restart.All, both},
@@ -105,6 +113,24 @@ func TestHash(t *testing.T) {
 	}
 	if len(base) != 20 {
 		t.Errorf("the hash is %q", base)
+	}
+}
+
+func TestCounts(t *testing.T) {
+	plain, matched := restart.Reference{}, restart.Reference{Matched: true}
+	for annotations, want := range map[string][2]bool{
+		"":                                     {true, false},
+		`reloader.stakater.com/match: "true"`:  {true, true},
+		`reloader.stakater.com/ignore: "true"`: {false, false},
+		`reloader.stakater.com/match: "true", fairlead.dev/restart-on-change: disabled`: {false, false},
+	} {
+		o := one(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flags, annotations: {"+annotations+"}}\n")
+		if got := [2]bool{plain.Counts(o), matched.Counts(o)}; got != want {
+			t.Errorf("%s: %v, want %v", annotations, got, want)
+		}
+	}
+	if !plain.Counts(object.Object{}) {
+		t.Error("what is not there does not count")
 	}
 }
 
