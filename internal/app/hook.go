@@ -118,6 +118,9 @@ func wordsIn(o object.Object, name string) (words []string) {
 	}
 	for _, w := range strings.Split(text, ",") {
 		if w = strings.TrimSpace(w); w != "" {
+			if name == helmHook { // in small letters or capital ones
+				w = strings.ToLower(w)
+			}
 			if _, known := moments[name][w]; known || name == helmHook {
 				words = append(words, w)
 			}

@@ -39,7 +39,9 @@ func TestHookOf(t *testing.T) {
 		{[]string{helm, "pre-install,pre-upgrade", weight, "-5"}, "install before, upgrade before alone -5"},
 		{[]string{helm, "post-install, pre-upgrade", weight, "x"}, "install after, upgrade before alone"},
 		{[]string{helm, "post-rollback", argo, "", weight, "3"}, "rollback after alone 3"},
+		{[]string{helm, "Pre-Install,POST-UPGRADE"}, "install before, upgrade after alone"},
 		{[]string{helm, "test"}, "never"},
+		{[]string{helm, "post-install,test"}, "install after alone"},
 		{[]string{helm, "test-success,pre-delete"}, "deletion before alone"},
 		{[]string{helm, "pre-delete,post-delete", helmDelete, "hook-succeeded"}, "deletion before after alone, gone if it succeeded"},
 		{[]string{helm, "crd-install"}, "never"}, // as Helm does with what it does not know
