@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"compress/gzip"
 	"encoding/json"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,10 @@ type Chart struct {
 	// Chart is the chart as Helm encodes it, and Config the values that it was given, over its own.
 	Chart, Config json.RawMessage
 	Notes         string
+	// CRDs are the files of directories crds: what is in them is no part of a manifest.
+	CRDs []string
+	// Tests are the hooks that `helm test` runs, and nobody else: they are none of the objects.
+	Tests []Hook
 }
 
 // Packed is a Chart that is kept until it is written. The zero Packed is none.
@@ -57,8 +60,8 @@ func unknownChart(name string) json.RawMessage {
 	}})
 }
 
-// hook is an object that Helm runs instead of applying it.
-type hook struct {
+// Hook is an object that Helm runs instead of applying it.
+type Hook struct {
 	Name     string            `json:"name"`
 	Kind     string            `json:"kind"`
 	Path     string            `json:"path"`
@@ -90,42 +93,44 @@ func (c Content) body(name, namespace string, revision int, i info) map[string]j
 }
 
 // manifests are the objects as Helm tells of them: what is applied in one text, and the hooks by themselves. What is in crds/ is in neither.
-func (c Content) manifests() (string, []hook) {
+func (c Content) manifests() (string, []Hook) {
 	var text strings.Builder
-	var hooks []hook
+	var hooks []Hook
 	for _, o := range c.Objects {
 		file := o.Origin().File
-		if isCRD(o, file) {
+		if slices.Contains(c.CRDs, file) {
 			continue
 		}
-		manifest := "# Source: " + cmp.Or(file, "unknown") + "\n" + string(o.YAML())
-		if events := words(o.Annotation("helm.sh/hook")); len(events) > 0 {
-			h := hook{
-				Name: o.Name(), Kind: o.Kind(), Path: file, Manifest: manifest, Events: events, LastRun: map[string]string{"phase": ""},
-				Policies: words(o.Annotation("helm.sh/hook-delete-policy")),
-			}
-			h.Weight, _ = strconv.Atoi(o.Annotation("helm.sh/hook-weight")) // as Helm: what is no number is 0
+		if h, is := HookOf(o); is {
 			hooks = append(hooks, h)
 			continue
 		}
-		text.WriteString("---\n" + manifest)
+		text.WriteString("---\n# Source: " + cmp.Or(file, "unknown") + "\n" + string(o.YAML()))
 	}
-	return text.String(), hooks
+	return text.String(), slices.Concat(hooks, c.Tests)
 }
 
-// isCRD reports whether an object is of a chart's directory crds.
-func isCRD(o object.Object, file string) bool {
-	if o.Kind() != "CustomResourceDefinition" {
-		return false
+// HookOf is an object as Helm records its hooks; false if it is none.
+func HookOf(o object.Object) (Hook, bool) {
+	events := words(o.Annotation("helm.sh/hook"))
+	for i, e := range events {
+		if e == "test-success" { // which is what a test was called once
+			events[i] = "test"
+		}
 	}
-	dir := path.Dir(file[strings.LastIndexAny(file, ":!")+1:])
-	return slices.Contains(strings.Split(dir, "/"), "crds")
+	h := Hook{
+		Name: o.Name(), Kind: o.Kind(), Path: cmp.Or(o.Origin().File, "unknown"), Manifest: string(o.YAML()), Events: events, LastRun: map[string]string{"phase": ""},
+		Policies: words(o.Annotation("helm.sh/hook-delete-policy")),
+	}
+	h.Weight, _ = strconv.Atoi(o.Annotation("helm.sh/hook-weight")) // as Helm: what is no number is 0
+	return h, len(events) > 0
 }
 
+// words are those of a list, as Helm reads them: it takes capital letters for small ones.
 func words(list string) []string {
 	var out []string
 	for w := range strings.SplitSeq(list, ",") {
-		if w = strings.TrimSpace(w); w != "" {
+		if w = strings.ToLower(strings.TrimSpace(w)); w != "" {
 			out = append(out, w)
 		}
 	}

@@ -29,12 +29,19 @@ func content(digest string) Content {
 	hook := object.New(map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{
 		"name": "migrate", "annotations": map[string]any{"helm.sh/hook": "pre-install, pre-upgrade", "helm.sh/hook-weight": "-5", "helm.sh/hook-delete-policy": "hook-succeeded"},
 	}})
+	crd := object.New(map[string]any{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": "widgets.example.com"}})
+	test := object.New(map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "ping", "annotations": map[string]any{"helm.sh/hook": "Test-Success"}}})
+	ping, _ := HookOf(test.WithOrigin(object.Origin{File: "charts/web/templates/tests/ping.yaml"}))
 	return Content{
 		Chart: Chart{
+			CRDs: []string{"charts/web/crds/widgets.yaml"}, Tests: []Hook{ping},
 			Name: "web", Namespace: "web", Notes: "Hello " + digest, Config: json.RawMessage(`{"want":"` + digest + `"}`),
 			Chart: json.RawMessage(`{"metadata":{"name":"web","version":"1.2.3","apiVersion":"v2"},"templates":[],"values":{"a":1},"files":[]}`),
 		},
-		Objects: []object.Object{o.WithOrigin(object.Origin{File: "charts/web/templates/a.yaml"}), hook.WithOrigin(object.Origin{File: "charts/web/templates/job.yaml"})},
+		Objects: []object.Object{o.WithOrigin(object.Origin{File: "charts/web/templates/a.yaml"}), hook.WithOrigin(object.Origin{File: "charts/web/templates/job.yaml"}),
+			crd.WithOrigin(object.Origin{File: "charts/web/crds/widgets.yaml"}),
+			crd.With("gadgets.example.com", "metadata", "name").WithOrigin(object.Origin{File: "charts/web/templates/crds/gadgets.yaml"}),
+		},
 	}
 }
 
@@ -175,7 +182,16 @@ func TestAsHelmReads(t *testing.T) {
 	if !strings.HasPrefix(r.Manifest, "---\n# Source: charts/web/templates/a.yaml\napiVersion: v1\n") || strings.Contains(r.Manifest, "migrate") {
 		t.Errorf("the manifest is %s", r.Manifest)
 	}
+	if strings.Contains(r.Manifest, "widgets") || !strings.Contains(r.Manifest, "gadgets") {
+		t.Errorf("of the definitions, the one that a template made is in the manifest, and the one of crds is not: it is %s", r.Manifest)
+	}
+	if len(r.Hooks) != 2 || r.Hooks[1].Name != "ping" || r.Hooks[1].Events[0] != helm.HookTest {
+		t.Errorf("the hooks are %+v, and the last is a test", r.Hooks)
+	}
 	h := r.Hooks[0]
+	if strings.Contains(h.Manifest, "# Source") { // Helm says it of each hook that it prints
+		t.Errorf("the manifest of the hook is %s", h.Manifest)
+	}
 	if h.Name != "migrate" || h.Weight != -5 || len(h.Events) != 2 || h.Events[1] != helm.HookPreUpgrade || h.DeletePolicies[0] != helm.HookSucceeded {
 		t.Errorf("the hook is %+v", h)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/gotemplate"
+	"github.com/fairlead-cd/fairlead/internal/helmrelease"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/render/chart"
 	"github.com/fairlead-cd/fairlead/internal/schema"
@@ -56,12 +57,8 @@ func (r *renderer) inflate(in inflation) ([]object.Object, error) {
 	if err != nil {
 		return nil, r.redact(err)
 	}
-	if r.record {
-		if r.recorded, err = c.Record(release, config); err != nil {
-			return nil, err
-		}
-	}
 	var out []object.Object
+	var tests []helmrelease.Hook
 	for _, d := range docs {
 		if d.CRD && in.skipCRDs {
 			continue
@@ -70,12 +67,23 @@ func (r *renderer) inflate(in inflation) ([]object.Object, error) {
 		if err != nil {
 			return nil, r.redact(err)
 		}
-		out = append(out, objs...)
+		for _, o := range objs {
+			applied, test := uses(o)
+			if applied {
+				out = append(out, o)
+			}
+			if h, is := helmrelease.HookOf(o); is && test && !applied && r.record {
+				tests = append(tests, h)
+			}
+		}
 		if len(out) > r.files.limits.Objects {
 			return nil, r.check(out)
 		}
 	}
-	return out, nil
+	if r.record {
+		r.recorded, err = c.Record(release, config, tests)
+	}
+	return out, err
 }
 
 // release is the name that templates know their release by: the app's.
@@ -213,9 +221,6 @@ func (r *renderer) made(d chart.Document) ([]object.Object, error) {
 	}
 	out := make([]object.Object, 0, len(objs))
 	for _, o := range objs {
-		if !appliedHook(o) {
-			continue
-		}
 		if d.CRD && app.PruneOf(o) == app.PruneDefault {
 			o = o.With("keep", "metadata", "annotations", "helm.sh/resource-policy")
 		}
@@ -227,17 +232,22 @@ func (r *renderer) made(d chart.Document) ([]object.Object, error) {
 // hookEvents are those that Helm knows, but for tests.
 var hookEvents = []string{"pre-install", "post-install", "pre-delete", "post-delete", "pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback"}
 
-// appliedHook is false for objects that are never applied: tests, and hooks that Helm does not know, which it leaves out as well.
-func appliedHook(o object.Object) bool {
+// uses says whether an object is ever applied, and whether it is one that `helm test` runs. A hook of an event that Helm does not know is neither, as with Helm.
+func uses(o object.Object) (applied, test bool) {
 	annotations, _ := o.At("metadata", "annotations").(map[string]any)
 	hook, is := annotations["helm.sh/hook"].(string)
 	if !is {
-		return true
+		return true, false
 	}
-	for event := range strings.SplitSeq(hook, ",") {
-		if !slices.Contains(hookEvents, strings.ToLower(strings.TrimSpace(event))) {
-			return false
+	for event := range strings.SplitSeq(strings.ToLower(hook), ",") {
+		switch event = strings.TrimSpace(event); {
+		case event == "test", event == "test-success":
+			test = true
+		case slices.Contains(hookEvents, event):
+			applied = true
+		default:
+			return false, false
 		}
 	}
-	return true
+	return applied, test
 }
