@@ -452,14 +452,21 @@ func (c *controller) tell(obj *v1alpha1.App, out engine.Outcome, drifted bool) {
 			c.warn(obj, "Drift", "Report", edited(s)+"; left as it is, since sync.drift is Report")
 		}
 	}
-	var deleted []string
+	var deleted, spent []string
 	for _, r := range out.Results {
-		if r.Err == nil && r.Step.Do == plan.Delete {
+		switch {
+		case r.Err != nil || r.Step.Do != plan.Delete:
+		case r.Step.Run != "":
+			spent = append(spent, r.Step.Key.String()+" ("+strings.TrimPrefix(r.Step.Why, "hook: ")+")")
+		default:
 			deleted = append(deleted, r.Step.Key.String())
 		}
 	}
 	if len(deleted) > 0 {
 		c.note(obj, "Pruned", "Prune", "deleted what Git no longer has: "+strings.Join(deleted, ", "))
+	}
+	if len(spent) > 0 {
+		c.note(obj, "HookDeleted", "Prune", "deleted hooks that have ended: "+strings.Join(spent, ", "))
 	}
 	for _, n := range out.Plan.Kept {
 		c.note(obj, "Kept", "Prune", n.Key.String()+": "+n.Text)

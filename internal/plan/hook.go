@@ -286,7 +286,7 @@ func (c *computer) spend() {
 			if claim.Ended != string(health.Healthy) {
 				why = "it failed"
 			}
-			c.plan.Spent = append(c.plan.Spent, Step{Do: Delete, Key: o.Key(), Live: s.Live, Why: "hook: " + why})
+			c.plan.Spent = append(c.plan.Spent, Step{Do: Delete, Key: o.Key(), Live: s.Live, Run: claim.Run, Why: "hook: " + why})
 		}
 	}
 	for _, o := range c.Hooks.All {

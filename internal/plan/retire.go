@@ -336,7 +336,7 @@ func (c *computer) depart(others bool) {
 		case guarded:
 			kept = append(kept, Note{Key: key, Text: "left in place: " + data})
 		default:
-			c.plan.Spent = append(c.plan.Spent, Step{Do: Delete, Key: key, Live: s.Live, Why: "hook: the app is gone"})
+			c.plan.Spent = append(c.plan.Spent, Step{Do: Delete, Key: key, Live: s.Live, Run: c.plan.Claims[key].Run, Why: "hook: the app is gone"})
 			others = true
 		}
 	}

@@ -141,7 +141,7 @@ type Step struct {
 	Takeover bool
 	Wave     int
 	Tier     int // steps of one tier may run side by side, tiers run one after the other
-	// Run is the run that a hook is made for.
+	// Run is the run that a hook is made for, or that was its last one when it is deleted for having ended.
 	Run string
 	// Print is the fingerprint that a dry run foretells; empty if there was none.
 	Print string
