@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -16,8 +17,8 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
 
-// TestReplicasDeletion deletes many apps with hooks, and has the replica that deletes half of them die, or stand still, each of these at another write. Whoever
-// takes them over makes each hook as often as without, deletes nothing twice and nothing before its time, and leaves nothing over.
+// TestReplicasDeletion deletes many apps with hooks, and has the replica that deletes half of them die, or stand still, while some of these are at any of their
+// writes. Whoever takes them over makes each hook as often as without, deletes nothing twice and nothing before its time, and leaves nothing over.
 func TestReplicasDeletion(t *testing.T) {
 	t.Parallel()
 	for _, sleeps := range []bool{false, true} {
@@ -55,8 +56,8 @@ func deletedByTwo(t *testing.T, sleeps bool) {
 		a := fmt.Sprintf("a%02d", i)
 		r.synced("prod-" + a)
 		was[a], gone = r.uids("configmap/"+a), append(gone, gitserver.Delete("apps/"+a))
-		if n := len(at); owners["prod-"+a] == 1 && n < 8 { // as many as a replica has workers for statuses
-			at[a] = stop{write: 2*n + map[bool]int{true: 2, false: 1}[sleeps], after: n%2 == 0}
+		if owners["prod-"+a] == 1 && len(at) < 4 { // with more, a replica sends hardly anything for the others: it takes the server for slow
+			at[a] = stop{write: 1 + rand.IntN(12), after: rand.IntN(2) == 0}
 		}
 	}
 
@@ -65,11 +66,14 @@ func deletedByTwo(t *testing.T, sleeps bool) {
 	deleted := func(ctx context.Context) error { return r.letGo(ctx, approved, was) }
 	r.push(gone...)
 	testkit.Eventually(t, func(ctx context.Context) error {
-		_ = deleted(ctx)
-		return stopped.all(ctx, r)
+		err := deleted(ctx)
+		if there := stopped.all(ctx, r); there != nil {
+			return errors.Join(there, err)
+		}
+		return nil
 	})
-	if t.Logf("the replica stands at %v", stopped.met); 2*len(stopped.met) < len(at) || len(at) < 2 {
-		t.Errorf("the replica stands at %d writes of %d: the test no longer does what it says", len(stopped.met), len(at))
+	if t.Logf("the replica stands at %v", stopped.met); len(stopped.met) == 0 {
+		t.Errorf("the replica stands at none of %v: the test no longer does what it says", at)
 	}
 	if sleeps {
 		victim.Pause(t)
