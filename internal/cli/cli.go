@@ -39,11 +39,28 @@ func Run(ctx context.Context, args []string, w IO) int {
 	began := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	root.SetArgs(args)
+	if group, name := strayed(root, args); name != "" {
+		text := fmt.Sprintf("unknown command %q for %q", name, group.CommandPath())
+		group.SuggestionsMinimumDistance = 2 // letters
+		if near := group.SuggestionsFor(name); len(near) > 0 {
+			text += ": did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return finish(w, group, usageError{errors.New(text)})
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !began {
 		err = usageError{err} // flags and arguments are read before a command begins
 	}
 	return finish(w, cmd, explain(err))
+}
+
+// strayed is the command that only has others below it, and the word behind it that is none of them. For cobra, that asks for help.
+func strayed(root *cobra.Command, args []string) (group *cobra.Command, name string) {
+	c, rest, err := root.Find(args)
+	if err != nil || c == root || c.Runnable() || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
+		return nil, ""
+	}
+	return c, rest[0]
 }
 
 // finish prints the error of a command and returns the exit code that goes with it.

@@ -182,8 +182,12 @@ func ruled(file string, data []byte, full string, named bool) (sops.Creation, er
 	return how, nil
 }
 
-// replaceFile writes a file whole or not at all.
+// replaceFile writes a file whole or not at all. Of a link it is what that points to: in its place, the file itself would stay as it was.
 func replaceFile(name string, data []byte) error {
+	name, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return err
+	}
 	info, err := os.Stat(name)
 	if err != nil {
 		return err
