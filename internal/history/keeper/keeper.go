@@ -45,7 +45,7 @@ type Keeper struct {
 // New makes a Keeper. It takes records at once; nothing is opened before Run.
 func New(o Options) *Keeper {
 	k := &Keeper{options: o, figures: newFigures(o.Metrics)}
-	k.outbox = outbox.New(outbox.Options{Open: k.open, Stored: k.stored, Journal: o.Journal, Log: o.Log})
+	k.outbox = outbox.New(outbox.Options{Open: func(ctx context.Context) (outbox.Store, error) { _, err := k.open(ctx); return kept{k}, err }, Stored: k.stored, Journal: o.Journal, Log: o.Log})
 	k.figures.outbox(o.Metrics, k.outbox)
 	return k
 }
@@ -76,7 +76,7 @@ func (k *Keeper) Store() (*store.Store, error) {
 	return nil, fault.New(fault.Transient, errors.New("the history store is not open yet: try again"))
 }
 
-func (k *Keeper) open(ctx context.Context) (outbox.Store, error) {
+func (k *Keeper) open(ctx context.Context) (*store.Store, error) {
 	s, err := store.Create(ctx, k.options.Address)
 	if err != nil {
 		return nil, err
@@ -90,6 +90,30 @@ func (k *Keeper) open(ctx context.Context) (outbox.Store, error) {
 	// Whoever keeps logs elsewhere can hold the store to this: fairlead history verify --noted.
 	k.options.Log.InfoContext(ctx, "history store open", "store", store.Name(k.options.Address), "end", end.String())
 	return s, nil
+}
+
+// kept is the store that is open, as the outbox has it: another one once somebody has taken away the file of the first.
+type kept struct {
+	*Keeper
+}
+
+// Append implements outbox.Store. What went to a file that is not there any more is handed over again, to the one that is opened then.
+func (k kept) Append(ctx context.Context, records []history.Record) ([]history.Record, error) {
+	s := k.store.Load()
+	if s == nil {
+		var err error
+		if s, err = k.open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	added, err := s.Append(ctx, records)
+	if !s.Moved() {
+		return added, err
+	}
+	k.store.Store(nil)
+	_ = s.Close()
+	return nil, fault.Newf(fault.Transient, "the file of the history (%s) was removed or replaced while it was in use: what only it had is lost, and records go on in the one that is "+
+		"there now, or a new one; to bring back a backup, stop the controller first", store.Name(k.options.Address))
 }
 
 // Run keeps the history until ctx ends, and closes the store.

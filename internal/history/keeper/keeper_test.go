@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/history/keeper"
+	"github.com/fairlead-cd/fairlead/internal/history/store"
 	"github.com/fairlead-cd/fairlead/internal/release"
 	"github.com/fairlead-cd/fairlead/internal/testkit"
 )
@@ -162,6 +164,47 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 	}
 	if n != 1 || k.Trouble() != "" {
 		t.Errorf("%d records are stored; trouble %q", n, k.Trouble())
+	}
+}
+
+// TestFileTakenAway: a file that is removed while it is in use takes what it had with it, and nothing that comes afterwards; and somebody is told.
+func TestFileTakenAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.db")
+	var said bytes.Buffer
+	k := keeper.New(keeper.Options{Address: "sqlite:" + path, Metrics: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(&said, nil)), Now: time.Now})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		k.Run(ctx)
+	}()
+	keep(t, k, entered(1, release.Succeeded, 1))
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	keep(t, k, entered(2, release.Succeeded, 2), entered(3, release.Succeeded, 3))
+	cancel()
+	<-ended
+	s, err := store.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	var serials []int
+	for r, err := range s.Find(t.Context(), history.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		serials = append(serials, r.Serial)
+	}
+	if diff := cmp.Diff([]int{2, 3}, serials); diff != "" {
+		t.Errorf("in the new file (-want +got):\n%s", diff)
+	}
+	if v, err := s.Verify(t.Context()); err != nil || v.Records != 2 {
+		t.Errorf("the new chain: %+v, %v", v, err)
+	}
+	if n := strings.Count(said.String(), "was removed or replaced while it was in use"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, said.String())
 	}
 }
 

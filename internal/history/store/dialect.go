@@ -64,7 +64,7 @@ func (d dialect) sql(s string) string {
 
 // connect prepares to use what an address names; it may send nothing yet. Of SQLite it makes the file only if it is to.
 func connect(address string, create bool) (*sql.DB, dialect, error) {
-	scheme, rest, ok := strings.Cut(address, ":")
+	scheme, _, ok := strings.Cut(address, ":")
 	switch {
 	case ok && (scheme == "postgres" || scheme == "postgresql"):
 		config, err := pgx.ParseConfig(address)
@@ -75,13 +75,21 @@ func connect(address string, create bool) (*sql.DB, dialect, error) {
 		db.SetMaxIdleConns(postgres.idle)
 		return db, postgres, nil
 	case ok && scheme == "sqlite":
-		db, err := openFile(strings.TrimPrefix(rest, "//"), create)
+		db, err := openFile(filePath(address), create)
 		return db, lite, err
 	case address == "" || strings.Contains(address, "://"):
 		return nil, dialect{}, fault.Newf(fault.Invalid, "%s: want sqlite:PATH or postgres://USER@HOST/DATABASE", Name(address))
 	}
-	db, err := openFile(address, create)
+	db, err := openFile(filePath(address), create)
 	return db, lite, err
+}
+
+// filePath is the path that an address of SQLite names, with or without its scheme.
+func filePath(address string) string {
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		return strings.TrimPrefix(path, "//")
+	}
+	return address
 }
 
 // Check finds out whether an address can be one of a store. It sends nothing and opens nothing.

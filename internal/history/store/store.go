@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -14,6 +15,8 @@ import (
 type Store struct {
 	db      *sql.DB
 	dialect dialect
+	file    os.FileInfo // of SQLite, as it was opened
+	path    string
 	now     func() time.Time
 }
 
@@ -51,7 +54,24 @@ func open(ctx context.Context, address string, create bool) (*Store, error) {
 		_ = db.Close()
 		return nil, s.say("open the store at "+Name(address), err)
 	}
+	if d.name == lite.name {
+		s.path = filePath(address)
+		if s.file, err = os.Stat(s.path); err != nil {
+			_ = db.Close()
+			return nil, s.say("open the store at "+Name(address), err)
+		}
+	}
 	return s, nil
+}
+
+// Moved reports whether the file of SQLite is not the one any more that was opened: somebody removed it, or put another one in its place. What is appended then is
+// nowhere. A file that cannot be looked at for another reason counts as the same.
+func (s *Store) Moved() bool {
+	if s.path == "" {
+		return false
+	}
+	is, err := os.Stat(s.path)
+	return err == nil && !os.SameFile(is, s.file) || errors.Is(err, os.ErrNotExist)
 }
 
 // Close lets the database go.
