@@ -65,7 +65,8 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	agreed := m.placed.bundle == m.wantedLast() || s.Agreed && s.Bundle == m.record.BundleID() // what changes nothing is not recorded
 	overtaken := m.overtaken
 	m.overtaken = false
-	if overtaken && s.Rendered && !agreed && !s.Doubtful && e.isShared() {
+	gone := m.record.Version == "" // whoever removed it may have read that the app is to be gone
+	if overtaken && s.Rendered && (!agreed || gone) && !s.Doubtful && e.isShared() {
 		return Outcome{Overtaken: true}, nil
 	}
 	if out.Older = s.Doubtful && s.Rendered && !agreed; out.Older {
