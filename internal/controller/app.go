@@ -120,6 +120,9 @@ func (c *controller) appObject(ctx context.Context, m *member) (*v1alpha1.App, e
 	if apierrors.IsNotFound(err) {
 		return m.unseen(), nil
 	}
+	if err == nil {
+		err = c.catchUp(ctx, m, obj)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +140,25 @@ func (c *controller) appObject(ctx context.Context, m *member) (*v1alpha1.App, e
 		}
 	}
 	return obj, nil
+}
+
+// catchUp reads an App object from the API server if what the cache has of it is older than the app's record: a list that lags behind, just after a start.
+func (c *controller) catchUp(ctx context.Context, m *member, obj *v1alpha1.App) error {
+	told := 0
+	if r := obj.Status.Release; r != nil {
+		told = int(r.Serial)
+	}
+	if m.isSure() || told >= c.engine.Serial(m.name) {
+		return nil
+	}
+	if err := c.reader.Get(ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
+		return fmt.Errorf("read App %s: %w", m.name, err)
+	}
+	m.mu.Lock()
+	defer m.unlock()
+	m.begin(obj)
+	m.sure = true
+	return nil
 }
 
 // subject describes an app to the engine.

@@ -99,6 +99,13 @@ func (m *member) isNews(obj *v1alpha1.App) bool {
 	return m.begun && !m.sure && obj.ResourceVersion != m.version && !sameStatus(obj.Status, m.written)
 }
 
+// isSure reports whether what the App object says was read from the API server, or written by this process.
+func (m *member) isSure() bool {
+	m.mu.Lock()
+	defer m.unlock()
+	return m.sure
+}
+
 // compare doubts what the App object says if the cache has something else than what was written here, though that has been told by now: another process may have
 // written it that stood still, and did not know that the app is not its own any more.
 func (m *member) compare(obj *v1alpha1.App, now time.Time) {

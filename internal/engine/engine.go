@@ -362,6 +362,16 @@ func (e *Engine) Claims(n app.Name) app.Claims {
 	return e.claims(n)
 }
 
+// Serial is that of the newest release that an app's record is known to have; 0: there is none.
+func (e *Engine) Serial(n app.Name) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m := e.memory[n]; m != nil {
+		return m.record.Releases.Current.Serial
+	}
+	return 0
+}
+
 // claims has the lock.
 func (e *Engine) claims(n app.Name) app.Claims {
 	switch m := e.memory[n]; {

@@ -12,6 +12,7 @@ func (w *world) meanwhile(p *process, r kube.Request) {
 		return // who discovers holds a lock that all need
 	}
 	defer w.deeper()()
+	defer w.awaited(w.now.Add(soon))()
 	for range 1 + w.dice.IntN(4) {
 		things := w.runnable()
 		if len(things) == 0 || p.dead {
@@ -20,6 +21,18 @@ func (w *world) meanwhile(p *process, r kube.Request) {
 		w.note(func() string { return "  (meanwhile)" })
 		w.do(w.draw(things))
 	}
+}
+
+// soon is how long the answer to a request may take at most that is not slow.
+const soon = time.Second
+
+// awaited begins what happens until an answer is to arrive at a time; what it returns ends that.
+func (w *world) awaited(due time.Time) func() {
+	outer := w.due
+	if outer.IsZero() || due.Before(outer) {
+		w.due = due
+	}
+	return func() { w.due = outer }
 }
 
 // deeper begins what happens while a request is under way; what it returns ends that.
@@ -71,11 +84,7 @@ func (w *world) hurry() {
 
 // goOn lets the world go on until a time, unless there is a reason to end that sooner.
 func (w *world) goOn(until time.Time, ended func() bool) {
-	outer := w.due
-	if outer.IsZero() || until.Before(outer) {
-		w.due = until
-	}
-	defer func() { w.due = outer }()
+	defer w.awaited(until)()
 	for range mostWhile {
 		w.observe()
 		if w.failure != nil || ended() {
