@@ -1,9 +1,11 @@
 package test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,9 +13,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
@@ -489,6 +493,43 @@ func TestCandidates(t *testing.T) {
 		}
 		p.moved("feature", "first")
 	})
+}
+
+// TestCandidateUnread has a Git server that names a candidate and does not hand it over. Nobody can tell what it changes, so it is none yet: people are told.
+func TestCandidateUnread(t *testing.T) {
+	t.Parallel()
+	var off atomic.Bool
+	p := newWorld(t).gated(t, "candidate-unread", gitserver.Options{Fault: func(w http.ResponseWriter, r *http.Request) bool {
+		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if err != nil || !off.Load() || !bytes.Contains(body, []byte("command=fetch")) {
+			return false
+		}
+		http.Error(w, "the disks are away", http.StatusServiceUnavailable)
+		return true
+	}})
+	p.begin(tried(nil), []string{"web"}, write("apps/web", "a"))
+	off.Store(true)
+	late := p.nominate("late", write("apps/web", "b"))
+	p.hook()
+	const what = "Environment/prod CandidateUnread"
+	var said []eventsv1.Event
+	testkit.Eventually(t, func(ctx context.Context) error {
+		events, err := p.events(ctx)
+		if said = events[what]; err == nil && len(said) == 0 {
+			err = errors.New("nobody is told of a candidate that cannot be read")
+		}
+		return err
+	})
+	if note := said[0].Note; !strings.HasPrefix(note, "candidate/late "+late.Short()+" cannot be read") || !strings.Contains(note, "503") {
+		t.Errorf("it is told: %s", note)
+	}
+	off.Store(false)
+	p.candidate(late, "Moved")
+	p.moved("late", "first")
+	if events, err := p.events(t.Context()); err != nil || len(events[what]) != 1 {
+		t.Errorf("it is told %d times, want once (%v)", len(events[what]), err)
+	}
 }
 
 // TestCandidatesShared has three replicas that share the apps, and one that dies while candidates are tried: the branch shows only what got well.

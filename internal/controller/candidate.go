@@ -37,6 +37,7 @@ type hopeful struct {
 	retold  bool                 // the history was told what the status had said before
 	heard   map[string]time.Time // when it was heard here that the branch was moved, by commit
 	venues  map[string]bool      // the venues that this process made, until they are gone
+	unheard map[string]string    // why what names a candidate cannot be read, as people were told, by ref
 }
 
 // moveAgain is how soon it is tried again to move a branch of which the server could not be asked; longer each time.
@@ -178,7 +179,24 @@ func (c *controller) seen(ctx context.Context, e fleet.Environment, env *v1alpha
 		}
 	}
 	st.hopeful.studies = keep
+	c.tellUnread(env, st, seen)
 	return seen, true
+}
+
+// tellUnread tells people of what names a candidate and cannot be read, once: until it is read it is none, and no status tells of it.
+func (c *controller) tellUnread(env *v1alpha1.Environment, st *environment, seen candidate.Seen) {
+	was := st.hopeful.unheard
+	st.hopeful.unheard = map[string]string{}
+	for _, r := range seen.Refs {
+		s := seen.Studies[r.Commit]
+		if s.Known || s.Wrong == "" {
+			continue
+		}
+		name := r.Name + " " + source.Commit(r.Commit).Short()
+		if st.hopeful.unheard[name] = s.Wrong; was[name] == "" {
+			c.warn(env, "CandidateUnread", "Read", fmt.Sprintf("%s cannot be read, and is no candidate until it can; it is tried again: %s", name, s.Wrong))
+		}
+	}
 }
 
 // named are the refs that name candidates, and whether these are all.

@@ -60,7 +60,7 @@ func (x examiner) study(ctx context.Context, id source.Commit) *study {
 		s.Wrong = n.err.Error()
 		return s
 	case n.err != nil:
-		s.Known, s.Wrong = true, n.err.Error()
+		s.Known, s.Wrong, s.key = true, n.err.Error(), "wrong "+string(id) // which is not looked up: it may be read anew
 		return s
 	}
 	s.key = x.key(id)
