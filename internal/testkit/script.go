@@ -144,7 +144,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"edit": (*script).cmdEdit, "fight": (*script).cmdFight, "create": (*script).cmdCreate, "delete": (*script).cmdDelete,
 		"kubectl": (*script).cmdKubectl, "helm": (*script).cmdHelm, "fairlead": (*script).cmdFairlead, "why": (*script).cmdWhy,
 		"page": (*script).cmdPage, "shown": (*script).cmdShown, "snippet": (*script).cmdSnippet,
-		"mark": (*script).cmdMark, "metric": (*script).cmdMetric, "requests": (*script).cmdRequests, "polls": (*script).cmdPolls, "same": (*script).cmdSame, "audit": (*script).cmdAudit,
+		"mark": (*script).cmdMark, "metric": (*script).cmdMetric, "requests": (*script).cmdRequests, "polls": (*script).cmdPolls, "same": (*script).cmdSame, "alike": (*script).cmdAlike, "audit": (*script).cmdAudit,
 		"replace": (*script).cmdReplace, "expand": (*script).cmdExpand, "generate": (*script).cmdGenerate,
 	} {
 		all[name] = f.run

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -25,20 +26,12 @@ func (s *script) cmdSame(_ bool, args []string) error {
 	if err != nil {
 		return err
 	}
+	all, err := s.manifests(args[0])
+	if err != nil {
+		return err
+	}
 	var problems []error
-	dec := yaml.NewYAMLOrJSONDecoder(strings.NewReader(s.ts.ReadFile(args[0])), 4096)
-	n := 0
-	for {
-		want := &unstructured.Unstructured{}
-		if err := dec.Decode(&want.Object); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return err
-		}
-		if len(want.Object) == 0 {
-			continue
-		}
-		n++
+	for _, want := range all {
 		kind := want.GetKind()
 		if g := want.GroupVersionKind().Group; g != "" {
 			kind += "." + g
@@ -53,10 +46,66 @@ func (s *script) cmdSame(_ bool, args []string) error {
 			problems = append(problems, fmt.Errorf("%s: %w", ref, err))
 		}
 	}
-	if n == 0 {
-		return fmt.Errorf("%s has no object", args[0])
-	}
 	return errors.Join(problems...)
+}
+
+// manifests are the objects of a file, of which there has to be one.
+func (s *script) manifests(file string) (all []*unstructured.Unstructured, err error) {
+	dec := yaml.NewYAMLOrJSONDecoder(strings.NewReader(s.ts.ReadFile(file)), 4096)
+	for {
+		o := &unstructured.Unstructured{}
+		switch err := dec.Decode(&o.Object); {
+		case errors.Is(err, io.EOF) && len(all) == 0:
+			return nil, fmt.Errorf("%s has no object", file)
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", file, err)
+		case len(o.Object) > 0:
+			all = append(all, o)
+		}
+	}
+}
+
+// cmdAlike compares files: the objects of the first are those of the others together, field for field, in any order: alike FILE FILE...
+func (s *script) cmdAlike(neg bool, args []string) error {
+	if len(args) < 2 {
+		return errUsage
+	}
+	one, err := s.printed(args[:1])
+	if err != nil {
+		return err
+	}
+	others, err := s.printed(args[1:])
+	if err != nil {
+		return err
+	}
+	switch d := cmp.Diff(one, others); {
+	case d == "" && neg:
+		return errors.New("they have the same objects")
+	case d != "" && !neg:
+		return fmt.Errorf("other objects are in %s than in %s:\n%s", strings.Join(args[1:], " and "), args[0], d)
+	}
+	return nil
+}
+
+// printed are the objects of files, by what they are, and each of them once.
+func (s *script) printed(files []string) (map[string]any, error) {
+	out := map[string]any{}
+	for _, file := range files {
+		all, err := s.manifests(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range all {
+			key := strings.Join([]string{o.GetAPIVersion(), o.GetKind(), o.GetNamespace(), o.GetName()}, " ")
+			if _, twice := out[key]; twice {
+				return nil, fmt.Errorf("%s: %s is there twice", file, key)
+			}
+			out[key] = o.Object
+		}
+	}
+	return out, nil
 }
 
 func compareObjects(want, live *unstructured.Unstructured) error {
