@@ -36,7 +36,8 @@ func adoptCommand(w IO) *cobra.Command {
 		Short: "Take over running objects from Flux or Argo CD",
 		Long: `Takes over the objects of a suspended environment from the engine that applied them until now:
 
-1. It shows the plan. If anything would be deleted, made anew, refused or held, or a pod restarted, nothing is done.
+1. It shows the plan. If anything would be deleted, made anew, refused or held, or a pod restarted, or if all would be
+   created, nothing is done.
 2. It stops the other engine: a Kustomization or HelmRelease is suspended and prunes nothing any more; an Application is not
    synced by itself any more, and loses the finalizer that deletes what it has.
 3. It resumes the environment, and waits until every app is taken over and healthy.
@@ -138,6 +139,9 @@ func objections(r preview.Reply, restarts bool) []string {
 	if r.LeftOut != "" {
 		out = append(out, r.LeftOut)
 	}
+	if makesAll(r) {
+		out = append(out, "everything would be created, and nothing taken over: what runs is in another namespace, or has other names")
+	}
 	for _, a := range r.Apps {
 		if a.Broken != "" {
 			out = append(out, a.Name+": "+a.Broken)
@@ -158,6 +162,20 @@ func objections(r preview.Reply, restarts bool) []string {
 		}
 	}
 	return out
+}
+
+// makesAll reports whether nothing of what is wanted is there: stopping the other engine for that would leave two of everything.
+func makesAll(r preview.Reply) bool {
+	made := false
+	for _, a := range r.Apps {
+		for _, s := range slices.Concat(a.Steps, a.Idle) {
+			if s.Do != plan.Create {
+				return false
+			}
+			made = true
+		}
+	}
+	return made
 }
 
 // rollsOut reports whether a step changes what pods are made of. Changes that were left out may be such.

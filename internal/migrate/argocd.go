@@ -15,8 +15,8 @@ const argo = "argoproj.io"
 
 // ArgoCD says what objects of Argo CD mean. Other objects are left out.
 func ArgoCD(objs []object.Object, options Options) Result {
-	a := argocd{begin(options), map[string]string{}}
 	all := inOrder(objs)
+	a := argocd{begin(options), map[string]string{}, all}
 	understood := map[string]bool{} // sets, by their names
 	for _, o := range all {
 		if o.Key().GroupKind() == (object.GroupKind{Group: argo, Kind: "ApplicationSet"}) {
@@ -41,6 +41,7 @@ func ArgoCD(objs []object.Object, options Options) Result {
 type argocd struct {
 	*migration
 	urls map[string]string // the Repository of an address, by namespace and address
+	all  []object.Object
 }
 
 // maker is the ApplicationSet that made an Application, if one did.
@@ -60,6 +61,10 @@ func (a argocd) application(o object.Object, about, from string) {
 	spec := specOf(o)
 	d := delivery{about: about, from: from, name: o.Name(), home: a.home(o.Namespace())}
 	if !a.destination(about, spec, &d) {
+		return
+	}
+	if p, _ := within(o.Text("spec", "source", "path")); a.isHead(about, "Argo CD", heldIn(o, resources(o), p, a.all, ordersArgo)) {
+		a.heads = append(a.heads, from)
 		return
 	}
 	policy := spec.sub("syncPolicy")
@@ -91,6 +96,23 @@ func (a argocd) application(o object.Object, about, from string) {
 		"ignoreDifferences": "mostly not needed: fields that controllers own are theirs. fairlead.dev/ignore on the object for the rest",
 		"sourceHydrator":    "this has no equal: follow the branch that the hydrated manifests are on",
 	})
+}
+
+// ordersArgo reports whether objects of a kind tell Argo CD what to do.
+func ordersArgo(gk object.GroupKind) bool {
+	return gk.Group == argo && slices.Contains([]string{"Application", "ApplicationSet", "AppProject"}, gk.Kind)
+}
+
+// resources are the kinds of what an Application says that it has.
+func resources(o object.Object) (kinds []object.GroupKind) {
+	list, _ := o.At("status", "resources").([]any)
+	for _, v := range list {
+		m, _ := v.(map[string]any)
+		group, _ := m["group"].(string)
+		kind, _ := m["kind"].(string)
+		kinds = append(kinds, object.GroupKind{Group: group, Kind: kind})
+	}
+	return kinds
 }
 
 // automation is what happens without a person.

@@ -13,7 +13,8 @@ import (
 // mostSources is how many sources an Environment may have.
 const mostSources = 20
 
-// MarkFrom is the annotation of an Environment that names what it was made of, as Kind/namespace/name separated by commas: who adopts stops those.
+// MarkFrom is the annotation of an Environment that names what it was made of, as Kind/namespace/name separated by commas: who adopts stops those, in
+// their order.
 const MarkFrom = "fairlead.dev/migrated-from"
 
 // environments puts deliveries that have their place in common into one Environment.
@@ -99,7 +100,7 @@ func (m *migration) environment(name string, apps []delivery) object.Object {
 		from[d.from] = true
 	}
 	o := made("Environment", first.home, name, spec)
-	return o.With(strings.Join(slices.Sorted(maps.Keys(from)), ","), "metadata", "annotations", MarkFrom)
+	return o.With(strings.Join(slices.Concat(m.heads, slices.Sorted(maps.Keys(from))), ","), "metadata", "annotations", MarkFrom)
 }
 
 // chartsOf are the repositories of charts that need credentials.

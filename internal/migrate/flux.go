@@ -30,13 +30,13 @@ var fluxOthers = map[string]string{
 // Flux says what objects of Flux mean. Other objects are left out.
 func Flux(objs []object.Object, options Options) Result {
 	m := begin(options)
-	f := flux{migration: m, sources: map[object.Key]object.Object{}}
+	f := flux{migration: m, sources: map[object.Key]object.Object{}, all: inOrder(objs)}
 	for _, o := range objs {
 		if o.Key().Group == fluxSource {
 			f.sources[o.Key()] = o
 		}
 	}
-	all := inOrder(objs)
+	all := f.all
 	each := func(group, kind string, do func(object.Object)) {
 		for _, o := range all {
 			if k := o.Key(); k.Group == group && (kind == "" || k.Kind == kind) {
@@ -56,6 +56,7 @@ func Flux(objs []object.Object, options Options) Result {
 type flux struct {
 	*migration
 	sources map[object.Key]object.Object
+	all     []object.Object
 }
 
 // noteHolds is said of what deletes nothing today.
@@ -220,6 +221,9 @@ func (f flux) kustomization(o object.Object) {
 		f.note(d.about, "spec.path", "the root of a repository cannot be an app: name the directories that are")
 		return
 	}
+	if f.isHead(d.about, "Flux", heldIn(o, inventory(o), d.path, f.all, ordersFlux)) {
+		return // it goes on: it does not undo that what it orders is suspended
+	}
 	d.into, d.account = spec.text("targetNamespace"), spec.text("serviceAccountName")
 	f.suspension(spec, &d)
 	for _, dep := range spec.items("dependsOn") {
@@ -269,6 +273,22 @@ func (f flux) kustomization(o object.Object) {
 		"ignoreMissingComponents": "name only components that are there",
 	})
 	f.deliveries = append(f.deliveries, d)
+}
+
+// ordersFlux reports whether objects of a kind tell Flux what to do.
+func ordersFlux(gk object.GroupKind) bool { return strings.HasSuffix(gk.Group, ".toolkit.fluxcd.io") }
+
+// inventory are the kinds of what a Kustomization says that it has, as namespace_name_group_Kind.
+func inventory(o object.Object) (kinds []object.GroupKind) {
+	entries, _ := o.At("status", "inventory", "entries").([]any)
+	for _, v := range entries {
+		m, _ := v.(map[string]any)
+		id, _ := m["id"].(string)
+		if part := strings.Split(id, "_"); len(part) == 4 {
+			kinds = append(kinds, object.GroupKind{Group: part[2], Kind: part[3]})
+		}
+	}
+	return kinds
 }
 
 func (f flux) suspension(spec *fields, d *delivery) {

@@ -85,6 +85,7 @@ type migration struct {
 	repositories map[string]object.Object // by namespace/name
 	deliveries   []delivery
 	accounts     map[string]object.Object
+	heads        []string // orders that only order others, and are stopped before those
 	files        []File
 	notes        []Note
 }

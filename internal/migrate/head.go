@@ -1,0 +1,68 @@
+package migrate
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
+)
+
+// held is what is known of the objects that an order holds: how many of them are orders themselves, of which kinds, and whether there are others.
+type held struct {
+	orders []string // kinds, ordered, each once
+	others bool
+}
+
+// heldIn is what the status of an order says that it holds, by kinds; or else what lies below its path among the objects that were read from files.
+func heldIn(o object.Object, kinds []object.GroupKind, p string, all []object.Object, isOrder func(object.GroupKind) bool) held {
+	var h held
+	add := func(gk object.GroupKind) {
+		if !isOrder(gk) {
+			h.others = true
+		} else if !slices.Contains(h.orders, gk.Kind) {
+			h.orders = append(h.orders, gk.Kind)
+		}
+	}
+	for _, gk := range kinds {
+		add(gk)
+	}
+	for _, x := range all {
+		below := strings.Contains("/"+path.Dir(x.Origin().File)+"/", "/"+p+"/")
+		if gk := x.Key().GroupKind(); len(kinds) == 0 && below && x.Key() != o.Key() && isOrder(gk) {
+			add(gk)
+		}
+	}
+	slices.Sort(h.orders)
+	return h
+}
+
+// isHead reports whether an order does nothing but to order others: no app is made of it then. Which it holds besides other objects is noted.
+func (m *migration) isHead(about, engine string, h held) bool {
+	switch {
+	case len(h.orders) == 0:
+		return false
+	case h.others:
+		m.note(about, "", "it holds %s besides other objects: move them out of its directory, or Fairlead applies them as they are in Git, and %s goes on beside it", plural(h.orders), engine)
+		return false
+	}
+	m.note(about, "", "it holds %s, which is what %s is told: no app is made of it. What else is in its directory needs a source of its own", plural(h.orders), engine)
+	return true
+}
+
+// plural are kinds as people list them.
+func plural(kinds []string) string {
+	out := make([]string, 0, len(kinds))
+	for _, k := range kinds {
+		if s, ok := strings.CutSuffix(k, "y"); ok {
+			out = append(out, s+"ies")
+			continue
+		}
+		out = append(out, k+"s")
+	}
+	if last := len(out) - 1; last > 0 {
+		return fmt.Sprintf("%s and %s", strings.Join(out[:last], ", "), out[last])
+	}
+	return strings.Join(out, "")
+}
