@@ -300,10 +300,19 @@ func TestCandidates(t *testing.T) {
 		}
 		id := p.nominate("one", write("apps/web", "b"))
 		p.hook()
-		p.candidate(id, "Refused", "main could not be moved", "pre-receive hook declined")
+		st := p.candidate(id, "Refused", "main could not be moved", "pre-receive hook declined")
 		p.gone("configmap/b")
 		p.synced("prod-web")
 		p.moved("first")
+		// What it says is to be done once the server lets the branch be moved.
+		if err := os.Remove(filepath.Join(hooks, "pre-receive")); err != nil {
+			t.Fatal(err)
+		}
+		_, command, _ := strings.Cut(st.Why, "tries it again: fairlead ")
+		if out, err := p.tries(strings.Fields(command)...); err != nil || !strings.Contains(out, "moved: main has it") {
+			t.Errorf("%q: %v: %s", command, err, out)
+		}
+		p.moved("one", "first")
 	})
 
 	// A server that cannot be asked for a moment is asked again soon, and not when everything is looked at again anyway.

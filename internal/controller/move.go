@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -86,7 +87,7 @@ func (c *controller) askMove(ctx context.Context, e fleet.Environment, env *v1al
 	c.aside("move "+key.String()+" to "+string(s.draft.Commit), func() {
 		defer cancel()
 		err := c.carryOut(ctx, env, src, mirror, read, git.Move{Branch: src.Ref.Branch, From: of.branch.Commit, To: s.draft.Commit, Pack: s.draft.Pack})
-		c.moved(ctx, e, key, m, s.draft.Commit, err)
+		c.moved(ctx, e, key, m, x.Commit, s.draft.Commit, err)
 	})
 }
 
@@ -123,8 +124,8 @@ func (c *controller) pushAuth(ctx context.Context, env *v1alpha1.Environment, fi
 	return auth, nil
 }
 
-// moved notes what became of a try, and has the branch read again.
-func (c *controller) moved(ctx context.Context, e fleet.Environment, repo types.NamespacedName, m *move, to source.Commit, err error) {
+// moved notes what became of a try to move a branch for a candidate, and has the branch read again.
+func (c *controller) moved(ctx context.Context, e fleet.Environment, repo types.NamespacedName, m *move, of string, to source.Commit, err error) {
 	c.mu.Lock()
 	m.under, m.delayed = false, ""
 	again := moveAgainMost // it is read again, and known then
@@ -136,7 +137,7 @@ func (c *controller) moved(ctx context.Context, e fleet.Environment, repo types.
 		again = moveAgain << min(m.failures, 6)
 		m.failures++
 	case fault.KindOf(err) == fault.Denied || fault.KindOf(err) == fault.Invalid:
-		m.denied = clipText(err.Error(), 500)
+		m.denied = fmt.Sprintf("%s; when that is mended, this tries it again: fairlead deploy -n %s --environment %s --commit %s --wait", clipText(err.Error(), 500), e.Namespace, e.Name, of)
 	default:
 		m.delayed = clipText(err.Error(), 500)
 		again = min(max(moveAgain<<min(m.failures, 6), fault.After(err)), moveAgainMost)
