@@ -448,16 +448,13 @@ func (c *controller) forget(m *member) {
 	st := c.envs[fleet.Of(m.name)]
 	c.mu.Unlock()
 	c.fleet.Gone(m.name)
-	c.lookout.Release(m.name.Owner())
-	c.verifier.Forget(m.name)
+	c.letGo(m.name)
 	if back := m.retire(); back && st != nil { // it came back just now: let its environment find it anew
 		c.mu.Lock()
 		st.again = true
 		c.mu.Unlock()
 	}
 	c.unclash(m.name.Namespace)
-	c.metrics.forget(m.name)
-	c.waiters.set(m.name.Owner(), false)
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
 }
 

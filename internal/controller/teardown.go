@@ -44,7 +44,6 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 		if err := c.release(ctx, n); err != nil {
 			return err
 		}
-		c.metrics.forget(n)
 	}
 	if err := c.unblock(ctx, e); err != nil {
 		return err
@@ -53,6 +52,7 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	c.mu.Lock()
 	c.forgetApps(e)
 	c.mu.Unlock()
+	c.letGo(names...)
 	if len(names) > 0 {
 		c.log.InfoContext(ctx, "environment deleted: its objects are released and go on running", "environment", e.Namespace+"/"+e.Name, "apps", len(names))
 	}
@@ -79,16 +79,34 @@ func (c *controller) forgetFormer(e fleet.Environment, env *v1alpha1.Environment
 		m.working.Unlock()
 	}
 	delete(c.envs, e)
-	c.forgetApps(e)
+	names := c.forgetApps(e)
 	c.mu.Unlock()
 	c.fleet.Drop(e)
+	c.letGo(names...)
 	return nil
 }
 
-// forgetApps takes the apps of an environment out of memory. The lock is held.
-func (c *controller) forgetApps(e fleet.Environment) {
-	maps.DeleteFunc(c.apps, func(_ app.Owner, m *member) bool { return fleet.Of(m.name) == e }) // one that comes back counts in another roll
+// forgetApps takes the apps of an environment out of memory, and returns which there were. The lock is held.
+func (c *controller) forgetApps(e fleet.Environment) (names []app.Name) {
+	maps.DeleteFunc(c.apps, func(_ app.Owner, m *member) bool {
+		gone := fleet.Of(m.name) == e // one that comes back counts in another roll
+		if gone {
+			names = append(names, m.name)
+		}
+		return gone
+	})
 	delete(c.rolls, e)
+	return names
+}
+
+// letGo has nobody keep anything for apps that are not in memory any more.
+func (c *controller) letGo(names ...app.Name) {
+	for _, n := range names {
+		c.lookout.Release(n.Owner())
+		c.verifier.Forget(n)
+		c.metrics.forget(n)
+		c.waiters.set(n.Owner(), false)
+	}
 }
 
 var errLate = fault.Newf(fault.Transient, "this replica may do nothing until its Lease is renewed")
