@@ -5,12 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -33,7 +30,7 @@ type fetchOptions struct {
 
 func (o *fetchOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.fetch, "fetch", false, "fetch Helm charts and remote bases that are not in the tree; what was fetched is said, and kept in the user's cache directory")
-	cmd.Flags().BoolVar(&o.plain, "plain-http", false, "with --fetch: reach registries and chart repositories without TLS")
+	cmd.Flags().BoolVar(&o.plain, "plain-http", false, "with --fetch: reach registries and chart repositories without TLS, and log in to Git servers so")
 	cmd.Flags().StringVar(&o.config, "registry-config", "", "file with credentials of registries, as docker login and helm registry login write it (default: theirs)")
 }
 
@@ -48,41 +45,12 @@ func (o *fetchOptions) begin(ctx context.Context, w IO) (_ render.Outside, end f
 	dir := filepath.Join(cmp.Or(w.Getenv("XDG_CACHE_HOME"), filepath.Join(w.Getenv("HOME"), ".cache")), "fairlead")
 	f := &fetcher{
 		ctx: ctx, w: w, dir: dir, plain: o.plain, charts: registry.KeepCharts(filepath.Join(dir, "charts"), registry.Options{Proxy: http.ProxyFromEnvironment}),
-		answers: map[render.Question]render.Answer{}, mirrors: map[string]*git.Mirror{},
+		answers: map[render.Question]render.Answer{}, mirrors: map[string]*git.Mirror{}, logins: logins{w, o.config},
 	}
-	if f.logins, err = o.logins(w); err != nil {
+	if err := f.logins.check(); err != nil {
 		return nil, nil, err
 	}
 	return f, f.close, nil
-}
-
-// logins reads the file with credentials of registries: the one that is named, else the first that there is. None is no error.
-func (o *fetchOptions) logins(w IO) ([]byte, error) {
-	home := w.Getenv("HOME")
-	var files []string
-	switch {
-	case o.config != "":
-		files = []string{o.config}
-	default:
-		files = []string{
-			filepath.Join(cmp.Or(w.Getenv("DOCKER_CONFIG"), filepath.Join(home, ".docker")), "config.json"),
-			filepath.Join(cmp.Or(w.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config")), "helm", "registry", "config.json"),
-		}
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) && o.config == "" {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !json.Valid(data) {
-			return nil, fmt.Errorf("%s: is not the JSON that docker login writes", file)
-		}
-		return data, nil
-	}
-	return nil, nil
 }
 
 // fetcher is a render.Outside that has charts and bases.
@@ -91,7 +59,7 @@ type fetcher struct {
 	w      IO
 	dir    string
 	plain  bool
-	logins []byte
+	logins logins
 	charts *registry.Charts
 
 	mu      sync.Mutex
@@ -122,21 +90,20 @@ func (f *fetcher) Ask(q render.Question) (render.Answer, error) {
 	return answer, err
 }
 
-func (f *fetcher) chart(q render.Question) (render.Answer, error) {
+func (f *fetcher) chart(q render.Question) (_ render.Answer, err error) {
 	if strings.HasPrefix(q.URL, "http://") && !f.plain {
 		return render.Answer{}, fault.Newf(fault.Denied, "it would be reached without TLS: --plain-http allows that")
 	}
 	wish := registry.Wish{URL: q.URL, Name: q.Chart, Version: q.Version}
-	if f.logins != nil {
-		// A file without an entry for the host is no reason not to ask.
-		if access, err := registry.AccessOf(map[string][]byte{".dockerconfigjson": f.logins}, q.URL); err == nil {
-			wish.Access = access
-		}
-	}
-	wish.Access.Field, wish.Access.Insecure = "--registry-config", f.plain
+	// What is kept is the user's, whatever his credentials are today.
+	wish.Access.Who, wish.Access.Insecure = "user", f.plain
 	found, known := f.charts.Known(wish)
 	if !known || wish.Moves() {
-		now, err := f.newest(wish, known)
+		var now registry.Chart
+		wish.Access, err = f.logins.registry(f.ctx, q.URL, wish.Access)
+		if err == nil {
+			now, err = f.newest(wish, known)
+		}
 		switch {
 		case err == nil:
 			found = now
@@ -165,12 +132,13 @@ func (f *fetcher) newest(wish registry.Wish, known bool) (registry.Chart, error)
 	return f.charts.Find(f.ctx, wish)
 }
 
-// base fetches a commit of another repository. Credentials for those are the controller's alone.
+// base fetches a commit of another repository, with what the user's own git would show.
 func (f *fetcher) base(q render.Question) (render.Answer, error) {
 	m := f.mirrors[q.URL]
 	if m == nil {
 		var err error
-		if m, err = git.Open(filepath.Join(f.dir, "git", mirrorName(q.URL)), q.URL, git.Options{Proxy: http.ProxyFromEnvironment}); err != nil {
+		options := git.Options{Proxy: http.ProxyFromEnvironment, SSH: cmp.Or(f.w.Getenv("GIT_SSH_COMMAND"), "ssh")}
+		if m, err = git.Open(filepath.Join(f.dir, "git", mirrorName(q.URL)), q.URL, options); err != nil {
 			return render.Answer{}, err
 		}
 		f.mirrors[q.URL] = m
@@ -178,11 +146,7 @@ func (f *fetcher) base(q render.Question) (render.Answer, error) {
 	commit := source.Commit(q.Version)
 	s, err := m.Snapshot(f.ctx, commit)
 	if err != nil {
-		var got []git.Resolution
-		if got, err = m.Fetch(f.ctx, git.Auth{Field: "a Secret that spec.render.remoteBases of the Environment names: --fetch has no credentials"}, []source.Resolved{{Ref: source.Ref{Commit: commit}, Commit: commit}}); err == nil && len(got) > 0 {
-			err = got[0].Err
-		}
-		if err == nil {
+		if err = f.get(m, q.URL, commit); err == nil {
 			s, err = m.Snapshot(f.ctx, commit)
 		}
 	}
@@ -191,6 +155,39 @@ func (f *fetcher) base(q render.Question) (render.Answer, error) {
 	}
 	_, _ = fmt.Fprintf(f.w.Err, "note: base %s was fetched; the controller fetches it if spec.render.remoteBases of the Environment allows\n", q)
 	return render.Answer{ID: q.Version, Tree: s.Tree, Version: q.Version}, nil
+}
+
+// get fetches a commit: as nobody, or as .netrc says, and if that is not let in as git's helpers say.
+func (f *fetcher) get(m *git.Mirror, address string, commit source.Commit) error {
+	fetch := func(auth git.Auth) error {
+		got, err := m.Fetch(f.ctx, auth, []source.Resolved{{Ref: source.Ref{Commit: commit}, Commit: commit}})
+		if err == nil && len(got) > 0 {
+			err = got[0].Err
+		}
+		return err
+	}
+	at, err := url.Parse(address)
+	if err != nil || at.Scheme != "https" && at.Scheme != "http" {
+		return fetch(git.Auth{})
+	}
+	if at.Scheme == "http" && !f.plain {
+		return fetch(git.Auth{Field: "spec.render.remoteBases of the Environment (this command shows none without TLS: --plain-http allows that)"})
+	}
+	auth, err := f.logins.netrc(at.Hostname())
+	if err != nil {
+		return err
+	}
+	if auth.Field != "" {
+		return fetch(auth)
+	}
+	if err = fetch(auth); fault.KindOf(err) != fault.Denied {
+		return err
+	}
+	auth, why := f.logins.filled(f.ctx, address)
+	if why != "" {
+		auth.Field = "spec.render.remoteBases of the Environment (this command has none: .netrc has no entry for " + at.Hostname() + ", and " + why + ")"
+	}
+	return fetch(auth)
 }
 
 func (f *fetcher) close() {

@@ -73,6 +73,9 @@ func newTransport(dir, url string, s service, o Options) (transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.scheme == "ssh" && o.SSH != "" {
+		return &sshProgram{a, s, o}, nil
+	}
 	if a.scheme == "ssh" {
 		return newSSH(a, dir, s, o), nil
 	}

@@ -17,6 +17,8 @@ type Options struct {
 
 	// Proxy chooses a proxy for HTTP, as http.Transport has it; nil means none.
 	Proxy func(*http.Request) (*url.URL, error)
+	// SSH is the program that reaches servers by SSH, as $GIT_SSH_COMMAND has it, with what it knows itself instead of an Auth; empty: none is run.
+	SSH string
 	// OnRequest is called before each request to the server: "info/refs", "ls-refs", "fetch" or "push".
 	OnRequest func(kind string)
 }

@@ -87,8 +87,8 @@ func parseSCP(text string) (address, error) {
 
 // checkSSH refuses what a shell or ssh on the other side could take for more than a path.
 func (a address) checkSSH() error {
-	if a.scheme == "ssh" && (strings.HasPrefix(a.path, "-") || strings.ContainsAny(a.path, "'\\\x00") || strings.HasPrefix(a.host, "-")) {
-		return fault.Newf(fault.Invalid, "parse repository URL: host or path holds a character that is not allowed with ssh")
+	if a.scheme == "ssh" && (strings.HasPrefix(a.path, "-") || strings.ContainsAny(a.path, "'\\\x00") || strings.HasPrefix(a.host, "-") || strings.HasPrefix(a.user, "-")) {
+		return fault.Newf(fault.Invalid, "parse repository URL: user, host or path holds a character that is not allowed with ssh")
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func TestParseURL(t *testing.T) {
 	for _, text := range []string{
 		"", "x", "/srv/git/x", "file:///srv/git/x", "git://git.example.com/x", "https://", "https://git.example.com", "https://git.example.com/",
 		"https://ada@git.example.com/x", "https://ada:hunter2@git.example.com/x", "ssh://ada:hunter2@git.example.com/x", "https://git.example.com/x?y", "https://git.example.com/x#y",
-		"https://git.example.com:99999/x", "https://git.example.com:0/x", "git@host:", "@host:x", "git@:x", "git@host:-x", "git@-oProxyCommand=x:y", "git@host:a'b",
+		"https://git.example.com:99999/x", "https://git.example.com:0/x", "git@host:", "@host:x", "git@:x", "git@host:-x", "git@-oProxyCommand=x:y", "-oProxyCommand=x@host:y", "ssh://-oProxyCommand=x@host/y", "git@host:a'b",
 		"ssh://-oProxyCommand=x/y", "ssh://host/a'$(x)'", "https://a b/x", "ext::sh -c x", "git@host:a\nb", strings.Repeat("x", 3000), "https://%zz:hunter2@x/y",
 	} {
 		a, err := parseURL(text)
@@ -51,7 +51,7 @@ func FuzzURL(f *testing.F) {
 		if a.host == "" || a.path == "" || strings.HasPrefix(a.host, "-") {
 			t.Errorf("%q: %+v", text, a)
 		}
-		if a.scheme == "ssh" && (a.user == "" || strings.ContainsAny(a.path, "'\x00") || strings.HasPrefix(a.path, "-")) {
+		if a.scheme == "ssh" && (a.user == "" || strings.HasPrefix(a.user, "-") || strings.ContainsAny(a.path, "'\x00") || strings.HasPrefix(a.path, "-")) {
 			t.Errorf("%q: %+v", text, a)
 		}
 		if a.scheme != "ssh" && strings.Contains(a.String(), "@") && !strings.Contains(a.path, "@") {

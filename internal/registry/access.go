@@ -22,6 +22,9 @@ type Access struct {
 	// Insecure lets it be reached without TLS.
 	Insecure bool
 
+	// Who names who has this access, where that is the same whatever the credentials are; empty: the credentials do.
+	Who string
+
 	// Field names the Secret that this was read from, as errors say it; empty: spec.secretRef.
 	Field string
 }
@@ -53,6 +56,9 @@ func (a Access) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // id names who has this access: what one fetched is not another's to read.
 func (a Access) id() string {
+	if a.Who != "" {
+		return digestOf(a.Who, fmt.Sprint(a.Insecure))
+	}
 	return digestOf(a.Username, a.Password, a.Token, string(a.CA), fmt.Sprint(a.Insecure))
 }
 
