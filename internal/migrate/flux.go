@@ -124,7 +124,7 @@ func (f flux) repository(o object.Object) {
 	}
 	f.verification(o, spec, out)
 	f.leave(about(o), spec, map[string]string{
-		"ignore":            "what a kustomization.yaml does not name is left out anyway. Of a plain directory all manifests are taken: move what must not be applied",
+		"ignore":            "write it into a .sourceignore in the root of the repository, which counts for directories of plain manifests: what a kustomization.yaml does not name is left out anyway",
 		"recurseSubmodules": "submodules are not fetched: name the other repository as a source of its own",
 		"include":           "name the other repository as a source of its own",
 		"sparseCheckout":    "not needed: only what apps read is looked at",

@@ -4,18 +4,58 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/ignore"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
 func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// plain reads every manifest of the app's directory and below.
-func (r *renderer) plain() ([]object.Object, error) { return r.plainDir(nil, r.dir) }
+// plain reads every manifest of the app's directory and below, but for what a .sourceignore leaves out, there or above.
+func (r *renderer) plain() ([]object.Object, error) {
+	leftOut, err := r.leftOut(ignore.Patterns{}, above(r.dir)...)
+	if err != nil {
+		return nil, err
+	}
+	return r.plainDir(nil, r.dir, leftOut)
+}
 
-func (r *renderer) plainDir(out []object.Object, dir string) ([]object.Object, error) {
+// above are the directories that a directory is in, from the root.
+func above(dir string) (dirs []string) {
+	for dir != "." {
+		dir = path.Dir(dir)
+		dirs = append(dirs, dir)
+	}
+	slices.Reverse(dirs)
+	return dirs
+}
+
+// leftOut adds what Flux would leave out of directories.
+func (r *renderer) leftOut(patterns ignore.Patterns, dirs ...string) (ignore.Patterns, error) {
+	for _, dir := range dirs {
+		name := path.Join(dir, ignore.File)
+		is, err := r.files.isFile(name)
+		if err != nil {
+			return patterns, err
+		}
+		if !is {
+			continue
+		}
+		data, err := r.files.read(name)
+		if err != nil {
+			return patterns, err
+		}
+		if patterns, err = patterns.With(dir, name, data); err != nil {
+			return patterns, err
+		}
+	}
+	return patterns, nil
+}
+
+func (r *renderer) plainDir(out []object.Object, dir string, leftOut ignore.Patterns) ([]object.Object, error) {
 	if chart, err := r.files.isFile(path.Join(dir, chartFile)); chart || err != nil {
 		if err != nil {
 			return nil, err
@@ -27,12 +67,17 @@ func (r *renderer) plainDir(out []object.Object, dir string) ([]object.Object, e
 	if err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ignore.File }) {
+		if leftOut, err = r.leftOut(leftOut, dir); err != nil {
+			return nil, err
+		}
+	}
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())
-		if strings.HasPrefix(e.Name(), ".") || name == path.Join(r.dir, declarationFile) {
+		if strings.HasPrefix(e.Name(), ".") || name == path.Join(r.dir, declarationFile) || leftOut.Ignored(name, e.IsDir()) {
 			continue
 		}
-		if out, err = r.plainEntry(out, name); err != nil {
+		if out, err = r.plainEntry(out, name, leftOut); err != nil {
 			return nil, err
 		}
 		if len(out) > r.files.limits.Objects {
@@ -42,7 +87,7 @@ func (r *renderer) plainDir(out []object.Object, dir string) ([]object.Object, e
 	return out, nil
 }
 
-func (r *renderer) plainEntry(out []object.Object, name string) ([]object.Object, error) {
+func (r *renderer) plainEntry(out []object.Object, name string, leftOut ignore.Patterns) ([]object.Object, error) {
 	link, err := r.files.rec.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -61,7 +106,7 @@ func (r *renderer) plainEntry(out []object.Object, name string) ([]object.Object
 		// To follow it could go round in circles, and to skip it would delete what it holds.
 		return nil, fault.Newf(fault.Invalid, "%s: a symlink to a directory is not followed: name the directory in a kustomization.yaml", name)
 	case info.IsDir():
-		return r.subdir(out, name)
+		return r.subdir(out, name, leftOut)
 	case !info.Mode().IsRegular() || !isManifest(name):
 		return out, nil
 	}
@@ -74,13 +119,13 @@ func (r *renderer) plainEntry(out []object.Object, name string) ([]object.Object
 }
 
 // subdir reads a directory below: as a kustomization where it is one, as Flux does.
-func (r *renderer) subdir(out []object.Object, dir string) ([]object.Object, error) {
+func (r *renderer) subdir(out []object.Object, dir string, leftOut ignore.Patterns) ([]object.Object, error) {
 	names, err := r.files.kustomizations(dir)
 	if err != nil {
 		return nil, err
 	}
 	if len(names) == 0 {
-		return r.plainDir(out, dir)
+		return r.plainDir(out, dir, leftOut)
 	}
 	objs, err := r.kustomize(dir)
 	return append(out, objs...), err
