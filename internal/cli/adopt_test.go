@@ -10,7 +10,9 @@ import (
 
 // TestObjections: what is new may come with what is taken over. Where all of it is new, something else runs than what Git says.
 func TestObjections(t *testing.T) {
-	step := func(do plan.Action) preview.Step { return preview.Step{Do: do, Kind: "ConfigMap", Object: "ConfigMap shop/a"} }
+	step := func(do plan.Action) preview.Step {
+		return preview.Step{Do: do, Kind: "ConfigMap", Object: "ConfigMap shop/a"}
+	}
 	for name, x := range map[string]struct {
 		steps []preview.Step
 		want  string

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,9 +96,12 @@ func delivererOf(name string) *deliverer {
 }
 
 func (o *migrateOptions) run(ctx context.Context, w IO, from deliverer) error {
-	objs, where, err := o.read(ctx, w, from)
+	objs, templates, where, err := o.read(ctx, w, from)
 	if err != nil {
 		return err
+	}
+	for _, name := range templates {
+		_, _ = fmt.Fprintf(w.Err, "%s: a template of a chart, which is not rendered for this: give what 'helm template' prints, or read the cluster\n", name)
 	}
 	if len(objs) == 0 {
 		return fmt.Errorf("%s: there is no object of %s", where, from.name)
@@ -114,34 +118,42 @@ func (o *migrateOptions) run(ctx context.Context, w IO, from deliverer) error {
 	return o.save(w, res)
 }
 
-// read returns the objects of an engine, and where they were looked for.
-func (o *migrateOptions) read(ctx context.Context, w IO, from deliverer) ([]object.Object, string, error) {
+// read returns the objects of an engine, the templates that may make more of them, and where all that was looked for.
+func (o *migrateOptions) read(ctx context.Context, w IO, from deliverer) (objs []object.Object, templates []string, where string, err error) {
 	if o.dir != "" {
-		objs, err := ordered(o.dir, from)
-		return objs, o.dir, err
+		objs, templates, err = ordered(o.dir, from)
+		return objs, templates, o.dir, err
 	}
 	config, err := o.config(w)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
-	objs, err := running(ctx, config, from, o.namespace)
-	return objs, "the cluster", err
+	objs, err = running(ctx, config, from, o.namespace)
+	return objs, nil, "the cluster", err
 }
 
-// ordered are the objects in the manifests of a directory.
-func ordered(dir string, from deliverer) ([]object.Object, error) {
+// ordered are the objects in the manifests of a directory, and the templates of charts that order something as well.
+func ordered(dir string, from deliverer) (out []object.Object, templates []string, err error) {
 	tree, err := localtree.Open(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = tree.Close() }()
-	var out []object.Object
+	charts := map[string]bool{} // directories of templates
+	orders := regexp.MustCompile(`(?m)^\s*"?apiVersion"?:\s*"?([a-z.]*\.)?` + regexp.QuoteMeta(from.groups) + "/")
 	err = fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case e.IsDir() && name != "." && strings.HasPrefix(e.Name(), "."):
 			return fs.SkipDir
+		case e.IsDir() && e.Name() == "templates":
+			_, err := fs.Stat(tree, path.Join(path.Dir(name), "Chart.yaml"))
+			charts[name] = err == nil || charts[path.Dir(name)]
+			return nil
+		case e.IsDir():
+			charts[name] = charts[path.Dir(name)]
+			return nil
 		case !e.Type().IsRegular(), path.Ext(name) != ".yaml" && path.Ext(name) != ".yml" && path.Ext(name) != ".json":
 			return nil
 		}
@@ -150,6 +162,12 @@ func ordered(dir string, from deliverer) ([]object.Object, error) {
 			return err
 		}
 		objs, err := object.Parse(path.Join(filepath.ToSlash(dir), name), data)
+		if err != nil && charts[path.Dir(name)] {
+			if orders.Match(data) {
+				templates = append(templates, path.Join(filepath.ToSlash(dir), name))
+			}
+			return nil
+		}
 		for _, x := range objs {
 			if ofEngine(x.Key().Group, from) {
 				out = append(out, x)
@@ -157,7 +175,7 @@ func ordered(dir string, from deliverer) ([]object.Object, error) {
 		}
 		return err
 	})
-	return out, err
+	return out, templates, err
 }
 
 func ofEngine(group string, e deliverer) bool {

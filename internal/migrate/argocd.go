@@ -17,6 +17,7 @@ const argo = "argoproj.io"
 func ArgoCD(objs []object.Object, options Options) Result {
 	all := inOrder(objs)
 	a := argocd{begin(options), map[string]string{}, all}
+	a.twice(all)
 	understood := map[string]bool{} // sets, by their names
 	for _, o := range all {
 		if o.Key().GroupKind() == (object.GroupKind{Group: argo, Kind: "ApplicationSet"}) {

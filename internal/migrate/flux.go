@@ -37,6 +37,7 @@ func Flux(objs []object.Object, options Options) Result {
 		}
 	}
 	all := f.all
+	m.twice(all)
 	each := func(group, kind string, do func(object.Object)) {
 		for _, o := range all {
 			if k := o.Key(); k.Group == group && (kind == "" || k.Kind == kind) {

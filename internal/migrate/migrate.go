@@ -104,6 +104,22 @@ func (m *migration) home(namespace string) string {
 	return cmp.Or(m.options.Namespace, namespace, "default")
 }
 
+// twice notes what stands in several files: it may be patched, and what comes of that is not known here.
+func (m *migration) twice(all []object.Object) {
+	at := map[object.Key][]string{}
+	for _, o := range all {
+		if place := o.Origin().String(); place != "" {
+			at[o.Key()] = append(at[o.Key()], place)
+		}
+	}
+	for key, places := range at {
+		if len(places) > 1 {
+			slices.Sort(places)
+			m.note(key.Kind+" "+strings.TrimPrefix(key.Namespace+"/"+key.Name, "/"), "", "it is written more than once, in %s: if one patches another, read the cluster, or what 'kustomize build' prints", strings.Join(places, " and "))
+		}
+	}
+}
+
 func (m *migration) result() Result {
 	environments := m.environments()
 	for name, o := range m.repositories { // one that only held a chart is named by the app
