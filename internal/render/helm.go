@@ -36,10 +36,10 @@ func (r *renderer) inflate(in inflation) ([]object.Object, error) {
 	bounds := r.archives()
 	c, err := chart.Load(in.files, bounds)
 	if err != nil {
-		return nil, err
+		return nil, r.redact(err)
 	}
 	if err := c.Supply(bounds, r.dependency); err != nil {
-		return nil, err
+		return nil, r.redact(err)
 	}
 	world, err := r.world(in)
 	if err != nil {
@@ -69,6 +69,9 @@ func (r *renderer) inflate(in inflation) ([]object.Object, error) {
 		}
 		for _, o := range objs {
 			applied, test := uses(o)
+			if err := r.shows(o); err != nil {
+				return nil, err
+			}
 			if applied {
 				out = append(out, o)
 			}

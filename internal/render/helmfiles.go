@@ -86,6 +86,7 @@ func (w *chartWalk) file(name string, info fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
+	w.hide(full)
 	w.out = append(w.out, chart.File{Name: name, At: full, Data: bytes.TrimPrefix(data, []byte("\ufeff"))})
 	return nil
 }

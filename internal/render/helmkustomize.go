@@ -136,13 +136,14 @@ func (v *visitor) layers(i int, c types.HelmChart, files []chart.File) (map[stri
 		if err != nil {
 			return nil, err
 		}
+		v.renderer.hide(name)
 		if base, err = chart.Layer(base, chart.File{Name: name, At: name, Data: data}); err != nil {
-			return nil, err
+			return nil, v.renderer.redact(err)
 		}
 	} else if own := slices.IndexFunc(files, func(f chart.File) bool { return f.Name == "values.yaml" }); own >= 0 {
 		var err error
 		if base, err = chart.Layer(base, files[own]); err != nil {
-			return nil, err
+			return nil, v.renderer.redact(err)
 		}
 	}
 	if len(c.ValuesInline) > 0 {
@@ -168,8 +169,9 @@ func (v *visitor) layers(i int, c types.HelmChart, files []chart.File) (map[stri
 		if err != nil {
 			return nil, err
 		}
+		v.renderer.hide(name)
 		if base, err = chart.Layer(base, chart.File{Name: name, At: name, Data: data}); err != nil {
-			return nil, err
+			return nil, v.renderer.redact(err)
 		}
 	}
 	return base, nil

@@ -87,6 +87,7 @@ func (r *renderer) layers(h *app.Helm, chartDir string) (map[string]any, error) 
 		if err != nil {
 			return nil, err
 		}
+		r.hide(name)
 		if values, err = chart.Layer(values, chart.File{Name: name, At: name, Data: data}); err != nil {
 			return nil, err
 		}

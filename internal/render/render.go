@@ -119,6 +119,8 @@ type renderer struct {
 	named    []ChartNamed
 	// concealed is what was read of Secrets.
 	concealed []string
+	// hidden is what was read of encrypted files for charts.
+	hidden []hidden
 	// unanswered is why a question of a template was not answered, where that passes by itself.
 	unanswered error
 }

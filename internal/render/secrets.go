@@ -49,6 +49,8 @@ type encryptedFile struct {
 	kinds []sops.Kind
 	// exact is what was encrypted, byte by byte. What is read as YAML has the lines of the encrypted file instead.
 	exact []byte
+	// texts are what was encrypted.
+	texts []sops.Text
 	// masked has placeholders for the values.
 	masked func() ([]byte, error)
 }
@@ -85,7 +87,7 @@ func (s *secrets) open(name string, data []byte) ([]byte, error) {
 	if err == nil {
 		var opened sops.Opened
 		if opened, err = f.Open(keys); err == nil {
-			was.exact = opened.Exact
+			was.exact, was.texts = opened.Exact, opened.Texts
 			s.files[name] = was
 			return opened.Lines, nil
 		}

@@ -27,6 +27,9 @@ const canary = "canary-7f3a"
 type vault map[string]object.Object
 
 func (v vault) Ask(q render.Question) (render.Answer, error) {
+	if q.About == render.AboutCluster {
+		return render.Answer{ID: "1", Cluster: render.Cluster{Version: "v1.36.0"}}, nil
+	}
 	if q.GVK.Kind != "Secret" || q.Namespace == "forbidden" {
 		return render.Answer{}, fault.Newf(fault.Denied, "read it: forbidden")
 	}
@@ -125,6 +128,16 @@ func secretOf(value string) string {
 
 func TestEncrypted(t *testing.T) {
 	k := newKeyring(t)
+	charted := func(values, template string, more ...string) sourcetest.Files {
+		f := sourcetest.Files{"app/fairlead.yaml": "helm:\n  chart: ../chart\n  valueFiles: [secrets.yaml]\n", "chart/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n"}
+		f["app/secrets.yaml"], f["chart/templates/a.yaml"] = k.encrypt("secrets.yaml", values), template
+		for i := 0; i < len(more); i += 2 {
+			f[more[i]] = more[i+1]
+		}
+		return f
+	}
+	const inSecret = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: {{ .Values.password | quote }}}\n"
+	const inConfig = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: db}\ndata: {a: \"see {{ .Values.password }}\"}\n"
 	configMap := strings.ReplaceAll(strings.ReplaceAll(plainSecret, "Secret", "ConfigMap"), "stringData", "data")
 	encrypted := k.encrypt("db.yaml", plainSecret)
 	for _, c := range []struct {
@@ -153,6 +166,32 @@ func TestEncrypted(t *testing.T) {
 		}, render.Decryption{Secret: "sops"}, ""},
 		{"a text that Jsonnet imports", sourcetest.Files{
 			"app/main.jsonnet": secretOf("importstr 'all.txt'"), "app/all.txt": k.encrypt("all.txt", "line\n"+canary+"\n"),
+		}, render.Decryption{Secret: "sops"}, ""},
+
+		{"values of a chart", charted("password: "+canary+"\n", inSecret), render.Decryption{Secret: "sops"}, ""},
+		{"the values of a chart itself", sourcetest.Files{
+			"app/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n", "app/values.yaml": k.encrypt("values.yaml", "password: "+canary+"\n"), "app/templates/a.yaml": inSecret,
+		}, render.Decryption{Secret: "sops"}, ""},
+		{"values of a chart that shows them", charted("password: "+canary+"\n", inConfig), render.Decryption{Secret: "sops"}, "chart/templates/a.yaml:1: ConfigMap db shows password of app/secrets.yaml, which is encrypted"},
+		{"values of a chart that shows them as base64", charted("password: "+canary+"\n", strings.Replace(inConfig, "password }}", "password | b64enc }}", 1)), render.Decryption{Secret: "sops"}, "ConfigMap db shows password of"},
+		{"values of a chart that shows a line", charted("password: |\n  first\n  second "+canary+"\n", strings.Replace(inConfig, "{{ .Values.password }}", "{{ .Values.password | splitList \"\\n\" | join \" \" }}", 1)), render.Decryption{Secret: "sops"}, "ConfigMap db shows password of"},
+		{"values of a chart that names an object so", charted("password: "+canary+"\n", strings.Replace(inConfig, "name: db", "name: {{ .Values.password }}", 1)), render.Decryption{Secret: "sops"}, "chart/templates/a.yaml:1: a ConfigMap shows password of"},
+		{"values of a chart that fails with them", charted("password: "+canary+"\n", "{{ fail .Values.password }}"), render.Decryption{Secret: "sops"}, "•••"},
+		{"a file of a chart", sourcetest.Files{
+			"app/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n", "app/all.txt": k.encrypt("all.txt", canary),
+			"app/templates/a.yaml": strings.Replace(inConfig, "{{ .Values.password }}", "{{ .Files.Get \"all.txt\" }}", 1),
+		}, render.Decryption{Secret: "sops"}, "ConfigMap db shows data of app/all.txt, which is encrypted"},
+		{"values of helmCharts", sourcetest.Files{
+			"app/kustomization.yaml": "helmCharts: [{name: web, valuesFile: secrets.yaml}]\n", "app/charts/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+			"app/secrets.yaml": k.encrypt("secrets.yaml", "password: "+canary+"\n"), "app/charts/web/templates/a.yaml": inConfig,
+		}, render.Decryption{Secret: "sops"}, "app/charts/web/templates/a.yaml:1: ConfigMap db shows password of app/secrets.yaml"},
+		{"a custom resource", sourcetest.Files{"app/a.yaml": k.encrypt("a.yaml", "apiVersion: example.com/v1\nkind: Web\nmetadata: {name: a}\ndata: {a: "+canary+"}\n")}, render.Decryption{Secret: "sops"}, "app/a.yaml:1: encrypted values of a Web"},
+		{"an INI file", sourcetest.Files{
+			"app/kustomization.yaml": "secretGenerator: [{name: db, files: [db.ini]}]\n",
+			"app/db.ini":             "[a]\nb = ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]\n\n[sops]\nmac = ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]\n",
+		}, render.Decryption{Secret: "sops"}, "app/db.ini:1: an INI file, which Fairlead does not read: encrypt it with `sops encrypt --input-type binary`"},
+		{"an INI file that is encrypted as a whole", sourcetest.Files{
+			"app/kustomization.yaml": "secretGenerator: [{name: db, files: [db.ini]}]\n", "app/db.ini": k.encrypt("db.ini", "[a]\nb = "+canary+"\n"),
 		}, render.Decryption{Secret: "sops"}, ""},
 
 		{"Jsonnet that shows it", sourcetest.Files{
@@ -204,6 +243,18 @@ func TestEncrypted(t *testing.T) {
 				opened(t, res.Objects)
 			}
 		})
+	}
+}
+
+// TestEncryptedSum holds that a workload may have a checksum of what is encrypted: how charts have it restarted.
+func TestEncryptedSum(t *testing.T) {
+	k := newKeyring(t)
+	res, err := render.Render(render.Request{Dir: "app", Decryption: render.Decryption{Secret: "sops"}, Place: render.Place{Home: "shop"}, Outside: k.vault, Tree: sourcetest.New(sourcetest.Files{
+		"app/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n", "app/values.yaml": k.encrypt("values.yaml", "password: "+canary+"\non: true\nshort: abc\n"),
+		"app/templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: abc, annotations: {sum: {{ .Values.password | sha256sum }}, on: \"{{ .Values.on }}\"}}\n",
+	})})
+	if err != nil || len(res.Objects) != 1 {
+		t.Errorf("%d objects, %v", len(res.Objects), err)
 	}
 }
 

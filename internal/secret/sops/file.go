@@ -34,6 +34,7 @@ type File struct {
 	format Format
 	docs   []branch
 	meta   metadata
+	texts  []Text // those that were opened
 }
 
 // Sniff reports whether a file may be one of SOPS: it costs nothing to ask. Read says for sure.
@@ -185,7 +186,12 @@ type Opened struct {
 	Exact []byte
 	// Lines says the same, and has each value on the line on which the encrypted file has it.
 	Lines []byte
+	// Texts are the texts that were encrypted; of a binary file, all of it.
+	Texts []Text
 }
+
+// Text is an encrypted value, and where in the file it is.
+type Text struct{ Path, Value string }
 
 // Open decrypts the file. It is called once.
 func (f *File) Open(keys Keys) (Opened, error) {
@@ -194,10 +200,10 @@ func (f *File) Open(keys Keys) (Opened, error) {
 	}
 	exact, err := f.write(f.docs, false)
 	if err != nil || f.format != YAML {
-		return Opened{exact, exact}, err
+		return Opened{exact, exact, f.texts}, err
 	}
 	lines, err := f.write(f.docs, true)
-	return Opened{exact, lines}, err
+	return Opened{exact, lines, f.texts}, err
 }
 
 func (f *File) write(docs []branch, oneLine bool) ([]byte, error) {
@@ -259,6 +265,9 @@ func (f *File) open(keys Keys) error {
 				} else if err != nil {
 					return at(f.name, l.line, "%s does not open: %w", dotted(path), err)
 				}
+			}
+			if text, ok := l.value.(string); ok && covered && !l.gone {
+				f.texts = append(f.texts, Text{dotted(path), text})
 			}
 			if !l.gone && (covered || !f.meta.macOnly) {
 				_, _ = sum.Write([]byte(textOf(l.value)))
