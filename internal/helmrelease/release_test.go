@@ -38,7 +38,8 @@ func content(digest string) Content {
 			Name: "web", Namespace: "web", Notes: "Hello " + digest, Config: json.RawMessage(`{"want":"` + digest + `"}`),
 			Chart: json.RawMessage(`{"metadata":{"name":"web","version":"1.2.3","apiVersion":"v2"},"templates":[],"values":{"a":1},"files":[]}`),
 		},
-		Objects: []object.Object{o.WithOrigin(object.Origin{File: "charts/web/templates/a.yaml"}), hook.WithOrigin(object.Origin{File: "charts/web/templates/job.yaml"}),
+		Objects: []object.Object{
+			o.WithOrigin(object.Origin{File: "charts/web/templates/a.yaml"}), hook.WithOrigin(object.Origin{File: "charts/web/templates/job.yaml"}),
 			crd.WithOrigin(object.Origin{File: "charts/web/crds/widgets.yaml"}),
 			crd.With("gadgets.example.com", "metadata", "name").WithOrigin(object.Origin{File: "charts/web/templates/crds/gadgets.yaml"}),
 		},
