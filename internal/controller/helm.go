@@ -39,10 +39,18 @@ type recording struct {
 func (c *controller) recordHelm(ctx context.Context, m *member, env *v1alpha1.Environment, obj *v1alpha1.App, s engine.Subject, out engine.Outcome) (*v1alpha1.HelmStatus, time.Duration) {
 	was := m.stands().Helm
 	m.mu.Lock()
-	packed, rendered, removed, rec := m.chart, m.rendered, m.removed, m.helm
+	packed, rendered, broken, removed, rec := m.chart, m.rendered, m.broken != nil, m.removed, m.helm
 	m.unlock()
 	tail, ended := helmrelease.After(out.Releases)
-	if !ended || !rendered || removed || out.Git == "" || s.Policy.Suspended || m.rehearses.Load() || packed.IsZero() && was == nil {
+	if !ended || removed || s.Policy.Suspended || m.rehearses.Load() {
+		return was, 0
+	}
+	switch {
+	case broken: // what Git wants is not known; what was recorded of a release can be gone back to all the same
+		if was == nil || was.Release == "" {
+			return was, 0
+		}
+	case !rendered || out.Git == "" || packed.IsZero() && was == nil:
 		return was, 0
 	}
 	if was != nil && was.Recorded == tail.ID() && was.Message == "" {
@@ -51,7 +59,13 @@ func (c *controller) recordHelm(ctx context.Context, m *member, env *v1alpha1.En
 	if now := c.now(); rec.of == tail.ID() && now.Before(rec.again) {
 		return was, rec.again.Sub(now)
 	}
-	is, err := c.helmTold(ctx, m, env, obj, s, out, tail, packed)
+	var is *v1alpha1.HelmStatus
+	var err error
+	if broken {
+		is, err = c.helmTold(ctx, m, env, obj, helmrelease.Input{Name: was.Release, Namespace: was.Namespace, Tail: tail})
+	} else {
+		is, err = c.helmRendered(ctx, m, env, obj, s, out, tail, packed)
+	}
 	if err == nil {
 		m.setRecording(recording{})
 		return is, 0
@@ -81,8 +95,8 @@ func (m *member) setRecording(r recording) {
 	m.helm = r
 }
 
-// helmTold makes the stored records tell how the release of an app ended.
-func (c *controller) helmTold(
+// helmRendered makes the stored records tell how the release of an app ended, when it is known what Git wants.
+func (c *controller) helmRendered(
 	ctx context.Context, m *member, env *v1alpha1.Environment, obj *v1alpha1.App, s engine.Subject, out engine.Outcome, tail helmrelease.Tail, packed helmrelease.Packed,
 ) (*v1alpha1.HelmStatus, error) {
 	was := m.stands().Helm
@@ -93,25 +107,36 @@ func (c *controller) helmTold(
 	if err != nil {
 		return nil, err
 	}
+	is, err := c.helmTold(ctx, m, env, obj, helmrelease.Input{
+		Name: chart.Name, Namespace: chart.Namespace, Tail: tail, Contents: map[string]helmrelease.Content{out.Git: {Chart: chart, Objects: s.Objects()}},
+	})
+	if err == nil && was != nil && was.Release != "" && (was.Release != chart.Name || was.Namespace != chart.Namespace) {
+		err = c.dropHelm(ctx, m, was)
+	}
+	return is, err
+}
+
+// helmTold makes the stored records tell it. Without contents Git is broken: then only what is recorded already can be told of.
+func (c *controller) helmTold(ctx context.Context, m *member, env *v1alpha1.Environment, obj *v1alpha1.App, in helmrelease.Input) (*v1alpha1.HelmStatus, error) {
 	session, err := c.cluster.As(identityOf(env))
 	if err != nil {
 		return nil, err
 	}
-	in := helmrelease.Input{
-		Name: chart.Name, Namespace: chart.Namespace, App: m.name.Owner(), Tail: tail, Now: c.now(),
-		Contents: map[string]helmrelease.Content{out.Git: {Chart: chart, Objects: s.Objects()}},
-	}
-	if in.Stored, err = recordsOf(ctx, session, chart.Namespace, chart.Name); err != nil {
-		return nil, fmt.Errorf("helm does not know what became of release %s/%s: %w", chart.Namespace, chart.Name, err)
+	in.App, in.Now = m.name.Owner(), c.now()
+	if in.Stored, err = recordsOf(ctx, session, in.Namespace, in.Name); err != nil {
+		return nil, fmt.Errorf("helm does not know what became of release %s/%s: %w", in.Namespace, in.Name, err)
 	}
 	for _, r := range in.Stored {
 		if r.App != (app.Owner{}) && r.App != m.name.Owner() && c.known(r.App) != nil {
 			return nil, fault.Newf(fault.Invalid, "release %s/%s is that of app %s for Helm: set helm.releaseName in fairlead.yaml, so that each has its own", r.Namespace, r.Name, r.App)
 		}
 	}
-	for _, want := range tail.Wants() { // of what is neither in Git any more nor recorded, the objects are kept
+	for _, want := range in.Tail.Wants() { // of what is neither in Git any more nor recorded, the objects are kept
 		if _, known := in.Contents[want]; known || helmrelease.Has(in.Stored, want) {
 			continue
+		}
+		if in.Contents == nil {
+			return nil, fault.Newf(fault.Invalid, "helm is told what became of release %s/%s when the app can be rendered again", in.Namespace, in.Name)
 		}
 		if objs, err := c.ledger.Bundle(ctx, m.name, want); err == nil && len(objs) > 0 {
 			in.Contents[want] = helmrelease.Content{Objects: objs}
@@ -122,7 +147,7 @@ func (c *controller) helmTold(
 	changes := helmrelease.Next(in)
 	for _, ch := range changes {
 		if err := write(ctx, session, ch); err != nil {
-			return nil, fmt.Errorf("helm does not know what became of release %s/%s: %w", chart.Namespace, chart.Name, err)
+			return nil, fmt.Errorf("helm does not know what became of release %s/%s: %w", in.Namespace, in.Name, err)
 		}
 	}
 	for _, r := range helmrelease.Pending(in.Stored) {
@@ -130,13 +155,8 @@ func (c *controller) helmTold(
 			c.note(obj, "HelmTakenOver", "Record", fmt.Sprintf("revision %d of Helm release %s/%s was %s, and nobody ended that: it is recorded as failed", r.Revision, r.Namespace, r.Name, r.Status))
 		}
 	}
-	if was != nil && was.Release != "" && (was.Release != chart.Name || was.Namespace != chart.Namespace) {
-		if err := c.dropHelm(ctx, m, was); err != nil {
-			return nil, err
-		}
-	}
 	return &v1alpha1.HelmStatus{
-		Release: chart.Name, Namespace: chart.Namespace, Revision: int32(min(helmrelease.Revision(in.Stored, changes), 1<<30)), Recorded: tail.ID(),
+		Release: in.Name, Namespace: in.Namespace, Revision: int32(min(helmrelease.Revision(in.Stored, changes), 1<<30)), Recorded: in.Tail.ID(),
 	}, nil
 }
 

@@ -336,7 +336,7 @@ func (m *member) take(p place, at head, round int, res taken) {
 		return
 	}
 	m.objects, m.packed, m.digest, m.origins = res.Objects, object.Packed{}, digest(res.Objects), ""
-	m.chart = res.Chart
+	m.chart, m.helm.again = res.Chart, time.Time{}
 	if m.env != nil && policyOf(m.env).NameFiles {
 		m.origins = origins(res.Objects)
 	}

@@ -115,7 +115,8 @@ func (n *Tenant) settled(ctx context.Context, c *Controller, environment, branch
 		}
 		m, err := c.Metrics(ctx)
 		if err == nil && !m.Idle() {
-			err = fmt.Errorf("the controller is not done: %v requests wait, %v are worked on", m.Sum("workqueue_depth"), m.Sum("controller_runtime_active_workers"))
+			err = fmt.Errorf("the controller is not done: %v requests wait, %v are worked on, %v statuses are not written",
+				m.Sum("workqueue_depth"), m.Sum("controller_runtime_active_workers"), m.Sum("fairlead_statuses_waiting"))
 		}
 		return err
 	})
