@@ -123,16 +123,29 @@ func TestCanary(t *testing.T) {
 	p.apply(manifest("variables", "stringData", "PASSWORD", variable))
 	files := tree(false)
 	files["apps/web/variable.yaml"] = manifest("variable", "stringData", "token", "${PASSWORD}")
+	values := func(text string) string {
+		return manifest("chart-values", "stringData", "values.yaml", `"token: `+text+`"`)
+	}
+	charted := c.next()
+	p.apply(values(charted))
+	const template = "apps/chart/templates/secret.yaml"
+	files["apps/chart/Chart.yaml"] = "apiVersion: v2\nname: chart\nversion: 1.0.0\n"
+	files["apps/chart/fairlead.yaml"] = "helm:\n  valuesFrom: [{kind: Secret, name: chart-values}]\n"
+	files[template] = manifest("charted", "stringData", "token", "{{ .Values.token }}")
 	p.begin(map[string]any{
 		"render.decryption":     map[string]any{"secretRef": map[string]any{"name": "sops-age"}},
 		"render.substituteFrom": []any{map[string]any{"kind": "Secret", "name": "variables"}},
-	}, []string{"web", "gen"}, gitserver.Files(files))
+	}, []string{"web", "gen", "chart"}, gitserver.Files(files))
 	has("variable", variable)
+	has("charted", charted)
 	for i, name := range []string{"sops", "sealed", "generated"} {
 		has(name, c.texts[1+i])
 	}
 
 	// A hand edit that is undone, a change, and what is planned before it is applied.
+	charted = c.next()
+	p.apply(values(charted))
+	has("charted", charted)
 	p.kubectl("patch", "secret", "sealed", "--type=merge", "-p", `{"stringData":{"token":"`+c.next()+`"}}`)
 	has("sealed", c.texts[2])
 	second := tree(false)
@@ -140,12 +153,15 @@ func TestCanary(t *testing.T) {
 	c.absent(t, "plan --to", []byte(p.commanded("", "plan", "prod", "-n", p.Namespace, "--to", string(commit))))
 	p.push(gitserver.Files(second))
 	for i, name := range []string{"sops", "sealed", "generated"} {
-		has(name, c.texts[5+i])
+		has(name, c.texts[7+i])
 	}
 	p.phase("prod-web", v1alpha1.PhaseSynced)
 
 	// What the API server refuses, and what does not open.
-	p.push(gitserver.Files(tree(true)))
+	refused := tree(true)
+	refused[template] = "{{ fail (printf \"%s is not good: %s\" .Values.token (b64enc .Values.token)) }}\n"
+	p.push(gitserver.Files(refused))
+	p.phase("prod-chart", v1alpha1.PhaseFailed, "is not good")
 	p.phase("prod-web", v1alpha1.PhaseFailed, "Secret")
 	p.phase("prod-gen", v1alpha1.PhaseFailed, "Secret")
 	c.search(t, p, "refused")

@@ -134,12 +134,14 @@ data:
 func TestHelmConceals(t *testing.T) {
 	c := &cluster{seed: "a", objects: map[Question]map[string]any{
 		about("Secret", "web", "old"):         secret(""),
-		about("Secret", "shop", "web-values"): secret("password: correct-horse\nlist: [battery-staple]\n"),
+		about("Secret", "shop", "web-values"): secret("password: correct-horse\nlist: [battery-staple]\nbegin: correct\npin: 48151623\nlines: |\n  first-of-two-lines\n  second-of-two-lines\nquoted: 'a\"b-quoted'\n"),
 	}}
 	declared := "helm:\n  valuesFrom: [{kind: Secret, name: web-values}]\n"
 	for _, template := range []string{
 		`{{ fail .Values.password }}`, `{{ fail (index .Values.list 0) }}`, `{{ fail (toYaml .Values) }}`, `{{ required .Values.password nil }}`, `{{ mustToDate "x" .Values.password }}`,
 		`{{ fail ((lookup "v1" "Secret" "web" "old").data.password | b64dec) }}`, `{{ fail (lookup "v1" "Secret" "web" "old").data.password }}`,
+		`{{ fail (b64enc .Values.password) }}`, `{{ fail (b64enc (b64enc .Values.password)) }}`, `{{ fail (printf "%x" .Values.password) }}`, `{{ fail (toString .Values.pin) }}`,
+		`{{ fail (index (splitList "\n" .Values.lines) 1) }}`, `{{ fail (toJson .Values.quoted) }}`, `{{ fail (quote .Values.quoted) }}`,
 		"a: {{ .Values.password }}\n b: {{ .Values.password }}", "{{ .Values.password }}", "apiVersion: {{ .Values.password }}\nkind: {{ .Values.password }}: x",
 	} {
 		_, err := renderWith(t, c, sourcetest.Files{
@@ -149,7 +151,7 @@ func TestHelmConceals(t *testing.T) {
 			t.Errorf("%s is no error", template)
 			continue
 		}
-		for _, word := range []string{"correct-horse", "battery-staple", "hunter22", base64.StdEncoding.EncodeToString([]byte("hunter22"))} {
+		for _, word := range []string{"correct-horse", "-horse", "battery-staple", "48151623", "second-of", "b-quoted", "Y29ycmVjdC1ob3JzZQ", "WTI5eWNtVmpkQzFvYjNKelpR", "636f72726563742d686f727365", "hunter22", base64.StdEncoding.EncodeToString([]byte("hunter22"))} {
 			if strings.Contains(err.Error(), word) {
 				t.Errorf("%s: the error says it: %v", template, err)
 			}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"encoding/base64"
+	"fmt"
 	"path"
 	"strings"
 
@@ -164,6 +165,8 @@ func (r *renderer) concealAll(v any) {
 	switch v := v.(type) {
 	case string:
 		r.concealText(v)
+	case int64, float64, uint64:
+		r.concealText(fmt.Sprint(v))
 	case []any:
 		for _, item := range v {
 			r.concealAll(item)
