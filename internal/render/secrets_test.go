@@ -186,10 +186,10 @@ func TestEncrypted(t *testing.T) {
 			"app/secrets.yaml": k.encrypt("secrets.yaml", "password: "+canary+"\n"), "app/charts/web/templates/a.yaml": inConfig,
 		}, render.Decryption{Secret: "sops"}, "app/charts/web/templates/a.yaml:1: ConfigMap db shows password of app/secrets.yaml"},
 		{"a custom resource", sourcetest.Files{"app/a.yaml": k.encrypt("a.yaml", "apiVersion: example.com/v1\nkind: Web\nmetadata: {name: a}\ndata: {a: "+canary+"}\n")}, render.Decryption{Secret: "sops"}, "app/a.yaml:1: encrypted values of a Web"},
-		{"an INI file", sourcetest.Files{
+		{"an INI file that is none", sourcetest.Files{
 			"app/kustomization.yaml": "secretGenerator: [{name: db, files: [db.ini]}]\n",
-			"app/db.ini":             "[a]\nb = ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]\n\n[sops]\nmac = ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]\n",
-		}, render.Decryption{Secret: "sops"}, "app/db.ini:1: an INI file, which Fairlead does not read: encrypt it with `sops encrypt --input-type binary`"},
+			"app/db.ini":             "[a]\nb = ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]\n`c` = d\n\n[sops]\nmac = ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]\n",
+		}, render.Decryption{Secret: "sops"}, "app/db.ini:3: the line is no key with a value, or its key is quoted, which is not read: encrypt the file with `sops encrypt --input-type binary`"},
 		{"an INI file that is encrypted as a whole", sourcetest.Files{
 			"app/kustomization.yaml": "secretGenerator: [{name: db, files: [db.ini]}]\n", "app/db.ini": k.encrypt("db.ini", "[a]\nb = "+canary+"\n"),
 		}, render.Decryption{Secret: "sops"}, ""},

@@ -58,8 +58,11 @@ func open(dir string) error {
 	}
 	for _, plain := range plains {
 		name := strings.TrimSuffix(plain, ".plain")
-		format := map[bool]string{true: "binary", false: strings.TrimPrefix(filepath.Ext(name), ".")}[filepath.Ext(name) == ".txt"]
-		if format == "env" {
+		format := strings.TrimPrefix(filepath.Ext(name), ".")
+		switch format {
+		case "txt", "ini": // Fairlead encrypts these as a whole
+			format = "binary"
+		case "env":
 			format = "dotenv"
 		}
 		got, err := decrypt.File(name, format)
@@ -175,6 +178,26 @@ const object = `{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "jso
 
 const environment = "USER=web\nPASSWORD=correct horse\n# a comment\nLINES=one\\ntwo\nEMPTY=\n"
 
+const sections = `first = 1
+mode = strict
+
+; of the database
+[database]
+user = web
+; the password
+; of the application
+password = correct = horse # battery
+lines_unencrypted = in clear
+empty =
+spaced = " a b "
+odd = "it's; so"
+
+[empty]
+
+[last]
+url = https://example.com/?a=b&c=d
+`
+
 func files() []file {
 	regex := func(m *sops.Metadata) { m.EncryptedRegex, m.UnencryptedSuffix = "^(data|stringData)$", "" }
 	pair := func(k keys.MasterKey) []sops.KeyGroup { return []sops.KeyGroup{{k}} }
@@ -197,6 +220,7 @@ func files() []file {
 		{name: "secret.json", plain: object, change: regex},
 		{name: "whole.json", plain: object},
 		{name: "settings.env", plain: environment},
+		{name: "settings.ini", plain: sections},
 		{name: "binary.txt", plain: "any\x01 content\nof a file\n"},
 		{name: "pgp.yaml", plain: secret, change: regex, groups: func(w who) []sops.KeyGroup { return pair(w.pgp) }},
 		{name: "hybrid.yaml", plain: secret, change: regex, groups: func(w who) []sops.KeyGroup { return pair(w.hybrid) }},

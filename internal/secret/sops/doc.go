@@ -1,4 +1,4 @@
-// Package sops reads and writes the files of SOPS: YAML, JSON, dotenv and binary, whose values are encrypted with a data key, which is encrypted for age or
+// Package sops reads and writes the files of SOPS: YAML, JSON, dotenv, INI and binary, whose values are encrypted with a data key, which is encrypted for age or
 // OpenPGP keys.
 //
 //	file, err := sops.Read("apps/web/secret.yaml", data)

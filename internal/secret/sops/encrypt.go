@@ -141,6 +141,8 @@ func (f *File) encrypt(how Creation) ([]byte, error) {
 		return writeJSON(docs[0])
 	case Dotenv:
 		return f.write([]branch{flatten(f.docs[0], flatPrefix, meta)}, false)
+	case INI:
+		return f.write([]branch{append(f.docs[0][:len(f.docs[0]):len(f.docs[0])], entry{key: metadataKey, value: flattenINI(meta)})}, false)
 	case YAML, JSON:
 	}
 	return f.write(docs, false)

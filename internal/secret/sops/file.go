@@ -25,6 +25,7 @@ const (
 	YAML   Format = "yaml"
 	JSON   Format = "json"
 	Dotenv Format = "dotenv"
+	INI    Format = "ini"
 	Binary Format = "binary" // any content, encrypted as a whole and written as JSON
 )
 
@@ -51,11 +52,8 @@ func Read(name string, data []byte) (*File, error) {
 	if !Sniff(data) {
 		return nil, plain(name)
 	}
-	if path.Ext(name) == ".ini" && f.format != JSON {
-		if !bytes.Contains(data, []byte("\n["+metadataKey+"]")) {
-			return nil, plain(name)
-		}
-		return nil, at(name, 1, "an INI file, which Fairlead does not read: encrypt it with `sops encrypt --input-type binary`")
+	if path.Ext(name) == ".ini" && f.format == INI && !bytes.Contains(data, []byte("["+metadataKey+"]\n")) {
+		return nil, plain(name)
 	}
 	var err error
 	if f.docs, err = f.format.read(name, data); err != nil {
@@ -74,6 +72,11 @@ func Read(name string, data []byte) (*File, error) {
 			return nil, plain(name)
 		}
 	}
+	if f.format == INI {
+		if f.docs[0], err = unflattenINI(name, f.docs[0]); err != nil {
+			return nil, err
+		}
+	}
 	if len(f.docs) == 0 || !isEncrypted(f.docs[0]) {
 		return nil, plain(name)
 	}
@@ -86,12 +89,12 @@ func Read(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-var macLine = regexp.MustCompile(`(^|[\s{,])"?(sops_)?mac"?[:=] *"?ENC\[`)
+var macLine = regexp.MustCompile(`(^|[\s{,])"?(sops_)?mac"? *[:=] *"?ENC\[`)
 
 // surely reports whether a file that cannot be read is one of SOPS all the same. Manuals show such files, too.
 func surely(name string, data []byte) bool {
 	switch path.Ext(name) {
-	case ".yaml", ".yml", ".json", ".env":
+	case ".yaml", ".yml", ".json", ".env", ".ini":
 		return macLine.Match(data)
 	}
 	return false
@@ -117,6 +120,8 @@ func formatOf(name string, data []byte) Format {
 		return JSON
 	case ext == ".env" || bytes.Contains(data, []byte("\n"+flatPrefix+"mac=")) || bytes.HasPrefix(data, []byte(flatPrefix)):
 		return Dotenv
+	case ext == ".ini":
+		return INI
 	}
 	return YAML
 }
@@ -129,6 +134,8 @@ func (f Format) read(name string, data []byte) ([]branch, error) {
 		b, err = readJSON(name, data)
 	case Dotenv:
 		b, err = readDotenv(name, data)
+	case INI:
+		b, err = readINI(name, data)
 	case YAML:
 		return readYAML(name, data)
 	}
@@ -220,6 +227,8 @@ func (f Format) write(docs []branch, oneLine bool) ([]byte, error) {
 		return writeJSON(docs[0])
 	case Dotenv:
 		return writeDotenv(docs[0])
+	case INI:
+		return writeINI(docs[0])
 	case Binary:
 		l, _ := docs[0].value("data").(*leaf)
 		if l == nil {

@@ -280,6 +280,23 @@ func TestRotate(t *testing.T) {
 	opensTo(t, "secret.yaml", out, only, bytes.Replace(want, []byte("name: database"), []byte("name: other"), 1))
 }
 
+// TestRotateINI: a file of SOPS stays one of the same format.
+func TestRotateINI(t *testing.T) {
+	keys := realKeys(t)
+	f, err := Read("settings.ini", readFile(t, realDir, "settings.ini"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := f.Rotate(keys, Creation{Now: time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(out, []byte("[sops]\nage__list_0__map_enc")) || bytes.Contains(out, []byte("battery")) {
+		t.Errorf("rotated it is\n%s", out)
+	}
+	opensTo(t, "settings.ini", out, keys, readFile(t, realDir, "settings.ini.plain"))
+}
+
 func TestPlaceholders(t *testing.T) {
 	f, err := Read("secret.json", readFile(t, realDir, "secret.json"))
 	if err != nil {
