@@ -102,7 +102,7 @@ func (c *controller) tellCandidates(ctx context.Context, e fleet.Environment, en
 	wait := time.Duration(0)
 	if err != nil {
 		wait = min(time.Second<<min(t.failures, 10), longestTell)
-		c.log.WarnContext(ctx, "forge not told of a candidate", "environment", env.Namespace+"/"+env.Name, "error", err, "again", wait)
+		c.log.WarnContext(ctx, "forge not told of a candidate", "environment", env.Namespace+"/"+env.Name, "error", err, "again", wait.String())
 	}
 	t.next = c.now().Add(wait)
 	c.envQueue.after(e.Namespace, e.Name, wait)

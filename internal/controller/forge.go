@@ -72,7 +72,7 @@ func (c *controller) reconcileForge(ctx context.Context, req reconcile.Request) 
 			wait = longestTell
 			c.warn(repo, "CommitStatus", "Tell", err.Error())
 		}
-		c.log.WarnContext(ctx, "forge not told", "app", m.name.String(), "commit", v.Commit, "state", string(v.State), "error", err, "again", wait)
+		c.log.WarnContext(ctx, "forge not told", "app", m.name.String(), "commit", v.Commit, "state", string(v.State), "error", err, "again", wait.String())
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	m.telling.failures = 0

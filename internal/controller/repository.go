@@ -104,7 +104,7 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	c.heardOf(req.NamespacedName, r)
 	c.wakeLate(followers)
 	if err != nil {
-		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", r.next.Sub(c.now()).Round(time.Second))
+		c.log.WarnContext(ctx, "repository not read", "repository", req.String(), "error", err, "failures", r.failures, "again", r.next.Sub(c.now()).Round(time.Second).String())
 	}
 	if err := c.repositoryStatus(ctx, &repo, r, refs, "Failed", err); err != nil {
 		return reconcile.Result{}, err
