@@ -151,6 +151,11 @@ func (c *controller) catchUp(ctx context.Context, m *member, obj *v1alpha1.App) 
 	if m.isSure() || told >= c.engine.Serial(m.name) {
 		return nil
 	}
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	if m.isSure() { // it was written just now
+		return nil
+	}
 	if err := c.reader.Get(ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
 		return fmt.Errorf("read App %s: %w", m.name, err)
 	}

@@ -142,6 +142,7 @@ func (m *member) recognises(obj *v1alpha1.App) (was v1alpha1.AppStatus, known bo
 		return was, false
 	}
 	m.written, m.version, m.sure, m.doubted = *obj.Status.DeepCopy(), obj.ResourceVersion, true, false
+	m.unwritten = m.unwritten || !sameStatus(m.written, m.status)
 	return was, true
 }
 
@@ -157,12 +158,13 @@ func (m *member) tries(obj *v1alpha1.App) (was, next v1alpha1.AppStatus, version
 	return m.written, *m.tried, m.version
 }
 
-// wrote notes what was written.
-func (m *member) wrote(obj *v1alpha1.App, st v1alpha1.AppStatus, now time.Time) {
+// wrote notes what was written, and reports whether there is something else to say by now, be it what was said before: nobody else has that written then.
+func (m *member) wrote(obj *v1alpha1.App, st v1alpha1.AppStatus, now time.Time) (more bool) {
 	m.mu.Lock()
 	defer m.unlock()
 	m.written, m.version, m.tried, m.doubted = st, obj.ResourceVersion, nil, false
 	m.unwritten, m.since = !equality.Semantic.DeepEqual(m.written, m.status), now
+	return m.unwritten
 }
 
 // sameStatus reports whether two statuses are the same as the API server stores them, which has no fractions of seconds.

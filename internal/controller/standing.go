@@ -142,7 +142,9 @@ func (c *controller) reconcileStatus(ctx context.Context, req reconcile.Request)
 		m.doubt()
 		return reconcile.Result{}, err
 	}
-	m.wrote(obj, next, c.now())
+	if m.wrote(obj, next, c.now()) {
+		c.statusQueue.after(m.name.Namespace, m.name.Object(), passing(m.stands()))
+	}
 	c.say(obj, was, next)
 	c.envQueue.after(m.name.Namespace, m.name.Environment, statusDelay)
 	return reconcile.Result{}, nil
