@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/bench/workload"
 	"github.com/fairlead-cd/fairlead/internal/git"
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
+	"github.com/fairlead-cd/fairlead/internal/ignore"
 	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
@@ -137,7 +138,7 @@ func (g *gallery) commit(ctx context.Context, file, text string) (int, float64, 
 	}
 	readers := map[string][]*picture{}
 	for _, p := range g.apps {
-		for _, dir := range p.inputs.Dirs() {
+		for _, dir := range p.inputs.Dirs(ignore.Is) {
 			readers[dir] = append(readers[dir], p)
 		}
 	}

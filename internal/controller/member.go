@@ -19,6 +19,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/helmrelease"
+	"github.com/fairlead-cd/fairlead/internal/ignore"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/observed"
 	"github.com/fairlead-cd/fairlead/internal/render"
@@ -161,7 +162,7 @@ func (m *member) rests() ([]string, *tip) {
 	if !m.rendered || m.pending || m.removed || m.retired {
 		return nil, m.place.tip
 	}
-	return m.inputs.Dirs(), m.place.tip
+	return m.inputs.Dirs(ignore.Is), m.place.tip
 }
 
 // gone notes that the app's directory is no longer there, and in which commit. Who has never found the app knows by env whose it is.

@@ -2,14 +2,19 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/discover"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/ignore"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
@@ -77,11 +82,28 @@ func (t *tip) concerned(h head, apps map[*member]bool) bool {
 		return false
 	}
 	for _, dir := range diff.Dirs {
+		if isAbove(dir, t.source.Path) && isOther(was.snapshot.Tree, h.snapshot.Tree, path.Join(dir, ignore.File)) {
+			return false
+		}
 		for _, m := range t.readers[dir] {
 			apps[m] = true
 		}
 	}
 	return true
+}
+
+// isAbove reports whether a directory may be one that apps are in, which a pattern finds.
+func isAbove(dir, pattern string) bool {
+	return dir == "." || strings.Count(dir, "/") < strings.Count(path.Clean(pattern), "/")
+}
+
+// isOther reports whether a file that every app below it looks for is not, or may not be, the same in two trees. They are no readers of its directory: every commit
+// changes the directories above the apps.
+func isOther(was, is source.Tree, name string) bool {
+	before, errBefore := was.ID(name)
+	after, errAfter := is.ID(name)
+	absent := func(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+	return before != after || absent(errBefore) != absent(errAfter) || errBefore != nil && !absent(errBefore)
 }
 
 // newSurvey returns a survey of a finding; nil if not all of it was read.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/ignore"
 	"github.com/fairlead-cd/fairlead/internal/source"
 	"github.com/fairlead-cd/fairlead/internal/source/sourcetest"
 )
@@ -22,6 +23,11 @@ func TestSurvey(t *testing.T) {
 		commit := func() head {
 			for range rapid.IntRange(0, 3).Draw(t, "edits") {
 				edit(t, files)
+			}
+			if name := rapid.SampledFrom(append(leftOut, "")).Draw(t, "left out"); name != "" {
+				if delete(files, name); rapid.Bool().Draw(t, "there") {
+					files[name] = rapid.SampledFrom([]string{"*.md", "drafts/"}).Draw(t, "patterns")
+				}
 			}
 			commits++
 			tree := sourcetest.New(files)
@@ -63,9 +69,15 @@ func TestSurvey(t *testing.T) {
 	})
 }
 
+// leftOut are files that every app looks for above it.
+var leftOut = []string{ignore.File, "apps/" + ignore.File}
+
 // reads are the inputs of something that reads a few files and directories.
 func reads(t *rapid.T, tree source.Tree) source.Inputs {
 	rec := source.NewRecorder(tree)
+	for _, name := range leftOut {
+		_, _ = rec.ReadFile(name)
+	}
 	for range rapid.IntRange(1, 4).Draw(t, "reads") {
 		if p := somewhere(t); rapid.Bool().Draw(t, "lists") {
 			_, _ = rec.ReadDir(p)

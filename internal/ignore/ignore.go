@@ -11,6 +11,9 @@ import (
 // File is what such files are called.
 const File = ".sourceignore"
 
+// Is reports whether a file is called so.
+func Is(name string) bool { return name == File }
+
 // Bounds of one file.
 const (
 	mostBytes    = 64 << 10

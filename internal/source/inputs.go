@@ -251,14 +251,17 @@ func (in Inputs) Files() []string {
 	return out
 }
 
-// Dirs are the directories that hold the inputs. As long as each of them is what it was, so are the inputs. There are none if not all inputs are known.
-func (in Inputs) Dirs() []string {
+// Dirs are the directories that hold the inputs, but for those of which only names count that are left out. As long as each of them is what it was, so are the other
+// inputs. There are none if not all inputs are known.
+func (in Inputs) Dirs(leftOut func(name string) bool) []string {
 	if in.broken {
 		return nil
 	}
 	dirs := make([]string, 0, len(in.dirs))
 	for _, d := range in.dirs {
-		dirs = append(dirs, d.path)
+		if d.listed || len(d.inputs) == 0 || slices.ContainsFunc(d.inputs, func(e input) bool { return !leftOut(e.name) }) {
+			dirs = append(dirs, d.path)
+		}
 	}
 	return dirs
 }
