@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -158,6 +159,7 @@ func (o *rollbackOptions) confirm(w IO, unsure []v1alpha1.App) error {
 
 // begun waits until an app has taken a request in, and says what follows.
 func (o *rollbackOptions) begun(ctx context.Context, c client.Client, a *v1alpha1.App, request string) (string, error) {
+	since := serialOf(a.Status)
 	for {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(a), a); err != nil {
 			return "", err
@@ -172,15 +174,39 @@ func (o *rollbackOptions) begun(ctx context.Context, c client.Client, a *v1alpha
 		}
 	}
 	r := a.Status.Release
+	back, goes := wentBack(a.Status, since)
 	switch {
 	case a.Status.Rollback.Error != "":
 		return "", fmt.Errorf("app %s stays as it is: %s", appName(a), a.Status.Rollback.Error)
 	case o.lift && r != nil:
 		return fmt.Sprintf("app %s: %s is released again", appName(a), shortRevision(r.Revision)), nil
-	case r != nil && (r.Phase == string(release.RollingBack) || r.Phase == string(release.RolledBack)):
-		return fmt.Sprintf("app %s goes back from %s to %s, and stays there until a newer commit", appName(a), shortRevision(r.Revision), shortRevision(r.Back)), nil
+	case goes:
+		return fmt.Sprintf("app %s goes back from %s to %s, and stays there until a newer commit", appName(a), shortRevision(back.Revision), shortRevision(back.Back)), nil
 	}
 	return fmt.Sprintf("app %s is where it was asked to be", appName(a)), nil
+}
+
+// serialOf is that of the newest release; 0: there is none.
+func serialOf(st v1alpha1.AppStatus) int64 {
+	if st.Release == nil {
+		return 0
+	}
+	return st.Release.Serial
+}
+
+// wentBack is the newest release, of those since a serial, that was gone back from. The way back may be over, and another release on its way, by the time that
+// somebody looks.
+func wentBack(st v1alpha1.AppStatus, since int64) (back v1alpha1.ReleaseStatus, goes bool) {
+	all := st.Releases
+	if st.Release != nil {
+		all = append(slices.Clone(all), *st.Release)
+	}
+	for _, r := range all {
+		if r.Serial >= max(since, back.Serial) && (r.Phase == string(release.RollingBack) || r.Phase == string(release.RolledBack)) {
+			back, goes = r, true
+		}
+	}
+	return back, goes
 }
 
 // shortRevision is the short id of a revision such as "main@sha1:…", or "sha1:…" where no ref was followed.
