@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -15,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	toolswatch "k8s.io/client-go/tools/watch"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
@@ -130,7 +133,10 @@ func (r replicas) witness() *witness {
 	for i := range list.Items {
 		wi.see(watch.Added, &list.Items[i])
 	}
-	events, err := at.Watch(r.t.Context(), metav1.ListOptions{ResourceVersion: list.GetResourceVersion()})
+	// The API server ends a watch that does not keep up with it: then it is begun anew where it ended.
+	events, err := toolswatch.NewRetryWatcherWithContext(r.t.Context(), list.GetResourceVersion(), &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) { return at.Watch(ctx, o) },
+	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -138,10 +144,19 @@ func (r replicas) witness() *witness {
 		for e := range events.ResultChan() {
 			if u, ok := e.Object.(*unstructured.Unstructured); ok {
 				wi.see(e.Type, u)
+			} else if e.Type == watch.Error {
+				wi.missed(e.Object)
 			}
 		}
 	}()
 	return wi
+}
+
+// missed notes that changes may have passed unseen.
+func (wi *witness) missed(why any) {
+	wi.mu.Lock()
+	defer wi.mu.Unlock()
+	wi.bad = append(wi.bad, fmt.Sprintf("the witness did not see all: %v", why))
 }
 
 // see notes a change. A value that is not newer than the last one was written twice, or by somebody who is behind.
@@ -174,11 +189,6 @@ func managers(u *unstructured.Unstructured) string {
 // hold fails the test if something was written twice, or sent twice: what was applied and deleted, as the audit log has it, is what was seen to change.
 func (wi *witness) hold(t *testing.T, p *testkit.Plane, namespace string) {
 	t.Helper()
-	wi.mu.Lock()
-	defer wi.mu.Unlock()
-	for _, b := range wi.bad {
-		t.Error(b)
-	}
 	lines, _, err := p.Audit(0)
 	if err != nil {
 		t.Fatal(err)
@@ -201,17 +211,29 @@ func (wi *witness) hold(t *testing.T, p *testkit.Plane, namespace string) {
 			sent[o.Name]++
 		}
 	}
-	changes := 0
-	for name, values := range wi.values {
-		if name == "kube-root-ca.crt" {
-			continue
+	changes, objects := 0, 0
+	testkit.Eventually(t, func(context.Context) error { // the last changes may be on their way
+		wi.mu.Lock()
+		defer wi.mu.Unlock()
+		changes, objects = 0, 0
+		var twice []error
+		for name, values := range wi.values {
+			if name == "kube-root-ca.crt" {
+				continue
+			}
+			changes, objects = changes+len(values), objects+1
+			if sent[name] > len(values) { // fewer: whoever sent one died before it was answered
+				twice = append(twice, fmt.Errorf("%s was written %d times and has changed %d times: %v", name, sent[name], len(values), values))
+			}
 		}
-		changes += len(values)
-		if sent[name] > len(values) { // fewer: whoever sent one died before it was answered
-			t.Errorf("%s was written %d times and has changed %d times: %v", name, sent[name], len(values), values)
-		}
+		return errors.Join(twice...)
+	})
+	t.Logf("%d writes of %d objects, each of which changed something", changes, objects)
+	wi.mu.Lock()
+	defer wi.mu.Unlock()
+	for _, b := range wi.bad {
+		t.Error(b)
 	}
-	t.Logf("%d writes of %d objects, each of which changed something", changes, len(wi.values)-1)
 }
 
 func isHeld(st v1alpha1.AppStatus) error {
