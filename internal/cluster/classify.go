@@ -49,6 +49,8 @@ func (s *Session) classify(q request, err error) error {
 		return fault.New(fault.Denied, fmt.Errorf("the API server does not know Fairlead's credentials: %s", shorten(err.Error())))
 	case apierrors.IsConflict(err):
 		return fault.New(fault.Conflict, errors.New(shorten(err.Error())))
+	case apierrors.IsInvalid(err) && q.verb == "get": // nothing was sent that could be: something on the way says so, and it says nothing of the object
+		return fault.New(fault.Transient, errors.New(shorten(st.Message)))
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsMethodNotSupported(err),
 		isTyped(st):
 		return fault.New(fault.Invalid, refusal(st, q.want.Kind() == "Secret"))
