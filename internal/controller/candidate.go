@@ -37,7 +37,7 @@ type hopeful struct {
 	retold  bool                 // the history was told what the status had said before
 	heard   map[string]time.Time // when it was heard here that the branch was moved, by commit
 	venues  map[string]bool      // the venues that this process made, until they are gone
-	unheard map[string]string    // why what names a candidate cannot be read, as people were told, by ref
+	unheard map[string]bool      // what names a candidate and cannot be read, as people were told
 }
 
 // moveAgain is how soon it is tried again to move a branch of which the server could not be asked; longer each time.
@@ -186,14 +186,14 @@ func (c *controller) seen(ctx context.Context, e fleet.Environment, env *v1alpha
 // tellUnread tells people of what names a candidate and cannot be read, once: until it is read it is none, and no status tells of it.
 func (c *controller) tellUnread(env *v1alpha1.Environment, st *environment, seen candidate.Seen) {
 	was := st.hopeful.unheard
-	st.hopeful.unheard = map[string]string{}
+	st.hopeful.unheard = map[string]bool{}
 	for _, r := range seen.Refs {
 		s := seen.Studies[r.Commit]
 		if s.Known || s.Wrong == "" {
 			continue
 		}
 		name := r.Name + " " + source.Commit(r.Commit).Short()
-		if st.hopeful.unheard[name] = s.Wrong; was[name] == "" {
+		if st.hopeful.unheard[name] = true; !was[name] {
 			c.warn(env, "CandidateUnread", "Read", fmt.Sprintf("%s cannot be read, and is no candidate until it can; it is tried again: %s", name, s.Wrong))
 		}
 	}

@@ -45,7 +45,7 @@ type Keeper struct {
 // New makes a Keeper. It takes records at once; nothing is opened before Run.
 func New(o Options) *Keeper {
 	k := &Keeper{options: o, figures: newFigures(o.Metrics)}
-	k.outbox = outbox.New(outbox.Options{Open: func(ctx context.Context) (outbox.Store, error) { _, err := k.open(ctx); return kept{k}, err }, Stored: k.stored, Journal: o.Journal, Log: o.Log})
+	k.outbox = outbox.New(outbox.Options{Open: k.first, Stored: k.stored, Journal: o.Journal, Log: o.Log})
 	k.figures.outbox(o.Metrics, k.outbox)
 	return k
 }
@@ -74,6 +74,12 @@ func (k *Keeper) Store() (*store.Store, error) {
 		return nil, fault.New(fault.Transient, errors.New(why))
 	}
 	return nil, fault.New(fault.Transient, errors.New("the history store is not open yet: try again"))
+}
+
+// first opens the store for the outbox.
+func (k *Keeper) first(ctx context.Context) (outbox.Store, error) {
+	_, err := k.open(ctx)
+	return kept{k}, err
 }
 
 func (k *Keeper) open(ctx context.Context) (*store.Store, error) {

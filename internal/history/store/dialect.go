@@ -74,10 +74,7 @@ func connect(address string, create bool) (*sql.DB, dialect, error) {
 		db := stdlib.OpenDB(*config)
 		db.SetMaxIdleConns(postgres.idle)
 		return db, postgres, nil
-	case ok && scheme == "sqlite":
-		db, err := openFile(filePath(address), create)
-		return db, lite, err
-	case address == "" || strings.Contains(address, "://"):
+	case address == "" || scheme != "sqlite" && strings.Contains(address, "://"):
 		return nil, dialect{}, fault.Newf(fault.Invalid, "%s: want sqlite:PATH or postgres://USER@HOST/DATABASE", Name(address))
 	}
 	db, err := openFile(filePath(address), create)
@@ -108,15 +105,11 @@ func Check(address string) error {
 
 // Within is an address with the path of SQLite taken from a directory, if it is not from the root.
 func Within(dir, address string) string {
-	scheme, path, ok := strings.Cut(address, ":")
-	if !ok || scheme != "sqlite" {
-		scheme, path = "sqlite", address
-	}
-	path = strings.TrimPrefix(path, "//")
+	path := filePath(address)
 	if strings.HasPrefix(address, "postgres:") || strings.HasPrefix(address, "postgresql:") || filepath.IsAbs(path) {
 		return address
 	}
-	return scheme + ":" + filepath.Join(dir, path)
+	return "sqlite:" + filepath.Join(dir, path)
 }
 
 func openFile(path string, create bool) (*sql.DB, error) {
