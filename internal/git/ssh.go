@@ -12,7 +12,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
-	"github.com/fairlead-cd/fairlead/internal/git/wire"
 )
 
 // sshTransport reaches a server by SSH. Each exchange is a connection. Callers serialise.
@@ -52,8 +51,7 @@ func (t *sshTransport) dial(ctx context.Context, auth Auth) (session, error) {
 		s.close()
 		return nil, s.explain(err)
 	}
-	body := wire.Bound(s.out, t.o.MaxRefs, tooLarge("list of refs", t.o.MaxRefs))
-	if s.said, err = wire.ReadAdvert(wire.NewReader(body)); err != nil {
+	if err := s.hear(t.o); err != nil {
 		err = s.reason(err)
 		s.close()
 		return nil, err
@@ -70,11 +68,7 @@ type sshSession struct {
 	conn   net.Conn
 	client *ssh.Client
 	run    *ssh.Session
-	in     io.WriteCloser
-	out    io.Reader
-	errs   tail
-	said   wire.Advert
-	asked  bool
+	pipe
 }
 
 // connect dials, shows the key and starts the service. When the context ends, the connection is closed, which
@@ -109,25 +103,19 @@ func (s *sshSession) connect(config *ssh.ClientConfig) error {
 	return s.run.Start(s.t.service.name + " '" + s.t.address.path + "'")
 }
 
-func (s *sshSession) advert() wire.Advert { return s.said }
-
-// ask writes the request. The answer of version 2 ends with a flush, so its reader must not be read further.
 func (s *sshSession) ask(_ context.Context, kind string, request []byte) (io.ReadCloser, error) {
-	s.asked = true
-	s.t.o.OnRequest(kind)
-	if _, err := s.in.Write(request); err != nil {
+	answer, err := s.send(s.t.o, kind, request)
+	if err != nil {
 		return nil, s.reason(err)
 	}
-	return io.NopCloser(s.out), nil
+	return answer, nil
 }
 
 func (s *sshSession) close() {
 	if s.undo != nil {
 		s.undo()
 	}
-	if s.in != nil && (s.said.Version == 2 || !s.asked) {
-		_, _ = io.WriteString(s.in, "0000") // a polite end
-	}
+	s.part()
 	if s.client != nil {
 		_ = s.client.Close()
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
-	"github.com/fairlead-cd/fairlead/internal/git/wire"
 )
 
 // sshProgram reaches a server with the ssh of whoever runs this: with his keys, agent, known hosts and settings. Each exchange is a process. Callers serialise.
@@ -59,8 +58,7 @@ func (p *sshProgram) dial(ctx context.Context, _ Auth) (session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run ssh: %w", err)
 	}
-	body := wire.Bound(s.out, p.o.MaxRefs, tooLarge("list of refs", p.o.MaxRefs))
-	if s.said, err = wire.ReadAdvert(wire.NewReader(body)); err != nil {
+	if err := s.hear(p.o); err != nil {
 		err = s.reason(err)
 		s.close()
 		return nil, err
@@ -73,24 +71,16 @@ type programSession struct {
 	p     *sshProgram
 	ctx   context.Context
 	cmd   *exec.Cmd
-	in    io.WriteCloser
-	out   io.Reader
-	errs  tail
-	said  wire.Advert
-	asked bool
 	ended bool
+	pipe
 }
 
-func (s *programSession) advert() wire.Advert { return s.said }
-
-// ask writes the request. The answer of version 2 ends with a flush, so its reader must not be read further.
 func (s *programSession) ask(_ context.Context, kind string, request []byte) (io.ReadCloser, error) {
-	s.asked = true
-	s.p.o.OnRequest(kind)
-	if _, err := s.in.Write(request); err != nil {
+	answer, err := s.send(s.p.o, kind, request)
+	if err != nil {
 		return nil, s.reason(err)
 	}
-	return io.NopCloser(s.out), nil
+	return answer, nil
 }
 
 // close ends the program.
@@ -99,9 +89,7 @@ func (s *programSession) close() {
 		return
 	}
 	s.ended = true
-	if s.said.Version == 2 || !s.asked {
-		_, _ = io.WriteString(s.in, "0000") // a polite end
-	}
+	s.part()
 	_ = s.in.Close()
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
