@@ -8,10 +8,8 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
@@ -111,59 +109,6 @@ func (c *controller) settings(e fleet.Environment) (*v1alpha1.Environment, app.H
 		return nil, app.Health{}, nil
 	}
 	return st.spec, st.rules, st.ruleErr
-}
-
-// appObject returns the App object of a member, brought up to date. One that does not exist yet has no uid: it is made when there is something to say of it.
-func (c *controller) appObject(ctx context.Context, m *member) (*v1alpha1.App, error) {
-	obj := &v1alpha1.App{}
-	err := c.client.Get(ctx, client.ObjectKey{Namespace: m.name.Namespace, Name: m.name.Object()}, obj)
-	if apierrors.IsNotFound(err) {
-		return m.unseen(), nil
-	}
-	if err == nil {
-		err = c.catchUp(ctx, m, obj)
-	}
-	if err != nil {
-		return nil, err
-	}
-	m.met(obj)
-	moved, wait := m.moved(obj, c.now())
-	if wait > 0 {
-		c.appQueue.after(m.name.Namespace, m.name.Object(), wait)
-		return obj, nil
-	}
-	if moved != nil {
-		base := obj.DeepCopy()
-		obj.Spec.Repository, obj.Spec.Path = moved.repository, moved.dir
-		if err := c.client.Patch(ctx, obj, client.MergeFrom(base)); err != nil {
-			return nil, fmt.Errorf("update App %s: %w", m.name, err)
-		}
-	}
-	return obj, nil
-}
-
-// catchUp reads an App object from the API server if what the cache has of it is older than the app's record: a list that lags behind, just after a start.
-func (c *controller) catchUp(ctx context.Context, m *member, obj *v1alpha1.App) error {
-	told := 0
-	if r := obj.Status.Release; r != nil {
-		told = int(r.Serial)
-	}
-	if m.isSure() || told >= c.engine.Serial(m.name) {
-		return nil
-	}
-	m.writing.Lock()
-	defer m.writing.Unlock()
-	if m.isSure() { // it was written just now
-		return nil
-	}
-	if err := c.reader.Get(ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
-		return fmt.Errorf("read App %s: %w", m.name, err)
-	}
-	m.mu.Lock()
-	defer m.unlock()
-	m.begin(obj)
-	m.sure = true
-	return nil
 }
 
 // subject describes an app to the engine.
