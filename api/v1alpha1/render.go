@@ -40,6 +40,28 @@ type Render struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=50
 	RemoteBases []RemoteBase `json:"remoteBases,omitempty"`
+
+	// NeverApply are kinds of which the apps' objects are not applied, whatever Git says, and not deleted while Git has them: as if each had the annotation
+	// fairlead.dev/apply: never. An object that has that annotation itself is applied as it says. 'fairlead migrate' names the kinds here that tell the other
+	// engine what to do, so that Fairlead does not set it going again.
+	//
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	NeverApply []GroupKind `json:"neverApply,omitempty"`
+}
+
+// GroupKind names a kind of objects, or all kinds of a group.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.group) && self.group != '' || has(self.kind) && self.kind != ''",message="name a group, a kind, or both"
+type GroupKind struct {
+	// Group is such as helm.toolkit.fluxcd.io; empty: the core group, of which a kind has to be named.
+	//
+	// +kubebuilder:validation:MaxLength=253
+	Group string `json:"group,omitempty"`
+	// Kind is such as HelmRelease; empty: every kind of the group.
+	//
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind,omitempty"`
 }
 
 // RestartOnChange says which workloads are restarted when what they read changes.

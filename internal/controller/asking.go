@@ -84,6 +84,9 @@ func RulesOf(env *v1alpha1.Environment) render.Rules {
 		}
 		out.Substitute = s
 	}
+	for _, k := range r.NeverApply {
+		out.Never = append(out.Never, object.GroupKind(k))
+	}
 	switch r.RestartOnChange {
 	case v1alpha1.RestartAll:
 		out.Restart = restart.All

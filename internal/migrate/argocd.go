@@ -13,10 +13,13 @@ import (
 
 const argo = "argoproj.io"
 
+// argoOrders are the kinds of what tells Argo CD what to do. Others of the group are of Rollouts, Workflows and Events.
+var argoOrders = []object.GroupKind{{Group: argo, Kind: "Application"}, {Group: argo, Kind: "ApplicationSet"}, {Group: argo, Kind: "AppProject"}}
+
 // ArgoCD says what objects of Argo CD mean. Other objects are left out.
 func ArgoCD(objs []object.Object, options Options) Result {
 	all := inOrder(objs)
-	a := argocd{begin(options), map[string]string{}, all}
+	a := argocd{begin(options, argoOrders...), map[string]string{}, all}
 	a.twice(all)
 	understood := map[string]bool{} // sets, by their names
 	for _, o := range all {
@@ -64,8 +67,12 @@ func (a argocd) application(o object.Object, about, from string) {
 	if !a.destination(about, spec, &d) {
 		return
 	}
-	if p, _ := within(o.Text("spec", "source", "path")); a.isHead(about, "Argo CD", heldIn(o, resources(o), p, a.all, ordersArgo)) {
+	p, _ := within(o.Text("spec", "source", "path"))
+	h := heldIn(o, resources(o), p, a.all, ordersArgo)
+	if len(h.orders) > 0 { // it undoes that what it orders is stopped
 		a.heads = append(a.heads, from)
+	}
+	if a.isHead(about, "Argo CD", h) {
 		return
 	}
 	policy := spec.sub("syncPolicy")
@@ -101,7 +108,7 @@ func (a argocd) application(o object.Object, about, from string) {
 
 // ordersArgo reports whether objects of a kind tell Argo CD what to do.
 func ordersArgo(gk object.GroupKind) bool {
-	return gk.Group == argo && slices.Contains([]string{"Application", "ApplicationSet", "AppProject"}, gk.Kind)
+	return slices.Contains(argoOrders, gk)
 }
 
 // resources are the kinds of what an Application says that it has.

@@ -79,7 +79,8 @@ func (m *migration) environment(name string, apps []delivery) object.Object {
 		sync["prune"] = map[string]any{"maxObjects": 0}
 	}
 	spec["sync"] = sync
-	render := map[string]any{}
+	// Whatever an app holds, now or later: to apply an order as Git has it would set the other engine going again.
+	render := map[string]any{"neverApply": m.never}
 	if len(first.values) > 0 {
 		render["substitute"] = first.values
 	}
@@ -92,12 +93,12 @@ func (m *migration) environment(name string, apps []delivery) object.Object {
 	if charts := chartsOf(apps); len(charts) > 0 {
 		render["charts"] = charts
 	}
-	if len(render) > 0 {
-		spec["render"] = render
-	}
+	spec["render"] = render
 	from := map[string]bool{}
 	for _, d := range apps {
-		from[d.from] = true
+		if !slices.Contains(m.heads, d.from) {
+			from[d.from] = true
+		}
 	}
 	o := made("Environment", first.home, name, spec)
 	return o.With(strings.Join(slices.Concat(m.heads, slices.Sorted(maps.Keys(from))), ","), "metadata", "annotations", MarkFrom)

@@ -19,6 +19,9 @@ const (
 	fluxHelm      = "helm.toolkit.fluxcd.io"
 )
 
+// fluxOrders are the groups of what tells Flux what to do. Its image controllers only write to Git: what they are told is applied like anything else.
+var fluxOrders = []object.GroupKind{{Group: fluxKustomize}, {Group: fluxHelm}, {Group: fluxSource}, {Group: "notification.toolkit.fluxcd.io"}}
+
 // fluxOthers are groups of Flux's that nothing here is made of, and what to look at instead.
 var fluxOthers = map[string]string{
 	"notification.toolkit.fluxcd.io": "write a Notifier for alerts, spec.commitStatus of the Repository for commit statuses, and point the webhook at Fairlead",
@@ -27,7 +30,7 @@ var fluxOthers = map[string]string{
 
 // Flux says what objects of Flux mean. Other objects are left out.
 func Flux(objs []object.Object, options Options) Result {
-	m := begin(options)
+	m := begin(options, fluxOrders...)
 	f := flux{migration: m, sources: map[object.Key]object.Object{}, all: inOrder(objs)}
 	for _, o := range objs {
 		if o.Key().Group == fluxSource {
@@ -275,7 +278,9 @@ func (f flux) kustomization(o object.Object) {
 }
 
 // ordersFlux reports whether objects of a kind tell Flux what to do.
-func ordersFlux(gk object.GroupKind) bool { return strings.HasSuffix(gk.Group, ".toolkit.fluxcd.io") }
+func ordersFlux(gk object.GroupKind) bool {
+	return slices.Contains(fluxOrders, object.GroupKind{Group: gk.Group})
+}
 
 // inventory are the kinds of what a Kustomization says that it has, as namespace_name_group_Kind.
 func inventory(o object.Object) (kinds []object.GroupKind) {

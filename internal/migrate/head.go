@@ -38,13 +38,14 @@ func heldIn(o object.Object, kinds []object.GroupKind, p string, all []object.Ob
 	return h
 }
 
-// isHead reports whether an order does nothing but to order others: no app is made of it then. Which it holds besides other objects is noted.
+// isHead reports whether an order does nothing but to order others: no app is made of it then. One that holds other objects as well is an app of those.
 func (m *migration) isHead(about, engine string, h held) bool {
 	switch {
 	case len(h.orders) == 0:
 		return false
 	case h.others:
-		m.note(about, "", "it holds %s besides other objects: move them out of its directory, or Fairlead applies them as they are in Git, and %s goes on beside it", plural(h.orders), engine)
+		m.note(about, "", "it holds %s besides other objects: Fairlead applies the others alone, as spec.render.neverApply of the Environment says. "+
+			"Of what this report could make nothing of, %s keeps what it was told last", plural(h.orders), engine)
 		return false
 	}
 	m.note(about, "", "it holds %s, which is what %s is told: no app is made of it. What else is in its directory needs a source of its own", plural(h.orders), engine)

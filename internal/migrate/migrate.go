@@ -85,14 +85,24 @@ type migration struct {
 	repositories map[string]object.Object // by namespace/name
 	deliveries   []delivery
 	accounts     map[string]object.Object
-	heads        []string // orders that only order others, and are stopped before those
+	heads        []string // orders that order others, and are stopped before those
+	never        []any    // kinds that tell the other engine what to do
 	files        []File
 	notes        []Note
 }
 
-func begin(o Options) *migration {
+// begin begins a migration from an engine that these kinds tell what to do.
+func begin(o Options, never ...object.GroupKind) *migration {
 	o.Environment = cmp.Or(o.Environment, "production")
-	return &migration{options: o, repositories: map[string]object.Object{}, accounts: map[string]object.Object{}}
+	var kinds []any
+	for _, gk := range never {
+		kind := map[string]any{"group": gk.Group}
+		if gk.Kind != "" {
+			kind["kind"] = gk.Kind
+		}
+		kinds = append(kinds, kind)
+	}
+	return &migration{options: o, never: kinds, repositories: map[string]object.Object{}, accounts: map[string]object.Object{}}
 }
 
 func (m *migration) note(about, field, format string, args ...any) {

@@ -165,6 +165,7 @@ func (r *renderer) render() (Result, error) {
 	if res.Objects, err = r.secrets.unseal(res.Objects); err != nil {
 		return res, err
 	}
+	res.Objects = r.never(res.Objects)
 	if err := r.check(res.Objects); err != nil {
 		return res, err
 	}

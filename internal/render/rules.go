@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/restart"
@@ -19,6 +21,8 @@ type Rules struct {
 	Substitute *Substitute
 	// Restart says which workloads are restarted when what they read changes. Offline none is: the hash is made with a key that is not there.
 	Restart restart.Mode
+	// Never are kinds that are not applied: their objects get the annotation that says so. One without a Kind is a whole group.
+	Never []object.GroupKind
 }
 
 // Substitute says where the values of variables come from. Values win over what From has, and a later one of From over an earlier.
@@ -37,7 +41,7 @@ type From struct {
 
 // ID is equal for equal rules.
 func (r Rules) ID() string {
-	if r == (Rules{}) {
+	if r.Substitute == nil && r.Restart == "" && len(r.Never) == 0 {
 		return ""
 	}
 	text, _ := json.Marshal(r)
@@ -74,6 +78,22 @@ func (r *renderer) substitute(objs []object.Object) ([]object.Object, error) {
 		}
 	}
 	return out, nil
+}
+
+// never marks objects of kinds that are not applied, but those that say themselves how they are.
+func (r *renderer) never(objs []object.Object) []object.Object {
+	if len(r.rules.Never) == 0 {
+		return objs
+	}
+	out := slices.Clone(objs)
+	for i, o := range out {
+		gk := o.Key().GroupKind()
+		named := slices.Contains(r.rules.Never, gk) || slices.Contains(r.rules.Never, object.GroupKind{Group: gk.Group})
+		if named && o.Annotation(app.AnnotationApply) == "" {
+			out[i] = o.With(string(app.ApplyNever), "metadata", "annotations", app.AnnotationApply)
+		}
+	}
+	return out
 }
 
 // variables are those that there are anyway, and those of the rules.

@@ -157,8 +157,16 @@ func (s *scan) environment(file string, data []byte) {
 func rulesOf(o object.Object) render.Rules {
 	values, here := o.At("spec", "render", "substitute").(map[string]any)
 	from, _ := o.At("spec", "render", "substituteFrom").([]any)
+	var rules render.Rules
+	never, _ := o.At("spec", "render", "neverApply").([]any)
+	for _, v := range never {
+		m, _ := v.(map[string]any)
+		group, _ := m["group"].(string)
+		kind, _ := m["kind"].(string)
+		rules.Never = append(rules.Never, object.GroupKind{Group: group, Kind: kind})
+	}
 	if !here && len(from) == 0 {
-		return render.Rules{}
+		return rules
 	}
 	s := &render.Substitute{Values: map[string]string{"FAIRLEAD_CLUSTER": "in-cluster"}, Loose: len(from) > 0}
 	for name, v := range values {
@@ -166,7 +174,8 @@ func rulesOf(o object.Object) render.Rules {
 			s.Values[name] = text
 		}
 	}
-	return render.Rules{Substitute: s}
+	rules.Substitute = s
+	return rules
 }
 
 // read reads what a kustomization builds upon. One that is no YAML builds upon nothing.
