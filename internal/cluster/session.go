@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -51,6 +52,20 @@ func (s *Session) DryRun(ctx context.Context, r object.Resource, o object.Object
 // Apply makes o what is live: a forced server-side apply by Fairlead's field manager. It returns the answer.
 func (s *Session) Apply(ctx context.Context, r object.Resource, o object.Object) (object.Object, error) {
 	return s.patch(ctx, r, o, metav1.PatchOptions{})
+}
+
+// ApplyTo is [Session.Apply] to the object that was observed; the zero Object: to whatever is there, or to nothing. If that one is gone, it makes none: who
+// deleted it may have meant it, and may have given up its claim. An object that is gone, or another one by now, is an error of kind Conflict.
+func (s *Session) ApplyTo(ctx context.Context, r object.Resource, live, o object.Object) (object.Object, error) {
+	if live.UID() == "" {
+		return s.Apply(ctx, r, o)
+	}
+	out, err := s.patch(ctx, r, o.With(live.UID(), "metadata", "uid"), metav1.PatchOptions{})
+	var refusal *plan.Refusal
+	if errors.As(err, &refusal) && refusal.Field == "metadata.uid" || err != nil && strings.Contains(err.Error(), "uid mismatch") {
+		return object.Object{}, fault.Newf(fault.Conflict, "somebody deleted it meanwhile")
+	}
+	return out, err
 }
 
 func (s *Session) patch(ctx context.Context, r object.Resource, o object.Object, opts metav1.PatchOptions) (object.Object, error) {

@@ -24,6 +24,7 @@ import (
 type Session interface {
 	DryRun(context.Context, object.Resource, object.Object) (object.Object, error)
 	Apply(context.Context, object.Resource, object.Object) (object.Object, error)
+	ApplyTo(ctx context.Context, r object.Resource, live, o object.Object) (object.Object, error)
 	Live(ctx context.Context, r object.Resource, namespace, name string) (object.Object, error)
 	Delete(context.Context, object.Resource, object.Object) error
 	SetManagers(ctx context.Context, r object.Resource, live object.Object, managedFields []any) error

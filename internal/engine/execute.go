@@ -152,7 +152,11 @@ func (l *look) apply(ctx context.Context, r object.Resource, step plan.Step, cla
 			return claim, err
 		}
 	}
-	out, err := l.session.Apply(ctx, r, l.ceded(step.Key, step.Object, step.Live))
+	to := step.Live
+	if step.Do == plan.Replace {
+		to = object.Object{}
+	}
+	out, err := l.session.ApplyTo(ctx, r, to, l.ceded(step.Key, step.Object, step.Live))
 	if err != nil {
 		return claim, err
 	}

@@ -80,6 +80,19 @@ func TestCluster(t *testing.T) {
 	if live, err := as.Live(t.Context(), r, "shop", "flags"); err != nil || !live.IsZero() {
 		t.Errorf("after the deletion there is %v, %v", live, err)
 	}
+	if _, err := as.ApplyTo(t.Context(), r, second, flags("dim")); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("an apply to what was deleted: %v, want a conflict", err)
+	}
+	third, err := as.ApplyTo(t.Context(), r, object.Object{}, flags("dim"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := as.ApplyTo(t.Context(), r, second, flags("dark")); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("an apply to what was deleted and made again: %v, want a conflict", err)
+	}
+	if fourth, err := as.ApplyTo(t.Context(), r, third, flags("dark")); err != nil || fourth.UID() != third.UID() {
+		t.Errorf("an apply to what is there: %v, %v", fourth.UID(), err)
+	}
 	var unknown *cluster.UnknownKindError
 	if _, err := c.Kinds.Find(t.Context(), object.GVK{Group: "test.fairlead.dev", Version: "v1", Kind: "Widget"}); !errors.As(err, &unknown) {
 		t.Errorf("a kind that is not served: %v", err)
