@@ -71,7 +71,7 @@ gate:         std app release api/v1alpha1 apimachinery
 notify:       std fault release report api/v1alpha1 apimachinery
 
 # The shell: each talks to one thing outside.
-render:       std ignore @values helmrelease substitute restart secret schema gotemplate sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery helm.sh/helm/v4 github.com/santhosh-tekuri/jsonschema/v6 github.com/gobwas/glob
+render:       std ignore @values order helmrelease substitute restart secret schema gotemplate sigs.k8s.io/kustomize go.yaml.in/yaml/v3 sigs.k8s.io/yaml apimachinery helm.sh/helm/v4 github.com/santhosh-tekuri/jsonschema/v6 github.com/gobwas/glob
 render/jsonnet: std system fault github.com/google/go-jsonnet
 gotemplate:   std go.yaml.in/yaml/v3 sigs.k8s.io/yaml github.com/Masterminds/sprig/v3 github.com/BurntSushi/toml golang.org/x/crypto
 git:          std system @values golang.org/x/crypto github.com/Masterminds/semver/v3

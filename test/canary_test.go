@@ -128,6 +128,7 @@ func TestCanary(t *testing.T) {
 	}
 	charted := c.next()
 	p.apply(values(charted))
+	files["apps/marked/settings.yaml"] = config("marked")
 	const template = "apps/chart/templates/secret.yaml"
 	files["apps/chart/Chart.yaml"] = "apiVersion: v2\nname: chart\nversion: 1.0.0\n"
 	files["apps/chart/fairlead.yaml"] = "helm:\n  valuesFrom: [{kind: Secret, name: chart-values}]\n"
@@ -135,7 +136,7 @@ func TestCanary(t *testing.T) {
 	p.begin(map[string]any{
 		"render.decryption":     map[string]any{"secretRef": map[string]any{"name": "sops-age"}},
 		"render.substituteFrom": []any{map[string]any{"kind": "Secret", "name": "variables"}},
-	}, []string{"web", "gen", "chart"}, gitserver.Files(files))
+	}, []string{"web", "gen", "chart", "marked"}, gitserver.Files(files))
 	has("variable", variable)
 	has("charted", charted)
 	for i, name := range []string{"sops", "sealed", "generated"} {
@@ -160,7 +161,9 @@ func TestCanary(t *testing.T) {
 	// What the API server refuses, and what does not open.
 	refused := tree(true)
 	refused[template] = "{{ fail (printf \"%s is not good: %s\" .Values.token (b64enc .Values.token)) }}\n"
+	refused["apps/marked/settings.yaml"] = strings.Replace(config("marked"), "metadata:", "metadata:\n  annotations: {fairlead.dev/prune: \"${PASSWORD:0:20}${PASSWORD}\"}", 1)
 	p.push(gitserver.Files(refused))
+	p.phase("prod-marked", v1alpha1.PhaseFailed, "fairlead.dev/prune is \"•••\"")
 	p.phase("prod-chart", v1alpha1.PhaseFailed, "is not good")
 	p.phase("prod-web", v1alpha1.PhaseFailed, "Secret")
 	p.phase("prod-gen", v1alpha1.PhaseFailed, "Secret")

@@ -36,10 +36,10 @@ func (r *renderer) inflate(in inflation) ([]object.Object, error) {
 	bounds := r.archives()
 	c, err := chart.Load(in.files, bounds)
 	if err != nil {
-		return nil, r.redact(err)
+		return nil, err
 	}
 	if err := c.Supply(bounds, r.dependency); err != nil {
-		return nil, r.redact(err)
+		return nil, err
 	}
 	world, err := r.world(in)
 	if err != nil {
@@ -55,7 +55,7 @@ func (r *renderer) inflate(in inflation) ([]object.Object, error) {
 		return nil, r.unanswered // and not what the template made of it
 	}
 	if err != nil {
-		return nil, r.redact(err)
+		return nil, err
 	}
 	var out []object.Object
 	var tests []helmrelease.Hook
@@ -65,7 +65,7 @@ func (r *renderer) inflate(in inflation) ([]object.Object, error) {
 		}
 		objs, err := r.made(d)
 		if err != nil {
-			return nil, r.redact(err)
+			return nil, err
 		}
 		for _, o := range objs {
 			applied, test := uses(o)
@@ -144,12 +144,10 @@ func (r *renderer) lookup(apiVersion, kind, namespace, name string) (map[string]
 		if len(answer.Objects) == 0 {
 			return map[string]any{}, nil
 		}
-		r.conceal(answer.Objects[0])
 		return clone(answer.Objects[0].Content()).(map[string]any), nil
 	}
 	items := make([]any, 0, len(answer.Objects))
 	for _, o := range answer.Objects {
-		r.conceal(o)
 		items = append(items, clone(o.Content()))
 	}
 	return map[string]any{"apiVersion": apiVersion, "kind": kind + "List", "items": items}, nil

@@ -2,22 +2,16 @@ package render
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 
 	"helm.sh/helm/v4/pkg/ignore"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
-	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/render/chart"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
@@ -157,71 +151,6 @@ func (r *renderer) fetched(at string, q Question) ([]chart.File, error) {
 // asWritten opens files of a chart from elsewhere: nothing in them is for a key of this environment.
 func asWritten(_ string, data []byte) ([]byte, error) { return data, nil }
 
-// minConcealed is the shortest text that is kept out of errors: shorter ones are parts of words.
-const minConcealed = 4
-
-// minLine is the shortest line of several that is kept out of errors by itself.
-const minLine = 12
-
-// conceal remembers what a Secret holds: no error repeats it, whatever a template does with it.
-func (r *renderer) conceal(o object.Object) {
-	if o.Kind() != "Secret" {
-		return
-	}
-	for _, part := range []string{"data", "stringData"} {
-		m, _ := o.At(part).(map[string]any)
-		for _, v := range m {
-			if s, ok := v.(string); ok {
-				r.concealText(s)
-			}
-		}
-	}
-}
-
-func (r *renderer) concealText(s string) {
-	for _, text := range []string{s, decoded(s)} {
-		if text = strings.TrimSpace(text); len(text) >= minConcealed {
-			r.concealed = append(r.concealed, text)
-		}
-	}
-}
-
-// redact takes out of an error what is in Secrets.
-func (r *renderer) redact(err error) error {
-	if len(r.concealed) == 0 {
-		return err
-	}
-	text := err.Error()
-	for _, s := range formsOf(r.concealed) {
-		text = strings.ReplaceAll(text, s, "•••")
-	}
-	if text == err.Error() {
-		return err
-	}
-	return fault.Newf(fault.KindOf(err), "%s", text)
-}
-
-// formsOf are texts as an error may have them: as they are, line by line, quoted, and encoded as templates encode. The longest come first, so that none is
-// left over because a part of it is a text, too.
-func formsOf(texts []string) []string {
-	forms := map[string]bool{}
-	for _, s := range texts {
-		all := []string{s, strings.Trim(strconv.Quote(s), `"`), hex.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s))}
-		once := base64.StdEncoding.EncodeToString([]byte(s))
-		all = append(all, strings.TrimRight(once, "="), strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(once)), "="))
-		for line := range strings.Lines(s) {
-			if line = strings.TrimSpace(line); len(line) >= minLine {
-				all = append(all, line)
-			}
-		}
-		for _, f := range all {
-			forms[f] = true
-		}
-	}
-	return slices.SortedFunc(maps.Keys(forms), func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
-}
-
-// decoded is what a text is the base64 of, empty if it is of none.
 func decoded(s string) string {
 	data, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {

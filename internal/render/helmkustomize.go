@@ -138,12 +138,12 @@ func (v *visitor) layers(i int, c types.HelmChart, files []chart.File) (map[stri
 		}
 		v.renderer.hide(name)
 		if base, err = chart.Layer(base, chart.File{Name: name, At: name, Data: data}); err != nil {
-			return nil, v.renderer.redact(err)
+			return nil, err
 		}
 	} else if own := slices.IndexFunc(files, func(f chart.File) bool { return f.Name == "values.yaml" }); own >= 0 {
 		var err error
 		if base, err = chart.Layer(base, files[own]); err != nil {
-			return nil, v.renderer.redact(err)
+			return nil, err
 		}
 	}
 	if len(c.ValuesInline) > 0 {
@@ -171,7 +171,7 @@ func (v *visitor) layers(i int, c types.HelmChart, files []chart.File) (map[stri
 		}
 		v.renderer.hide(name)
 		if base, err = chart.Layer(base, chart.File{Name: name, At: name, Data: data}); err != nil {
-			return nil, v.renderer.redact(err)
+			return nil, err
 		}
 	}
 	return base, nil

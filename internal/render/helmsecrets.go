@@ -16,16 +16,12 @@ type hidden struct {
 	encoded string // base64
 }
 
-// shortestLine is the shortest line of a longer text that is looked for by itself: templates indent them.
-const shortestLine = 12
-
-// hide remembers what of a file was encrypted: no error repeats it, and no object but a Secret may show it. Shorter texts than minConcealed are parts of words.
+// hide remembers what of a file was encrypted: no object but a Secret may show it. Shorter texts than minConcealed are parts of words.
 func (r *renderer) hide(name string) {
 	if r.secrets == nil || r.secrets.files[name] == nil {
 		return
 	}
 	add := func(path, text string) {
-		r.concealText(text)
 		r.hidden = append(r.hidden, hidden{name, sops.Text{Path: path, Value: text}, base64.StdEncoding.EncodeToString([]byte(text))})
 	}
 	for _, t := range r.secrets.files[name].texts {
@@ -38,7 +34,7 @@ func (r *renderer) hide(name string) {
 			continue
 		}
 		for line := range strings.Lines(text) {
-			if line = strings.TrimSpace(line); len(line) >= shortestLine {
+			if line = strings.TrimSpace(line); len(line) >= stretch {
 				add(t.Path, line)
 			}
 		}
@@ -87,7 +83,7 @@ func shown(v any, texts []hidden) *hidden {
 		}
 	case map[string]any:
 		for key, item := range v {
-			if len(key) >= shortestLine { // shorter ones are names of fields
+			if len(key) >= stretch { // shorter ones are names of fields
 				if h := shown(key, texts); h != nil {
 					return h
 				}

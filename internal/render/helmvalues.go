@@ -2,7 +2,6 @@ package render
 
 import (
 	"encoding/base64"
-	"fmt"
 	"path"
 	"strings"
 
@@ -26,7 +25,7 @@ func (r *renderer) helm(h *app.Helm) ([]object.Object, error) {
 	}
 	in.values, err = r.layers(h, dir)
 	if err != nil {
-		return nil, r.redact(err)
+		return nil, err
 	}
 	return r.inflate(in)
 }
@@ -128,7 +127,6 @@ func (r *renderer) valuesFrom(values map[string]any, from app.ValuesFrom) (map[s
 		return nil, at.errorf("helm.valuesFrom: there is no %s %s/%s: create it, or say optional: true", from.Kind, r.at.Home, from.Name)
 	}
 	o := answer.Objects[0]
-	r.conceal(o)
 	text, ok := o.At("data", from.Key).(string)
 	if ok && from.Kind == "Secret" {
 		data, err := base64.StdEncoding.DecodeString(text)
@@ -146,9 +144,6 @@ func (r *renderer) valuesFrom(values map[string]any, from app.ValuesFrom) (map[s
 	if err != nil {
 		return nil, err
 	}
-	if from.Kind == "Secret" {
-		r.concealAll(over)
-	}
 	return chart.Merge(values, over), nil
 }
 
@@ -158,22 +153,4 @@ func nested(steps []string, text string) map[string]any {
 		return map[string]any{steps[0]: text}
 	}
 	return map[string]any{steps[0]: nested(steps[1:], text)}
-}
-
-// concealAll remembers all texts of a value.
-func (r *renderer) concealAll(v any) {
-	switch v := v.(type) {
-	case string:
-		r.concealText(v)
-	case int64, float64, uint64:
-		r.concealText(fmt.Sprint(v))
-	case []any:
-		for _, item := range v {
-			r.concealAll(item)
-		}
-	case map[string]any:
-		for _, item := range v {
-			r.concealAll(item)
-		}
-	}
 }

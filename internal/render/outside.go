@@ -201,6 +201,17 @@ func (a *asker) ask(q Question) (Answer, error) {
 // fetches reports whether there is anybody to ask for charts and bases.
 func (a *asker) fetches() bool { return a.outside != nil || a.fetch != nil }
 
+// each calls f with every object of the answers so far.
+func (a *asker) each(f func(object.Object)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, answer := range a.answers {
+		for _, o := range answer.Objects {
+			f(o)
+		}
+	}
+}
+
 // asked is what was asked so far.
 func (a *asker) asked() Asked {
 	a.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/helmrelease"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/order"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
@@ -100,6 +101,7 @@ func Render(req Request) (Result, error) {
 		r.memory.files = r.read // and what is not read any more is forgotten
 		r.memory.keys.Forget()
 	}
+	err = r.conceal(err)
 	res.Inputs, res.Asked, res.Closed, res.Charts = rec.Inputs(), r.outside.asked(), secrets.closed, r.named
 	return res, err
 }
@@ -117,8 +119,6 @@ type renderer struct {
 	record   bool
 	recorded helmrelease.Packed
 	named    []ChartNamed
-	// concealed is what was read of Secrets.
-	concealed []string
 	// hidden is what was read of encrypted files for charts.
 	hidden []hidden
 	// unanswered is why a question of a template was not answered, where that passes by itself.
@@ -224,6 +224,9 @@ func (r *renderer) check(objs []object.Object) error {
 	}
 	for _, o := range objs {
 		if err := app.CheckMarks(o); err != nil {
+			return err
+		}
+		if _, err := order.Wave(o); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,8 @@ import (
 // Restarts notes in the workloads of objects, which were rendered elsewhere, what they read, as a render by the request would.
 func Restarts(req Request, objs []object.Object) ([]object.Object, error) {
 	r := &renderer{at: req.Place, rules: req.Rules, outside: &asker{outside: req.Outside}}
-	return r.restarts(objs)
+	out, err := r.restarts(objs)
+	return out, r.conceal(err)
 }
 
 // restarts notes in the pod templates of workloads what they read. Of what the app does not have itself, the cluster is asked.

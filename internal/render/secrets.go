@@ -42,6 +42,8 @@ type secrets struct {
 	files   map[string]*encryptedFile
 	sniffed bool // some file has what looks like a value of SOPS
 	closed  []object.Origin
+	// fromSealed are the Secrets that were made of SealedSecrets.
+	fromSealed []object.Object
 }
 
 // encryptedFile is a file of SOPS that was read.
@@ -233,7 +235,11 @@ func (s *secrets) look() bool { return s.how.Look && s.alone }
 
 func (s *secrets) unsealed(op *sealed.Opener, o object.Object) (object.Object, error) {
 	if !s.look() {
-		return op.Unseal(o, s.at.Namespace)
+		made, err := op.Unseal(o, s.at.Namespace)
+		if err == nil {
+			s.fromSealed = append(s.fromSealed, made)
+		}
+		return made, err
 	}
 	s.closed = append(s.closed, o.Origin())
 	return sealed.Outline(o, Placeholder)
