@@ -12,6 +12,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/health"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
 func key(name string) object.Key { return object.Key{Kind: "ConfigMap", Namespace: "shop", Name: name} }
@@ -86,6 +87,28 @@ func TestFinish(t *testing.T) {
 		if out.Again != x.again {
 			t.Errorf("%s: again in %s, want %s", name, out.Again, x.again)
 		}
+	}
+}
+
+// When a gate opens is not forgotten over what is kept meanwhile.
+func TestGateOpens(t *testing.T) {
+	now := time.Date(2026, 3, 3, 8, 0, 0, 0, time.UTC)
+	e := &Engine{Now: func() time.Time { return now }}
+	s := Subject{Rendered: true, Releasing: Releasing{Ruled: true, Gates: func(release.Want) []release.Gate {
+		return []release.Gate{{Waits: "waits for the window", Until: now.Add(time.Hour)}}
+	}}}
+	good, git := release.Want{Digest: "old"}, release.Want{Digest: "new"}
+	m := &memory{releases: release.State{Current: release.Release{Serial: 1, Want: good, Phase: release.Succeeded}, Released: good, Good: good}}
+	for _, looked := range []release.Want{git, good, good} {
+		m.placed.bundle = looked.Digest
+		e.decide(m, s, plan.Plan{}, &look{m: m}, git)
+		if got := m.releases.Current; got.Phase != release.Gated || got.Why != "waits for the window" || !m.look.Equal(now.Add(time.Hour)) {
+			t.Errorf("after a look at %s: %s, %q, again at %s", looked.Digest, got.Phase, got.Why, m.look)
+		}
+	}
+	s.Releasing.Gates, m.placed.bundle = nil, git.Digest
+	if e.decide(m, s, plan.Plan{}, &look{m: m}, git); m.releases.Current.Phase == release.Gated || !m.look.IsZero() {
+		t.Errorf("without gates: %s, again at %s", m.releases.Current.Phase, m.look)
 	}
 }
 

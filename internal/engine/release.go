@@ -255,7 +255,8 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 		seen.Asked = asked
 		m.handle(s, r.ID, why)
 	}
-	if ahead := !git.IsZero() && of.Digest != git.Digest && !m.releases.IsPinned(git); ahead { // whether Git's want could be applied is not what was looked at
+	ahead := !git.IsZero() && of.Digest != git.Digest && !m.releases.IsPinned(git)
+	if ahead { // whether Git's want could be applied is not what was looked at
 		seen.Ready, seen.NotReady = false, m.releases.Current.Why
 	}
 	if cur := m.releases.Current; git.IsZero() && of.Digest != cur.Want.Digest { // whoever begins with what nobody can read has nothing to apply
@@ -263,7 +264,9 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 	}
 	d := release.Next(m.releases, seen, s.Releasing.Policy, e.Now())
 	m.releases = d.State
-	m.look = d.Again
+	if !ahead || m.look.IsZero() || !d.Again.IsZero() && d.Again.Before(m.look) { // the look at Git's want, just before, may have told when a gate opens
+		m.look = d.Again
+	}
 	return lasting(d.Records)
 }
 
