@@ -126,5 +126,9 @@ func spreadOf(s history.Spread, seconds float64) string {
 	if s.Of == 0 {
 		return ""
 	}
-	return duration.HumanDuration(time.Duration(seconds * float64(time.Second)))
+	d := time.Duration(seconds * float64(time.Second))
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return duration.HumanDuration(d)
 }

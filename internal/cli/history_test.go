@@ -160,6 +160,18 @@ production/web 1 1.00 61m 1 of 2 50% 60s 0
 	}
 }
 
+// What is quicker than a second is not said to take none.
+func TestSpread(t *testing.T) {
+	for seconds, want := range map[float64]string{0: "0s", 0.0423: "42ms", 0.617: "617ms", 1.2: "1s", 3660: "61m"} {
+		if got := spreadOf(history.Spread{Of: 1}, seconds); got != want {
+			t.Errorf("%g seconds are %q, want %q", seconds, got, want)
+		}
+	}
+	if got := spreadOf(history.Spread{}, 0); got != "" {
+		t.Errorf("none is %q", got)
+	}
+}
+
 // TestHistoryMoves: a history is verified, backed up, exported, imported and copied, and is the same chain.
 func TestHistoryMoves(t *testing.T) {
 	address, dir := storeOf(t), t.TempDir()

@@ -230,6 +230,9 @@ func (a asker) get(ctx context.Context, as account, path string, q history.Query
 		return nil, err
 	}
 	token, err := a.token(ctx, want{Request: preview.Request{Namespace: as.namespace}, serviceAccount: as.name})
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("%w: it is asked for the right to read the history; say with --store which database the controller writes, and that is read instead", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -136,6 +136,7 @@ func (c *controller) recordWords(ctx context.Context, m *member, f gate.Facts, s
 		}
 		c.recordOf(ctx, m, history.Record{
 			Time: o.CreationTimestamp.UTC(), Kind: history.Override, Phase: history.Given, Who: o.Spec.By.User, Why: o.Spec.Reason, Until: o.Spec.Expires.UTC(),
+			Want: history.Version{Commit: o.Spec.Commit},
 		}, string(o.UID))
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"slices"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/gate"
 	"github.com/fairlead-cd/fairlead/internal/history"
 	"github.com/fairlead-cd/fairlead/internal/report"
 )
@@ -46,5 +49,25 @@ func TestStandingIsTold(t *testing.T) {
 	}
 	if later, _ := tell(end, off, on); len(later) != 2 || slices.Contains(all, later[0]) || slices.Contains(all, later[1]) {
 		t.Errorf("once the App says so, it is told as %q, as before", later)
+	}
+}
+
+// TestOverrideIsTold: which commit the gates were opened for is on record, with who opened them.
+func TestOverrideIsTold(t *testing.T) {
+	k := &remembered{}
+	c := &controller{history: k, now: noon.Local}
+	m := &member{name: app.Name{Namespace: "team", Environment: "prod", App: "web"}}
+	one := v1alpha1.Override{ObjectMeta: metav1.ObjectMeta{UID: "a"}, Spec: v1alpha1.OverrideSpec{
+		Environment: "prod", Commit: "9ac50f14", By: v1alpha1.Signatory{User: "ann"}, Reason: "INC-42",
+	}}
+	other := one
+	other.UID, other.Spec.Commit = "b", "" // for every commit
+	c.recordWords(t.Context(), m, gate.Facts{Overrides: []v1alpha1.Override{one, other}}, gate.Subject{Environment: "prod", App: "web", Commit: "9ac50f14"})
+	var got []string
+	for _, r := range k.records {
+		got = append(got, string(r.Kind)+" "+r.Who+" "+r.Why+" "+r.Want.Commit)
+	}
+	if want := []string{"Override ann INC-42 9ac50f14", "Override ann INC-42 "}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -37,7 +37,8 @@ func (st *stage) addresses() {
 	s := st.screen
 	s.head("All of it runs: try it", "")
 	s.table([][2]string{
-		{"cluster", "export KUBECONFIG=" + st.kubeconfig},
+		{"cluster", "export KUBECONFIG=" + st.kubeconfig + " FAIRLEAD_SERVER=" + st.address},
+		{"fairlead", st.options.Program + " history -n " + tenantNamespace + "     and status, at, dora, rollback: see --help"},
 		{"kubectl", st.kubectl() + " get apps -A"},
 		{"Git", "git clone " + st.git.url() + "     and push to main"},
 		{"Ada's clone", st.git.clone},

@@ -140,7 +140,7 @@ func (m *memory) resolve(a release.Asked) (*release.Asked, string) {
 		return nil, Unsure + m.past.warns
 	case a.To.Revision == "":
 		if before := m.releases.Before(); before.IsZero() || before.Digest == m.releases.Released.Digest {
-			return nil, "there is nothing else that was good before"
+			return nil, "there is nothing else that was good before; --to names any commit"
 		}
 		return &a, ""
 	}
