@@ -49,7 +49,7 @@ discover:     std source app fault
 block:        std object app
 signature:    std fault github.com/ProtonMail/go-crypto github.com/hiddeco/sshsig golang.org/x/crypto/ssh
 secret/sops:  std fault object go.yaml.in/yaml/v3 filippo.io/age github.com/ProtonMail/go-crypto golang.org/x/crypto/ssh
-secret/sealed: std fault object github.com/Masterminds/sprig/v3
+secret/sealed: std fault object nearest github.com/Masterminds/sprig/v3
 report:       std @values plan fleet api/v1alpha1 apimachinery
 kin:          std object app health
 preview:      std @values plan
@@ -57,7 +57,7 @@ substitute:   std fault object
 restart:      std object app
 schema:       std fault nearest object apimachinery
 origin:       std object source go.yaml.in/yaml/v3
-check:        std @values discover schema origin apimachinery go.yaml.in/yaml/v3
+check:        std @values discover schema origin secret/sealed apimachinery go.yaml.in/yaml/v3
 check/form:   std check
 why:          std @values kin api/v1alpha1 apimachinery
 starter:      std fault

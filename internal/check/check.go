@@ -48,6 +48,8 @@ type App struct {
 	Dir       string
 	Namespace string // that its objects get which name none; empty if it is not known
 	Objects   []object.Object
+	// Sealed are the SealedSecrets of which Objects has the Secrets.
+	Sealed []object.Object
 	// Broken is why it could not be rendered; then there are no objects.
 	Broken []Trouble
 	// Unpinned are the charts that are named by a range of versions.
@@ -104,6 +106,9 @@ func Run(in Input) []Finding {
 			continue
 		}
 		out = append(out, w.broken(a)...)
+		for _, o := range a.Sealed {
+			out = append(out, w.sealed(a, o)...)
+		}
 		for _, o := range a.objects {
 			for _, r := range table {
 				if r.check != nil {

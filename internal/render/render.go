@@ -74,6 +74,8 @@ type Result struct {
 	Charts []ChartNamed
 	// Closed are the files and objects of which placeholders stand for the values: see Decryption.Look.
 	Closed []object.Origin
+	// Sealed are the SealedSecrets for which Secrets with placeholders stand.
+	Sealed []object.Object
 	// Chart is what Helm would record of the release, if that was asked for, and the app is one chart. It holds values in clear.
 	Chart helmrelease.Packed
 }
@@ -102,7 +104,7 @@ func Render(req Request) (Result, error) {
 		r.memory.keys.Forget()
 	}
 	err = r.conceal(err)
-	res.Inputs, res.Asked, res.Closed, res.Charts = rec.Inputs(), r.outside.asked(), secrets.closed, r.named
+	res.Inputs, res.Asked, res.Closed, res.Sealed, res.Charts = rec.Inputs(), r.outside.asked(), secrets.closed, secrets.sealed, r.named
 	return res, err
 }
 

@@ -42,6 +42,7 @@ type secrets struct {
 	files   map[string]*encryptedFile
 	sniffed bool // some file has what looks like a value of SOPS
 	closed  []object.Origin
+	sealed  []object.Object // the SealedSecrets
 	// fromSealed are the Secrets that were made of SealedSecrets.
 	fromSealed []object.Object
 }
@@ -241,22 +242,22 @@ func (s *secrets) unsealed(op *sealed.Opener, o object.Object) (object.Object, e
 		}
 		return made, err
 	}
-	s.closed = append(s.closed, o.Origin())
+	s.closed, s.sealed = append(s.closed, o.Origin()), append(s.sealed, o)
 	return sealed.Outline(o, Placeholder)
 }
 
-// LookAt reads the objects of one file as a render with Decryption.Look does, and returns what placeholders stand for.
-func LookAt(name string, data []byte) ([]object.Object, []object.Origin, error) {
+// LookAt reads the objects of one file as a render with Decryption.Look does.
+func LookAt(name string, data []byte) (Result, error) {
 	s := newSecrets(Request{Decryption: Decryption{Look: true}}, &asker{})
 	data, err := s.open(name, data)
 	if err != nil {
-		return nil, nil, err
+		return Result{}, err
 	}
 	objs, err := object.Parse(name, data)
 	if err == nil {
 		objs, err = s.unseal(objs)
 	}
-	return objs, s.closed, err
+	return Result{Objects: objs, Closed: s.closed, Sealed: s.sealed}, err
 }
 
 // opener asks for the keys when the first SealedSecret needs them.

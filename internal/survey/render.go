@@ -58,7 +58,7 @@ func rendered(tree source.Tree, files *origin.Files, a App, fetch render.Outside
 	}}
 	if a.Files != nil {
 		r.Guessed = true
-		r.Objects, r.Closed, r.Broken = loose(tree, a.Files)
+		r.loose(tree, a.Files)
 		r.Touches = func(p string) bool { return path.Dir(p) == a.Dir }
 		return r, nil
 	}
@@ -71,7 +71,7 @@ func rendered(tree source.Tree, files *origin.Files, a App, fetch render.Outside
 			r.Unpinned = append(r.Unpinned, unpinned(c))
 		}
 	}
-	r.Objects, r.Touches, r.Closed = res.Objects, res.Inputs.Touches, res.Closed
+	r.Objects, r.Sealed, r.Touches, r.Closed = res.Objects, res.Sealed, res.Inputs.Touches, res.Closed
 	if err == nil {
 		return r, nil
 	}
@@ -97,18 +97,20 @@ func unpinned(c render.ChartNamed) check.Trouble {
 }
 
 // loose reads manifests of which it is not known how they are rendered. What is no object is left out.
-func loose(tree source.Tree, files []string) (objs []object.Object, closed []object.Origin, wrong []check.Trouble) {
+func (r *Rendered) loose(tree source.Tree, files []string) {
 	for _, name := range files {
 		data, err := tree.ReadFile(name)
 		if err != nil {
-			wrong = append(wrong, check.Trouble{Place: origin.Place{File: name}, Message: err.Error()})
+			r.Broken = append(r.Broken, check.Trouble{Place: origin.Place{File: name}, Message: err.Error()})
 			continue
 		}
-		found, shut, err := render.LookAt(name, data)
-		closed = append(closed, shut...)
+		found, err := render.LookAt(name, data)
+		r.Closed = append(r.Closed, found.Closed...)
 		if err == nil {
 			// A template of some other program can be YAML all the same.
-			objs = append(objs, slices.DeleteFunc(found, func(o object.Object) bool { return strings.Contains(o.Name(), "{{") })...)
+			template := func(o object.Object) bool { return strings.Contains(o.Name(), "{{") }
+			r.Objects = append(r.Objects, slices.DeleteFunc(found.Objects, template)...)
+			r.Sealed = append(r.Sealed, slices.DeleteFunc(found.Sealed, template)...)
 			continue
 		}
 		if strings.Contains(err.Error(), "{{ … }} is a template") {
@@ -118,12 +120,11 @@ func loose(tree source.Tree, files []string) (objs []object.Object, closed []obj
 		if syntax != nil {
 			t := trouble(syntax, name)
 			t.Syntax = true
-			wrong = append(wrong, t)
+			r.Broken = append(r.Broken, t)
 		} else if manifests(docs) {
-			wrong = append(wrong, trouble(err, name))
+			r.Broken = append(r.Broken, trouble(err, name))
 		}
 	}
-	return objs, closed, wrong
 }
 
 // manifests reports whether all documents of a file are meant to be objects: they have what all objects have, or are of a kind of Kubernetes. Configurations

@@ -281,5 +281,8 @@ func FuzzUnseal(f *testing.F) {
 		if err != nil && (fault.KindOf(err) != fault.Invalid || !got.IsZero()) {
 			t.Errorf("%v, %v", got, err)
 		}
+		if found := sealed.Problems(o); err == nil && len(found) > 0 {
+			t.Errorf("it opens, and has problems: %v", found)
+		}
 	})
 }

@@ -82,18 +82,24 @@ func (b *budget) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (b *budget) execute(source string, data map[string]string) (string, error) {
+// parse reads a template; nil: there is nothing in it.
+func (b *budget) parse(source string) (*template.Template, error) {
 	t, err := template.New("").Funcs(b.functions()).Parse(source)
 	if err != nil {
-		return "", errors.New("is no template: " + parseReason(err))
+		return nil, errors.New("is no template: " + parseReason(err))
 	}
 	if len(t.Templates()) > 1 {
-		return "", errors.New("defines a template of its own, which the template of a value cannot")
+		return nil, errors.New("defines a template of its own, which the template of a value cannot")
 	}
 	if t.Tree == nil {
-		return "", nil
+		return nil, nil
 	}
-	if err := loops(t.Root); err != nil {
+	return t, loops(t.Root)
+}
+
+func (b *budget) execute(source string, data map[string]string) (string, error) {
+	t, err := b.parse(source)
+	if t == nil || err != nil {
 		return "", err
 	}
 	var out bytes.Buffer
