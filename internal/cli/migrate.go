@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -100,9 +101,6 @@ func (o *migrateOptions) run(ctx context.Context, w IO, from deliverer) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range templates {
-		_, _ = fmt.Fprintf(w.Err, "%s: a template of a chart, which is not rendered for this: give what 'helm template' prints, or read the cluster\n", name)
-	}
 	if len(objs) == 0 {
 		return fmt.Errorf("%s: there is no object of %s", where, from.name)
 	}
@@ -111,7 +109,20 @@ func (o *migrateOptions) run(ctx context.Context, w IO, from deliverer) error {
 			return err
 		}
 	}
+	if o.dir != "" {
+		tree, done, err := treeAround(o.dir)
+		if err != nil {
+			return err
+		}
+		defer done()
+		o.Tree = tree
+	}
 	res := from.means(objs, o.Options)
+	for _, name := range templates {
+		if !slices.Contains(res.Read, o.Tree.Path(name)) {
+			_, _ = fmt.Fprintf(w.Err, "%s: a template of a chart that no order here delivers: give what 'helm template' prints, or read the cluster\n", name)
+		}
+	}
 	if o.write == "" {
 		return o.print(w, res)
 	}
@@ -132,6 +143,9 @@ func (o *migrateOptions) read(ctx context.Context, w IO, from deliverer) (objs [
 	return objs, nil, "the cluster", err
 }
 
+// kustomizations are the files that Kustomize is told by.
+var kustomizations = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
+
 // ordered are the objects in the manifests of a directory, and the templates of charts that order something as well.
 func ordered(dir string, from deliverer) (out []object.Object, templates []string, err error) {
 	tree, err := localtree.Open(dir)
@@ -140,7 +154,8 @@ func ordered(dir string, from deliverer) (out []object.Object, templates []strin
 	}
 	defer func() { _ = tree.Close() }()
 	charts := map[string]bool{} // directories of templates
-	orders := regexp.MustCompile(`(?m)^\s*"?apiVersion"?:\s*"?([a-z.]*\.)?` + regexp.QuoteMeta(from.groups) + "/")
+	of := `"?apiVersion"?:\s*"?([a-z.]*\.)?` + regexp.QuoteMeta(from.groups) + "/"
+	orders, manifest := regexp.MustCompile(`(?m)^\s*`+of), regexp.MustCompile(`(?m)^`+of)
 	err = fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -157,6 +172,9 @@ func ordered(dir string, from deliverer) (out []object.Object, templates []strin
 		case !e.Type().IsRegular(), path.Ext(name) != ".yaml" && path.Ext(name) != ".yml" && path.Ext(name) != ".json":
 			return nil
 		}
+		if slices.Contains(kustomizations, e.Name()) { // it speaks of what it patches
+			return nil
+		}
 		data, err := tree.ReadFile(name)
 		if err != nil || !bytes.Contains(data, []byte(from.groups)) {
 			return err
@@ -166,6 +184,9 @@ func ordered(dir string, from deliverer) (out []object.Object, templates []strin
 			if orders.Match(data) {
 				templates = append(templates, path.Join(filepath.ToSlash(dir), name))
 			}
+			return nil
+		}
+		if err != nil && path.Ext(name) != ".json" && !manifest.Match(data) { // values of a chart, or a patch
 			return nil
 		}
 		for _, x := range objs {

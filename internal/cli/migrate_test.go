@@ -23,6 +23,8 @@ func TestOrdered(t *testing.T) {
 	write("charts/rollouts/Chart.yaml", "name: rollouts\n")
 	write("charts/rollouts/templates/role.yaml", "{{- if .Values.rbac }}\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nrules: [{apiGroups: [argoproj.io]}]\n{{- end }}\n")
 	write("charts/rollouts/templates/more/app.yaml", "{{- range .Values.apps }}\napiVersion: argoproj.io/v1alpha1\nkind: Application\n{{- end }}\n")
+	write("apps/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\npatches:\n- patch: |\n    apiVersion: argoproj.io/v1alpha1\n    kind: Application\n")
+	write("apps/values.yaml", "extra:\n- apiVersion: argoproj.io/v1alpha1\n  kind: Application\n")
 	objs, templates, err := ordered(dir, *delivererOf("argocd"))
 	if err != nil || len(objs) != 1 || objs[0].Name() != "web" {
 		t.Errorf("%v, %v", objs, err)

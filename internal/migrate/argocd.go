@@ -18,8 +18,9 @@ var argoOrders = []object.GroupKind{{Group: argo, Kind: "Application"}, {Group: 
 
 // ArgoCD says what objects of Argo CD mean. Other objects are left out.
 func ArgoCD(objs []object.Object, options Options) Result {
-	all := inOrder(objs)
-	a := argocd{begin(options, argoOrders...), map[string]string{}, all}
+	a := argocd{begin(options, argoOrders...), map[string]string{}, nil}
+	a.all = a.unfold(inOrder(objs), ordersArgo, a.delivers)
+	all := a.all
 	a.twice(all)
 	understood := map[string]bool{} // sets, by their names
 	for _, o := range all {
@@ -48,6 +49,43 @@ type argocd struct {
 	all  []object.Object
 }
 
+// delivers are the directories of an Application or of an ApplicationSet that are in the tree.
+func (a argocd) delivers(o object.Object, all []object.Object) []ordered {
+	tried := argocd{begin(a.options), map[string]string{}, nil}
+	switch o.Kind() {
+	case "Application":
+		tried.application(o, about(o), from(o))
+	case "ApplicationSet":
+		tried.set(o)
+	}
+	var out []ordered
+	for _, d := range tried.deliveries {
+		x := ordered{about: d.about, into: d.into, build: Build{Dir: d.path, App: d.name, Namespace: d.into}}
+		if d.path == "" {
+			x.build.Dir, x.build.Files = appDir(d), map[string]string{}
+			for _, f := range tried.files {
+				if path.Dir(f.Path) == x.build.Dir {
+					x.build.Files[f.Path] = f.Text
+				}
+			}
+		}
+		url := tried.repositories[d.home+"/"+d.repository].Text("spec", "url")
+		if url != "" && !strings.Contains(d.path, "*") && a.isHere(url, cmp.Or(d.path, "."), addresses(all)) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// addresses are the repositories that objects name.
+func addresses(all []object.Object) []string {
+	var out []string
+	for _, o := range all {
+		out = append(out, o.Text("spec", "source", "repoURL"), o.Text("spec", "template", "spec", "source", "repoURL"))
+	}
+	return out
+}
+
 // maker is the ApplicationSet that made an Application, if one did.
 func maker(o object.Object) string {
 	owners, _ := o.At("metadata", "ownerReferences").([]any)
@@ -68,7 +106,7 @@ func (a argocd) application(o object.Object, about, from string) {
 		return
 	}
 	p, _ := within(o.Text("spec", "source", "path"))
-	h := heldIn(o, resources(o), p, a.all, ordersArgo)
+	h := a.heldIn(o, about, resources(o), p, a.all, ordersArgo)
 	if len(h.orders) > 0 { // it undoes that what it orders is stopped
 		a.heads = append(a.heads, from)
 	}

@@ -6,7 +6,7 @@
 //	res.Files   // what has to be in Git besides: the directories of charts that stood in a HelmRelease
 //	res.Notes   // what has no equal, and what to do about it
 //
-// It reads objects and returns values: no file, no cluster, no secret.
+// It reads objects, and the tree that it is given, and returns values: no cluster, no secret. Who calls it renders what it asks for.
 //
 // Invariant: what is not understood is a note. A field of an object that nothing here reads is one.
 // Invariant: equal input gives equal output, in whatever order the objects come.

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -31,8 +32,9 @@ var fluxOthers = map[string]string{
 // Flux says what objects of Flux mean. Other objects are left out.
 func Flux(objs []object.Object, options Options) Result {
 	m := begin(options, fluxOrders...)
-	f := flux{migration: m, sources: map[object.Key]object.Object{}, all: inOrder(objs)}
-	for _, o := range objs {
+	f := flux{migration: m, sources: map[object.Key]object.Object{}}
+	f.all = m.unfold(inOrder(objs), ordersFlux, f.delivers)
+	for _, o := range f.all {
 		if o.Key().Group == fluxSource {
 			f.sources[o.Key()] = o
 		}
@@ -67,7 +69,9 @@ const noteHolds = "it deletes nothing today, so its Environment has sync.prune.m
 // inOrder are objects by key, so that nothing depends on how they were listed.
 func inOrder(objs []object.Object) []object.Object {
 	out := slices.Clone(objs)
-	slices.SortStableFunc(out, func(a, b object.Object) int { return a.Key().Compare(b.Key()) })
+	slices.SortStableFunc(out, func(a, b object.Object) int {
+		return cmp.Or(a.Key().Compare(b.Key()), cmp.Compare(a.Origin().String(), b.Origin().String()), cmp.Compare(a.Hash(), b.Hash()))
+	})
 	return out
 }
 
@@ -113,9 +117,13 @@ func (f flux) repository(o object.Object) {
 	}
 	if name := spec.sub("secretRef").text("name"); name != "" {
 		out["secretRef"] = map[string]any{"name": name}
+		f.moved(o, "spec.secretRef", "Secret", name)
 	}
 	if spec.flag("suspend") {
 		out["suspend"] = true
+	}
+	if strings.HasPrefix(o.Text("spec", "layerSelector", "mediaType"), "application/vnd.cncf.helm.chart.") { // a chart, and nothing else is taken of it
+		spec.skip("layerSelector")
 	}
 	spec.skip("ref")
 	if o.Text("spec", "ref", "semverFilter") != "" {
@@ -144,6 +152,7 @@ func (f flux) verification(o object.Object, spec *fields, out map[string]any) {
 	}
 	v := spec.sub("verify")
 	secret := v.sub("secretRef").text("name")
+	f.moved(o, "spec.verify", "Secret", secret)
 	mode := v.text("mode")
 	switch {
 	case o.Kind() != "GitRepository":
@@ -223,7 +232,7 @@ func (f flux) kustomization(o object.Object) {
 		f.note(d.about, "spec.path", "the root of a repository cannot be an app: name the directories that are")
 		return
 	}
-	if f.isHead(d.about, "Flux", heldIn(o, inventory(o), d.path, f.all, ordersFlux)) {
+	if f.isHead(d.about, "Flux", f.heldIn(o, d.about, inventory(o), d.path, f.all, ordersFlux)) {
 		return // it goes on: it does not undo that what it orders is suspended
 	}
 	d.into, d.account = spec.text("targetNamespace"), spec.text("serviceAccountName")
@@ -239,11 +248,17 @@ func (f flux) kustomization(o object.Object) {
 	build := spec.sub("postBuild")
 	d.values, _ = build.value("substitute").(map[string]any)
 	d.valuesFrom = build.list("substituteFrom")
+	for _, v := range d.valuesFrom {
+		if m, _ := v.(map[string]any); m != nil {
+			f.moved(o, "spec.postBuild.substituteFrom", fmt.Sprint(m["kind"]), fmt.Sprint(m["name"]))
+		}
+	}
 	if keys := spec.sub("decryption"); len(keys.m) > 0 {
 		keys.skip("provider", "serviceAccountName")
 		if d.keys = keys.sub("secretRef").text("name"); d.keys == "" {
 			f.note(d.about, "spec.decryption", "keys of a cloud are not used: encrypt for an age or OpenPGP key as well, and name its Secret")
 		}
+		f.moved(o, "spec.decryption", "Secret", d.keys)
 	}
 	if prune, set := spec.value("prune").(bool); set && !prune {
 		d.holds = true
@@ -282,6 +297,39 @@ func ordersFlux(gk object.GroupKind) bool {
 	return slices.Contains(fluxOrders, object.GroupKind{Group: gk.Group})
 }
 
+// delivers is the directory of a Kustomization, if it is in the tree.
+func (f flux) delivers(o object.Object, all []object.Object) []ordered {
+	if o.Key().GroupKind() != (object.GroupKind{Group: fluxKustomize, Kind: "Kustomization"}) {
+		return nil
+	}
+	spec := specOf(o)
+	r := spec.sub("sourceRef")
+	from := object.Key{Group: fluxSource, Kind: r.text("kind"), Namespace: cmp.Or(r.text("namespace"), o.Namespace()), Name: r.text("name")}
+	var url string
+	var urls []string
+	for _, s := range all {
+		if s.Key() == from {
+			url = s.Text("spec", "url")
+		}
+		if s.Key().Group == fluxSource {
+			urls = append(urls, s.Text("spec", "url"))
+		}
+	}
+	dir, ok := within(spec.text("path"))
+	if !ok || !f.isHere(url, dir, urls) {
+		return nil
+	}
+	x := ordered{about: about(o), into: spec.text("targetNamespace"), all: true, build: Build{Dir: dir, App: o.Name(), Namespace: spec.text("targetNamespace")}}
+	if build := spec.sub("postBuild"); len(build.m) > 0 {
+		values, _ := build.value("substitute").(map[string]any)
+		x.build.Values = map[string]string{}
+		for name, v := range values {
+			x.build.Values[name] = fmt.Sprint(v)
+		}
+	}
+	return []ordered{x}
+}
+
 // inventory are the kinds of what a Kustomization says that it has, as namespace_name_group_Kind.
 func inventory(o object.Object) (kinds []object.GroupKind) {
 	entries, _ := o.At("status", "inventory", "entries").([]any)
@@ -293,6 +341,13 @@ func inventory(o object.Object) (kinds []object.GroupKind) {
 		}
 	}
 	return kinds
+}
+
+// moved notes that what an object names beside itself is looked for beside what is made of it.
+func (f flux) moved(o object.Object, field, kind, name string) {
+	if home := f.home(o.Namespace()); name != "" && o.Namespace() != "" && home != o.Namespace() {
+		f.note(about(o), field, "%s %s is looked for in %s, beside the Environment: it has to be there, too", kind, name, home)
+	}
 }
 
 func (f flux) suspension(spec *fields, d *delivery) {
@@ -340,7 +395,7 @@ func (m *migration) file(o object.Object, d delivery, name string, content map[s
 	var b strings.Builder
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	if err := e.Encode(content); err != nil {
+	if err := cmp.Or(e.Encode(content), e.Close()); err != nil {
 		m.note(about(o), "", "%s cannot be written: %v", name, err)
 		return
 	}

@@ -36,6 +36,7 @@ func (f flux) release(o object.Object) {
 	var rest []any
 	for _, v := range spec.items("valuesFrom") {
 		one := map[string]any{"kind": v.text("kind"), "name": v.text("name")}
+		f.moved(o, "spec.valuesFrom", v.text("kind"), v.text("name"))
 		if key := v.text("valuesKey"); key != "" {
 			one["valuesKey"] = key
 		}
@@ -60,7 +61,14 @@ func (f flux) release(o object.Object) {
 	}
 	spec.skip("interval", "timeout", "rollback", "uninstall", "maxHistory", "persistentClient", "waitStrategy")
 	drift := spec.sub("driftDetection")
-	drift.skip("mode")
+	switch drift.text("mode") {
+	case "enabled":
+	case "warn":
+		d.keeps = true
+		f.note(d.about, "spec.driftDetection.mode", "hand edits are only reported today, so the Environment has sync.drift: Report")
+	default:
+		f.note(d.about, "spec.driftDetection", "hand edits stay today, and are undone by Fairlead: to leave them, set sync.drift: Report in the Environment")
+	}
 	test := spec.sub("test")
 	test.skip("timeout", "ignoreFailures")
 	for _, dep := range spec.items("dependsOn") {
@@ -132,7 +140,7 @@ func (f flux) chart(o object.Object, spec *fields, d delivery) (any, bool) {
 		out := map[string]any{"repository": source.Text("spec", "url"), "name": c.text("chart"), "version": cmp.Or(c.text("version"), "*")}
 		if secret := source.Text("spec", "secretRef", "name"); secret != "" {
 			d.charts[source.Text("spec", "url")] = secret
-			if namespace != o.Namespace() {
+			if namespace != d.home {
 				f.note(about(o), "spec.chart.spec.sourceRef", "the Secret %s has to be in %s, beside the Environment", secret, d.home)
 			}
 		}

@@ -15,26 +15,46 @@ type held struct {
 	others bool
 }
 
-// heldIn is what the status of an order says that it holds, by kinds; or else what lies below its path among the objects that were read from files.
-func heldIn(o object.Object, kinds []object.GroupKind, p string, all []object.Object, isOrder func(object.GroupKind) bool) held {
-	var h held
-	add := func(gk object.GroupKind) {
-		if !isOrder(gk) {
-			h.others = true
-		} else if !slices.Contains(h.orders, gk.Kind) {
-			h.orders = append(h.orders, gk.Kind)
-		}
+// add reports whether it is an order that is held.
+func (h *held) add(gk object.GroupKind, isOrder func(object.GroupKind) bool) bool {
+	if !isOrder(gk) {
+		h.others = true
+		return false
 	}
+	if !slices.Contains(h.orders, gk.Kind) {
+		h.orders = append(h.orders, gk.Kind)
+		slices.Sort(h.orders)
+	}
+	return true
+}
+
+// heldIn is what the status of an order says that it holds, by kinds; or else what it renders to; or else what lies below its path among the objects that were read from
+// files.
+func (m *migration) heldIn(o object.Object, about string, kinds []object.GroupKind, p string, all []object.Object, isOrder func(object.GroupKind) bool) held {
+	var h held
 	for _, gk := range kinds {
-		add(gk)
+		h.add(gk, isOrder)
+	}
+	if len(kinds) > 0 {
+		return h
+	}
+	if h, rendered := m.held[about]; rendered && m.unread[about] == "" {
+		return h
 	}
 	for _, x := range all {
 		below := strings.Contains("/"+path.Dir(x.Origin().File)+"/", "/"+p+"/")
-		if gk := x.Key().GroupKind(); len(kinds) == 0 && below && x.Key() != o.Key() && isOrder(gk) {
-			add(gk)
+		if gk := x.Key().GroupKind(); below && x.Key() != o.Key() && isOrder(gk) {
+			h.add(gk, isOrder)
 		}
 	}
-	slices.Sort(h.orders)
+	switch why := m.unread[about]; {
+	case m.options.Tree == nil || p == "":
+	case why != "":
+		m.note(about, "", "what it holds cannot be rendered here, so an order in it may be missing from this: read the cluster, or mend it: %s", why)
+		h.others = true
+	default:
+		m.note(about, "", "what it holds is not here, so an order in it is missing from this: give the repository that it is in as well, or read the cluster")
+	}
 	return h
 }
 

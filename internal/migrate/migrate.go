@@ -19,6 +19,8 @@ type Options struct {
 	// Repository is the name of the Repository that Files are committed to, and Dir where in it. An empty Repository is the only one of the objects, if they
 	// have one.
 	Repository, Dir string
+	// Tree is the repository that the objects were read from; nil: they are those of a cluster, and say themselves what they have.
+	Tree *Tree
 }
 
 // Result is what the objects mean.
@@ -27,6 +29,8 @@ type Result struct {
 	Objects []object.Object
 	Files   []File // ordered by path
 	Notes   []Note // ordered by what they are about
+	// Read are the files of the tree that were rendered to find orders in them, in order.
+	Read []string
 }
 
 // File is one to be committed.
@@ -85,8 +89,11 @@ type migration struct {
 	repositories map[string]object.Object // by namespace/name
 	deliveries   []delivery
 	accounts     map[string]object.Object
-	heads        []string // orders that order others, and are stopped before those
-	never        []any    // kinds that tell the other engine what to do
+	heads        []string          // orders that order others, and are stopped before those
+	never        []any             // kinds that tell the other engine what to do
+	held         map[string]held   // what orders hold, as it was rendered, by what notes are about
+	unread       map[string]string // why that is not known
+	read         []string
 	files        []File
 	notes        []Note
 }
@@ -123,10 +130,16 @@ func (m *migration) twice(all []object.Object) {
 		}
 	}
 	for key, places := range at {
-		if len(places) > 1 {
-			slices.Sort(places)
-			m.note(key.Kind+" "+strings.TrimPrefix(key.Namespace+"/"+key.Name, "/"), "", "it is written more than once, in %s: if one patches another, read the cluster, or what 'kustomize build' prints", strings.Join(places, " and "))
+		if len(places) < 2 {
+			continue
 		}
+		slices.Sort(places)
+		name := key.Kind + " " + strings.TrimPrefix(key.Namespace+"/"+key.Name, "/")
+		if places = slices.Compact(places); len(places) == 1 {
+			m.note(name, "", "%s becomes it more than once, and not the same: give the directory of one cluster", places[0])
+			continue
+		}
+		m.note(name, "", "it is written more than once, in %s: if one patches another, read the cluster, or what 'kustomize build' prints; if they are for several clusters, give the directory of one", strings.Join(places, " and "))
 	}
 }
 
@@ -141,7 +154,7 @@ func (m *migration) result() Result {
 	for _, objs := range [][]object.Object{values(m.repositories), values(m.accounts), environments} {
 		out.Objects = append(out.Objects, objs...)
 	}
-	out.Files, out.Notes = m.files, m.notes
+	out.Files, out.Notes, out.Read = m.files, m.notes, m.read
 	slices.SortFunc(out.Files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	slices.SortStableFunc(out.Notes, func(a, b Note) int { return cmp.Or(cmp.Compare(a.About, b.About), cmp.Compare(a.Field, b.Field)) })
 	out.Notes = slices.Compact(out.Notes)
