@@ -114,10 +114,18 @@ func (o *approveOptions) approve(ctx context.Context, w IO, c client.Client, s s
 			return "", err
 		}
 	}
+	by := ""
+	if len(apps) > 0 {
+		by = o.user(ctx, w)
+	}
 	for i := range apps {
 		a := &apps[i]
 		id := a.Status.HoldID
-		if err := annotate(ctx, c, a, map[string]any{controller.AnnotationApprove: id}); err != nil {
+		said := map[string]any{controller.AnnotationApprove: id, controller.AnnotationApprovedBy: id + " " + by, controller.AnnotationApprovedBecause: nil}
+		if o.because != "" {
+			said[controller.AnnotationApprovedBecause] = id + " " + o.because
+		}
+		if err := annotate(ctx, c, a, said); err != nil {
 			return "", fmt.Errorf("approve %s: %w", appName(a), err)
 		}
 		done = append(done, fmt.Sprintf("app %s: hold %s approved", appName(a), id))

@@ -25,7 +25,8 @@ func atCommand(w IO) *cobra.Command {
 		Use:   "at TIME [APP | ENV]",
 		Short: "Show what ran at a time: commits, images, drift",
 		Long: `Shows what ran at a time, by the history: of each app the commit that it was at, since when and in which phase its release
-was, whether it was pinned by a rollback, drifted from Git or suspended, and its images.
+was, whether it was pinned by a rollback, drifted from Git, suspended or held, and its images. Of an app that is held, what its
+commit no longer has is there until somebody approves that it goes.
 
 ` + timesHelp + `
 
@@ -50,7 +51,7 @@ func historyDiffCommand(w IO) *cobra.Command {
 		Use:   "diff TIME TIME [APP | ENV]",
 		Short: "Show what is different between two times",
 		Long: `Shows which apps ran something else at the second time than at the first one, and which were pinned by a rollback, drifted
-from Git or suspended at one of them alone, by the history. What is different between Git and the cluster now is shown by
+from Git, suspended or held at one of them alone, by the history. What is different between Git and the cluster now is shown by
 'fairlead diff'.
 
 ` + timesHelp + `
@@ -157,7 +158,7 @@ func marksOf(s history.State) string {
 	for _, m := range []struct {
 		is   bool
 		word string
-	}{{s.Pinned, "pinned"}, {s.Drifted != nil, "drifted"}, {s.Suspended != nil, "suspended"}} {
+	}{{s.Pinned, "pinned"}, {s.Drifted != nil, "drifted"}, {s.Suspended != nil, "suspended"}, {s.Held != nil, "held"}} {
 		if m.is {
 			marks = append(marks, m.word)
 		}

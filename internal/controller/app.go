@@ -165,7 +165,8 @@ func policyOf(env *v1alpha1.Environment) app.Policy {
 // pass runs the engine and writes what it found.
 func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environment, obj *v1alpha1.App) (reconcile.Result, error) {
 	s := c.subject(ctx, m, env, obj)
-	f := report.Finding{LastHandledSync: obj.Annotations[AnnotationSync], Suspended: suspension(env, obj)}
+	f := report.Finding{LastHandledSync: obj.Annotations[AnnotationSync]}
+	f.Suspended, f.SuspendedBy = suspension(env, obj)
 	m.mu.Lock()
 	f.Broken, f.Removed = cmp.Or(m.broken, m.delayed), m.removed
 	m.unlock()
@@ -180,6 +181,7 @@ func (c *controller) pass(ctx context.Context, m *member, env *v1alpha1.Environm
 			f.LastHandledSync = "" // its repository is being asked first
 		}
 	}
+	c.recordAgreed(ctx, m, obj, m.stands())
 	wasIdle := c.fleet.Idle()
 	c.waiters.set(m.name.Owner(), true) // what it turns out to wait for may come during this very pass
 	out, err := c.engine.Pass(ctx, s)
@@ -280,21 +282,22 @@ func (c *controller) askedFor(m *member, request string) bool {
 // askAgain is how soon an app looks whether its repository has been asked.
 const askAgain = 250 * time.Millisecond
 
-func suspension(env *v1alpha1.Environment, obj *v1alpha1.App) string {
+// suspension says that an app is suspended, by whom and why, and by whom alone; empty if it is not.
+func suspension(env *v1alpha1.Environment, obj *v1alpha1.App) (text, by string) {
 	if s := obj.Spec.Suspend; s != nil {
-		text := "suspended"
+		text = "suspended"
 		if s.By != "" {
 			text += " by " + s.By
 		}
 		if s.Because != "" {
 			text += ": " + s.Because
 		}
-		return clipText(text, 400)
+		return clipText(text, 400), s.By
 	}
 	if env.Spec.Sync.Suspend {
-		return "environment " + suspendedText(env)
+		return "environment " + suspendedText(env), env.Annotations["fairlead.dev/suspended-by"]
 	}
-	return ""
+	return "", ""
 }
 
 // again says when the app is looked at next though nothing happens.

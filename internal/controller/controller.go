@@ -36,6 +36,9 @@ import (
 const (
 	AnnotationSync    = "fairlead.dev/sync-requested"
 	AnnotationApprove = "fairlead.dev/approve"
+	// Who approved, and why, each after the id of what was held and a blank: who approves something else later by hand is not taken for him.
+	AnnotationApprovedBy      = "fairlead.dev/approved-by"
+	AnnotationApprovedBecause = "fairlead.dev/approved-because"
 )
 
 // controller is what the reconcilers share.

@@ -70,7 +70,7 @@ func (c *controller) recordStanding(ctx context.Context, m *member, f report.Fin
 	suspended := is.Phase == v1alpha1.PhaseSuspended
 	switch before := was.Phase == v1alpha1.PhaseSuspended; {
 	case suspended && !before:
-		tell(history.Record{Kind: history.Suspension, Why: is.Reason}, "suspension")
+		tell(history.Record{Kind: history.Suspension, Who: f.SuspendedBy, Why: is.Reason}, "suspension")
 	case before && !suspended:
 		tell(history.Record{Kind: history.Resumption}, "suspension")
 	}
@@ -80,6 +80,27 @@ func (c *controller) recordStanding(ctx context.Context, m *member, f report.Fin
 	if is.HoldID != was.HoldID && is.HoldID != "" {
 		tell(history.Record{Kind: history.Hold, Phase: history.Held, Why: "hold " + is.HoldID + ": " + is.Reason}, is.HoldID)
 	}
+}
+
+// recordAgreed tells, before the engine acts upon it, that somebody lets go what is held.
+func (c *controller) recordAgreed(ctx context.Context, m *member, obj *v1alpha1.App, st v1alpha1.AppStatus) {
+	id := obj.Annotations[AnnotationApprove]
+	if id == "" || id != st.HoldID {
+		return
+	}
+	said := func(annotation string) string {
+		text, _ := strings.CutPrefix(obj.Annotations[annotation], id+" ")
+		if text == obj.Annotations[annotation] {
+			return ""
+		}
+		return text
+	}
+	why := "hold " + id
+	if because := said(AnnotationApprovedBecause); because != "" {
+		why += ": " + because
+	}
+	r := history.Record{Time: c.now(), Kind: history.Approval, Phase: history.Given, Who: said(AnnotationApprovedBy), Why: why}
+	c.recordOnce(ctx, m, r, fmt.Sprintf("hold %s %d at %d", id, st.Recorded, obj.Generation))
 }
 
 // recordAsked tells of what was asked for of an app's releases, and carried out. Was is what was told of that before.

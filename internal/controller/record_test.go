@@ -71,3 +71,33 @@ func TestOverrideIsTold(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// TestAgreementIsTold: who let go what is held, and why, is on record, once; who says nothing is not taken for who approved something else before.
+func TestAgreementIsTold(t *testing.T) {
+	k := &remembered{}
+	c := &controller{history: k, now: noon.Local}
+	m := &member{name: app.Name{Namespace: "team", Environment: "prod", App: "web"}}
+	st := v1alpha1.AppStatus{HoldID: "aa", Recorded: 1}
+	annotated := func(approve, by, because string) *v1alpha1.App {
+		return &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+			AnnotationApprove: approve, AnnotationApprovedBy: by, AnnotationApprovedBecause: because,
+		}}}
+	}
+	c.recordAgreed(t.Context(), m, &v1alpha1.App{}, st)
+	c.recordAgreed(t.Context(), m, annotated("bb", "bb ann", "bb gone for good"), st)
+	if len(k.records) != 0 {
+		t.Fatalf("nobody agreed to what is held: %+v", k.records)
+	}
+	c.recordAgreed(t.Context(), m, annotated("aa", "aa ann", "aa gone for good"), st)
+	c.recordAgreed(t.Context(), m, annotated("aa", "bb ann", ""), st)
+	var got []string
+	for _, r := range k.records {
+		got = append(got, string(r.Kind)+" "+r.Phase+" by "+r.Who+": "+r.Why)
+	}
+	if want := []string{"Approval Given by ann: hold aa: gone for good", "Approval Given by : hold aa"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if k.records[0].Key != k.records[1].Key {
+		t.Error("the same approval is told twice")
+	}
+}

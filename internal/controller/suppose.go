@@ -309,7 +309,7 @@ func (s *supposition) tell(ctx context.Context, n app.Name, tag preview.Tagger) 
 	}
 	suspended := ""
 	if subject.Policy.Suspended {
-		suspended = suspension(m.env, obj)
+		suspended, _ = suspension(m.env, obj)
 	}
 	s.fleet.Ready(n, isReady(report.App(report.Finding{
 		Was: m.status, Now: s.c.now(), Wanted: m.wanted, Broken: cmp.Or(m.broken, out.Unplaced), Removed: m.removed, Suspended: suspended, Waits: waits,

@@ -255,7 +255,7 @@ func TestFitCutsOff(t *testing.T) {
 	if n := len(fit.Want.Images); n != history.MostImages || fit.Want.Images[n-1] != "and 201 more" || !fit.Want.Committed.IsZero() {
 		t.Errorf("%d images, the last is %s, committed %s", n, fit.Want.Images[n-1], fit.Want.Committed)
 	}
-	fit.Stands = &history.State{Want: fit.Want, Runs: fit.Want, Drifted: &history.Note{Why: fit.Why}, Suspended: &history.Note{Why: fit.Why}}
+	fit.Stands = &history.State{Want: fit.Want, Runs: fit.Want, Drifted: &history.Note{Why: fit.Why}, Suspended: &history.Note{Why: fit.Why}, Held: &history.Note{Why: fit.Why}}
 	if line := chain(t, history.Link{}, fit)[0]; len(line) > history.MostLine {
 		t.Errorf("a record of all that fits is a line of %d bytes", len(line))
 	}

@@ -129,6 +129,8 @@ func TestDiffOfImagesAndMarks(t *testing.T) {
 	}
 	drifted := state("1", "a:1", "b:1")
 	drifted.Drifted = &history.Note{Since: day}
+	held := state("1")
+	held.Held = &history.Note{Since: day}
 	all := history.Place{Namespace: "shop", Environment: "production"}
 	suspended := history.State{Suspended: &history.Note{Since: day, Who: "ops"}}
 	for name, c := range map[string]struct {
@@ -138,6 +140,7 @@ func TestDiffOfImagesAndMarks(t *testing.T) {
 		"another image":                {history.Scene{p: state("1", "a:1", "b:1")}, history.Scene{p: state("2", "a:2", "b:1")}, "+[a:2] -[a:1]"},
 		"drifted":                      {history.Scene{p: state("1", "a:1", "b:1")}, history.Scene{p: drifted}, "+[] -[]"},
 		"its environment is suspended": {history.Scene{p: state("1")}, history.Scene{p: state("1"), all: suspended}, "+[] -[]"},
+		"held":                         {history.Scene{p: state("1")}, history.Scene{p: held}, "+[] -[]"},
 		"gone":                         {history.Scene{p: state("1", "a:1")}, history.Scene{}, "+[] -[a:1]"},
 		"new":                          {history.Scene{}, history.Scene{p: state("1", "a:1")}, "+[a:1] -[]"},
 		"another commit alone":         {history.Scene{p: state("1")}, history.Scene{p: {Phase: "Succeeded", Runs: history.Version{Digest: "1", Commit: "c"}}}, ""},

@@ -87,7 +87,7 @@ type Change struct {
 	Lost   []string `json:"lost,omitempty"` // images
 }
 
-// Diff lists the apps that run something else in the second scene than in the first one, or are pinned, drifted or suspended in one of them alone.
+// Diff lists the apps that run something else in the second scene than in the first one, or are pinned, drifted, suspended or held in one of them alone.
 func Diff(was, is Scene) []Change {
 	changes := []Change{}
 	before := map[Place]State{}
@@ -116,7 +116,7 @@ func Diff(was, is Scene) []Change {
 }
 
 func differs(a, b State) bool {
-	return !a.Runs.Is(b.Runs) || a.Pinned != b.Pinned || (a.Drifted == nil) != (b.Drifted == nil) || (a.Suspended == nil) != (b.Suspended == nil)
+	return !a.Runs.Is(b.Runs) || a.Pinned != b.Pinned || (a.Drifted == nil) != (b.Drifted == nil) || (a.Suspended == nil) != (b.Suspended == nil) || (a.Held == nil) != (b.Held == nil)
 }
 
 // Is reports whether two versions are of the same objects, as far as it is known.

@@ -17,6 +17,7 @@ type State struct {
 	Pinned    bool  `json:"pinned,omitempty"` // it was rolled back: it runs what was good before, and what Git wants is not tried again
 	Drifted   *Note `json:"drifted,omitempty"`
 	Suspended *Note `json:"suspended,omitempty"`
+	Held      *Note `json:"held,omitempty"` // something waits for a person: what it ran before may be there still
 }
 
 // Note is since when something is so, by whom, and why.
@@ -51,7 +52,12 @@ func (s *State) take(r Record) {
 		if r.Stands != nil {
 			*s = *r.Stands
 		}
-	case Hold, Approval, Override, Rollback, Candidate, Retention:
+	case Hold:
+		s.Held = nil
+		if r.Phase == Held {
+			s.Held = note
+		}
+	case Approval, Override, Rollback, Candidate, Retention:
 	}
 }
 
@@ -77,5 +83,5 @@ func (s *State) release(r Record) {
 
 // isZero reports whether nothing is known, or nothing is left.
 func (s State) isZero() bool {
-	return s.Phase == "" && s.Runs.IsZero() && s.Drifted == nil && s.Suspended == nil
+	return s.Phase == "" && s.Runs.IsZero() && s.Drifted == nil && s.Suspended == nil && s.Held == nil
 }

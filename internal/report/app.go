@@ -47,6 +47,8 @@ type Finding struct {
 	Removed bool
 	// Suspended says who stopped the app and why; empty if nobody did.
 	Suspended string
+	// SuspendedBy is who did, if he is known.
+	SuspendedBy string
 	// Waits is the app that must be ready first; empty if none.
 	Waits string
 

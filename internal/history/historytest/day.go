@@ -63,7 +63,7 @@ func NewDay(t *rapid.T) Day {
 // event lets something happen to an app, or to its environment.
 func (w *world) event(p history.Place) {
 	all := history.Place{Namespace: p.Namespace, Environment: p.Environment}
-	switch rapid.IntRange(0, 14).Draw(w.t, "what") {
+	switch rapid.IntRange(0, 15).Draw(w.t, "what") {
 	case 0:
 		w.note(p, history.Drift, history.Found, func(s *history.State, n *history.Note) { s.Drifted = n })
 	case 1:
@@ -73,8 +73,10 @@ func (w *world) event(p history.Place) {
 	case 3:
 		w.note(rapid.SampledFrom([]history.Place{p, all}).Draw(w.t, "where"), history.Resumption, "", func(s *history.State, _ *history.Note) { s.Suspended = nil })
 	case 4:
-		w.note(p, history.Hold, history.Held, func(*history.State, *history.Note) {})
+		w.note(p, history.Hold, history.Held, func(s *history.State, n *history.Note) { s.Held = n })
 	case 5:
+		w.note(p, history.Hold, history.Gone, func(s *history.State, _ *history.Note) { s.Held = nil })
+	case 6:
 		delete(w.apps, p)
 		w.note(p, history.Prune, history.Gone, func(s *history.State, _ *history.Note) { *s = history.State{} })
 	default:
@@ -96,7 +98,7 @@ func (w *world) note(p history.Place, kind history.Kind, phase string, change fu
 
 // put remembers how a place is; nothing, if there is nothing to say.
 func (w *world) put(p history.Place, s history.State) {
-	if s.Phase == "" && s.Runs.IsZero() && s.Drifted == nil && s.Suspended == nil {
+	if s.Phase == "" && s.Runs.IsZero() && s.Drifted == nil && s.Suspended == nil && s.Held == nil {
 		delete(w.scene, p)
 		return
 	}
