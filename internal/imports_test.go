@@ -61,7 +61,7 @@ check:        std @values discover schema origin secret/sealed apimachinery go.y
 check/form:   std check
 why:          std @values kin api/v1alpha1 apimachinery
 starter:      std fault
-migrate:      std object go.yaml.in/yaml/v3
+migrate:      std object gotemplate go.yaml.in/yaml/v3
 release:      std
 helmrelease:  std fault object app release
 candidate:    std

@@ -26,6 +26,8 @@ type Options struct {
 	Draw *Draw
 	// Functions are added to those of Helm, and take the place of those of the same name.
 	Functions template.FuncMap
+	// Strict has a key that is not there be an error.
+	Strict bool
 }
 
 // Output is what a template printed.
@@ -62,6 +64,9 @@ const maxText = 4 << 20
 // Render parses all files, and executes those whose names do not begin with an underscore. Errors are of type *Error.
 func Render(files []File, o Options) (map[string]Output, error) {
 	x := &execution{meter: newMeter(o.Limits), options: o, root: template.New("gotpl").Option("missingkey=zero"), seen: map[*parse.Tree]bool{}, texts: map[string]string{}}
+	if o.Strict {
+		x.root.Option("missingkey=error")
+	}
 	x.functions(x.root)
 	// The deepest first, so that a chart's own definition wins over that of a chart that it depends on: the order is Helm's.
 	order := slices.SortedFunc(slices.Values(files), func(a, b File) int {

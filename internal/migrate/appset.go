@@ -1,101 +1,273 @@
 package migrate
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"regexp"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
 
-// set makes apps of an ApplicationSet: a generator over directories is what a path with a * is, one with a list stands for its Applications.
-func (a argocd) set(o object.Object) {
+// set makes apps of an ApplicationSet: a generator over directories is what a path with a * is, wherever that says the same; any other stands for the Applications that
+// it gives. It is false if the Applications that it made in the cluster are to be taken in its place.
+func (a argocd) set(o object.Object) bool {
 	spec := specOf(o)
-	template := spec.sub("template")
-	template.skip("metadata", "spec")
-	spec.skip("goTemplate", "goTemplateOptions", "syncPolicy", "strategy", "preservedFields", "ignoreApplicationDifferences", "applyNestedSelectors")
-	for _, g := range spec.items("generators") {
-		a.narrowed(o, g)
-		switch {
-		case g.has("git"):
-			a.directories(o, template, g.sub("git"))
-		case g.has("list"):
-			a.elements(o, template, g.sub("list"))
-		case g.has("clusters"):
-			a.note(about(o), "spec.generators.clusters", "each cluster runs a Fairlead of its own, with an Environment for what is to run there")
-		default:
-			for _, kind := range slices.Sorted(maps.Keys(g.m)) {
-				if kind != "selector" && kind != "values" && kind != "template" {
-					a.note(about(o), "spec.generators."+kind, "this has no equal: write an Environment for each place by hand")
-				}
-			}
-		}
-		g.skip(slices.Collect(maps.Keys(g.m))...)
-	}
+	spec.skip("generators", "template", "templatePatch", "goTemplate", "goTemplateOptions", "syncPolicy", "strategy", "preservedFields", "ignoreApplicationDifferences", "applyNestedSelectors")
 	a.leave(about(o), spec, nil)
-}
-
-// narrowed notes what of a generator leaves some of its results out, or makes them differ.
-func (a argocd) narrowed(o object.Object, g *fields) {
-	for _, kind := range []string{"git", "list"} {
-		inner, _ := g.m[kind].(map[string]any)
-		for _, field := range []string{"template", "elementsYaml"} {
-			if says(inner[field]) {
-				a.note(about(o), g.at+"."+kind+"."+field, "this is not looked at: write what differs into the Environment by hand")
-			}
+	made := slices.ContainsFunc(a.all, func(x object.Object) bool { return maker(x) == named(o) })
+	var todo []func()
+	var failed []error
+	for _, g := range list(spec.m, "generators") {
+		s := a.expansion(o)
+		if s.isStar(g) {
+			todo = append(todo, func() { a.directories(s, g) })
+			continue
+		}
+		apps, err := s.applications(g)
+		git, _ := g["git"].(map[string]any)
+		switch {
+		case err == nil:
+			todo = append(todo, func() { a.listed(s, g, apps) })
+		case !made && len(list(git, "directories")) > 0: // the best that can be said
+			todo = append(todo, func() { a.directories(s, g) })
+		default:
+			failed = append(failed, err)
 		}
 	}
-	if says(g.m["selector"]) {
-		a.note(about(o), g.at+".selector", "it is not looked at: take those out of the Environment that it leaves out today")
+	if len(failed) > 0 && made {
+		a.note(about(o), fieldOf(failed[0]), "the Applications that it made are taken as they are: for what would be made later, add a source to the Environment (%v)", failed[0])
+		a.heads = append(a.heads, from(o)) // it undoes that they are stopped
+		return false
+	}
+	for _, do := range todo {
+		do()
+	}
+	for _, err := range failed {
+		a.note(about(o), fieldOf(err), "%v", err)
+	}
+	return len(todo) > 0
+}
+
+// expansion is an ApplicationSet with its templates.
+type expansion struct {
+	generation
+	o        object.Object
+	template map[string]any
+	patch    string
+}
+
+func (a argocd) expansion(o object.Object) expansion {
+	options, _ := o.At("spec", "goTemplateOptions").([]any)
+	on, _ := o.At("spec", "goTemplate").(bool)
+	template, _ := o.At("spec", "template").(map[string]any)
+	return expansion{
+		generation{a.migration, templates{on, slices.Contains(options, any("missingkey=error"))}, addresses(a.all), new(string)}, o, template, o.Text("spec", "templatePatch"),
 	}
 }
 
-// wholePath is the directory that was found.
-var wholePath = regexp.MustCompile(`^\s*\{\{\s*(path|\.path\.path|\.path)\s*\}\}\s*$`)
+// applications are those that a generator gives.
+func (s expansion) applications(g map[string]any) ([]object.Object, error) {
+	all, err := s.params(g, nil)
+	if err != nil {
+		return nil, err
+	}
+	template := s.template
+	for _, kind := range kindsOf(g) { // what it says itself counts, and the set's for the rest
+		spec, _ := g[kind].(map[string]any)
+		if own, _ := spec["template"].(map[string]any); len(own) > 0 {
+			template = merged(own, template)
+		}
+	}
+	var out []object.Object
+	for i, p := range all {
+		filled, err := s.fill(template, p)
+		if err == nil && left(filled) != "" {
+			err = fmt.Errorf("%s is not understood: write the Application for element %d by hand", left(filled), i+1)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s.patch != "" {
+			text, err := s.text(s.patch, p)
+			if err != nil {
+				return nil, err
+			}
+			docs, err := object.Values("templatePatch", []byte(text))
+			if err != nil {
+				return nil, fmt.Errorf("spec.templatePatch: %w", err)
+			}
+			for _, doc := range docs {
+				filled = patched(filled, doc)
+			}
+		}
+		m, _ := filled.(map[string]any)
+		meta, _ := m["metadata"].(map[string]any)
+		out = append(out, object.New(map[string]any{
+			"apiVersion": argo + "/v1alpha1", "kind": "Application", "spec": m["spec"],
+			"metadata": map[string]any{"namespace": s.o.Namespace(), "name": meta["name"]},
+		}))
+	}
+	return out, nil
+}
 
-// pathWords are what a generator over directories gives of a path.
-var pathWords = regexp.MustCompile(`\{\{\s*\.?path(\.path|\.basename|\.basenameNormalized|\[\d+\])?\s*\}\}|\{\{\s*index\s+\.path\.segments\s+\d+\s*\}\}`)
+// listed makes apps of the Applications that a generator gives.
+func (a argocd) listed(s expansion, g map[string]any, apps []object.Object) {
+	if len(apps) == 0 {
+		a.note(about(s.o), "spec.generators", "one of them gives nothing at present")
+	}
+	for _, app := range apps {
+		a.application(app, about(s.o)+" ("+app.Name()+")", from(s.o))
+	}
+	if asksGit(g) {
+		a.note(about(s.o), "spec.generators", "its Applications are those that the files here give, each a source of its own: for what is added later, add a source to the Environment")
+	}
+	if *s.wide != "" {
+		a.note(about(s.o), "spec.generators.git.files", "in %s a * was taken to go on over slashes, as it does if Argo CD is not told otherwise", *s.wide)
+	}
+}
+
+// asksGit reports whether what a generator gives changes with what is in Git.
+func asksGit(g map[string]any) bool {
+	if g["git"] != nil {
+		return true
+	}
+	for _, kind := range kindsOf(g) {
+		spec, _ := g[kind].(map[string]any)
+		if slices.ContainsFunc(list(spec, "generators"), asksGit) {
+			return true
+		}
+	}
+	return false
+}
+
+// A directory is looked for with these in the place of what a wildcard matched: that of the app's name, and any other.
+const (
+	probeApp   = "fairleadapp"
+	probeOther = "fairleadother"
+)
+
+// probe is a directory that a pattern matches.
+func probe(pattern string) string {
+	elems := strings.Split(pattern, "/")
+	found := false
+	for i, e := range elems {
+		switch {
+		case !strings.ContainsAny(e, `*?[\`):
+		case !found && strings.Contains(e, "*") && !strings.ContainsAny(e, `?[\`):
+			elems[i], found = strings.Replace(e, "*", probeApp, 1), true
+			elems[i] = strings.ReplaceAll(elems[i], "*", probeOther)
+		default:
+			elems[i] = probeOther
+		}
+	}
+	return strings.Join(elems, "/")
+}
+
+// probed is a template for a directory that a pattern matches.
+func (s expansion) probed(pattern string, template any) string {
+	text, _ := template.(string)
+	out, err := s.text(text, s.pathed(params{}, "", probe(pattern), ""))
+	if err != nil {
+		return ""
+	}
+	return out
+}
+
+func (s expansion) templated(fields ...string) any {
+	return object.New(s.template).At(fields...)
+}
+
+// isStar reports whether a path with a * says the same as a generator.
+func (s expansion) isStar(g map[string]any) bool {
+	git, _ := g["git"].(map[string]any)
+	source, _ := s.templated("spec", "source").(map[string]any)
+	only := func(m map[string]any, names ...string) bool {
+		for k, v := range m {
+			if says(v) && !slices.Contains(names, k) {
+				return false
+			}
+		}
+		return true
+	}
+	if len(list(git, "directories")) == 0 || !only(g, "git") || !only(git, "repoURL", "revision", "directories", "requeueAfterSeconds") || s.patch != "" ||
+		!only(source, "repoURL", "targetRevision", "path") || says(s.templated("spec", "sources")) || source["repoURL"] != git["repoURL"] {
+		return false
+	}
+	charts := s.charts(git)
+	for _, dir := range list(git, "directories") {
+		p, ok := within(fmt.Sprint(dir["path"]))
+		into := s.probed(p, s.templated("spec", "destination", "namespace"))
+		switch {
+		case !ok, says(dir["exclude"]), strings.Contains(p, "**"), strings.Contains(into, probeOther), strings.ContainsAny(into, "/{"):
+			return false
+		case s.probed(p, source["path"]) != probe(p):
+			return false
+		case charts && s.probed(p, s.templated("metadata", "name")) != appOf(p): // they are released under that name
+			return false
+		case left(source["targetRevision"]) != "", left(s.templated("spec", "destination", "server")) != "", left(s.templated("spec", "destination", "name")) != "":
+			return false
+		}
+	}
+	return true
+}
+
+// appOf is what Fairlead calls the app in a directory that a pattern matches.
+func appOf(pattern string) string {
+	if strings.Contains(pattern, "*") {
+		return probeApp
+	}
+	return path.Base(pattern)
+}
+
+// charts reports whether there is a chart among the directories, as far as they are here.
+func (s expansion) charts(git map[string]any) bool {
+	url, _ := git["repoURL"].(string)
+	if !s.isHere(url, ".", s.urls) {
+		return false
+	}
+	dirs, files, err := s.listed()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(chosenOf(dirs, list(git, "directories"), path.Match), func(dir string) bool { return slices.Contains(files, path.Join(dir, "Chart.yaml")) })
+}
 
 // directories makes a path with a * of a generator over directories.
-func (a argocd) directories(o object.Object, template, git *fields) {
-	if git.has("files") {
-		a.note(about(o), "spec.generators.git.files", "values in files of Git are not read for this: write what differs into each directory")
-		return
-	}
-	git.skip("repoURL", "revision", "directories", "requeueAfterSeconds")
-	content, _ := template.m["spec"].(map[string]any)
-	tspec := &fields{at: "spec.template.spec", m: content, read: map[string]bool{}}
+func (a argocd) directories(s expansion, generator map[string]any) {
+	o := s.o
+	content, _ := generator["git"].(map[string]any)
+	git := &fields{at: "spec.generators.git", m: content, read: map[string]bool{}}
+	git.skip("repoURL", "revision", "directories", "requeueAfterSeconds", "template")
+	tcontent, _ := s.template["spec"].(map[string]any)
+	tspec := &fields{at: "spec.template.spec", m: tcontent, read: map[string]bool{}}
 	d := delivery{about: about(o), from: from(o), name: o.Name(), home: a.home(o.Namespace())}
+	if says(generator["selector"]) {
+		a.note(d.about, "spec.generators.selector", "it is not looked at, since the directories are not here: take those out of the Environment that it leaves out today")
+	}
+	if says(content["template"]) {
+		a.note(d.about, "spec.generators.git.template", "this is not looked at: write what differs into the Environment by hand")
+	}
+	a.leave(d.about, git, nil)
 	if !a.destination(d.about, tspec, &d) {
 		return
 	}
-	switch into := d.into; {
-	case pathWords.MatchString(into):
-		if d.into = "{app}"; !regexp.MustCompile(`basename|\[|index`).MatchString(into) {
-			a.note(d.about, "spec.template.spec.destination.namespace", "it is made of the whole path: {app}, the last element, was chosen")
-		}
-	case strings.Contains(d.into, "{{"):
-		a.note(d.about, "spec.template.spec.destination.namespace", "%s cannot be said of all of them: write the namespace into each directory", d.into)
-		d.into = ""
-	}
+	namespace := d.into
 	policy := tspec.sub("syncPolicy")
 	a.automation(d.about, policy, &d)
 	a.syncOptions(d.about, policy, &d)
 	policy.skip("retry")
 	source := tspec.sub("source")
-	if p := source.text("path"); !wholePath.MatchString(p) {
-		a.note(d.about, "spec.template.spec.source.path", "%s is not the directory that was found: write a path into the Environment that has the apps themselves, with a * in it", p)
-		return
+	repository, revision := a.repository(d.home, git.text("repoURL")), source.text("targetRevision")
+	if revision == "" {
+		revision = git.text("revision")
 	}
-	repository, revision := a.repository(d.home, git.text("repoURL")), cmp.Or(source.text("targetRevision"), git.text("revision"))
 	if url := source.text("repoURL"); url != "" && url != git.text("repoURL") {
 		a.note(d.about, "spec.template.spec.source.repoURL", "the directories are looked for in another repository than the apps are in: write the Environment by hand")
 		return
 	}
 	tspec.skip("project", "info", "revisionHistoryLimit")
+	template := source.text("path")
 	a.leave(d.about, tspec, map[string]string{
 		"source.helm":       "write a fairlead.yaml with these options into each directory",
 		"source.kustomize":  "put images, patches and prefixes into each directory's kustomization.yaml: they are Kustomize's own",
@@ -114,74 +286,23 @@ func (a argocd) directories(o object.Object, template, git *fields) {
 		case strings.Contains(p, "**"):
 			a.note(d.about, "spec.generators.git.directories", "%s: a * stands for one element of a path", p)
 			continue
+		case s.probed(p, template) != probe(p):
+			a.note(d.about, "spec.template.spec.source.path", "%s is not the directory that was found: write a path into the Environment that has the apps themselves, with a * in it", template)
+			continue
 		}
 		one := d
 		one.repository, one.ref, one.path = repository, a.ref(d.about, revision), p
+		one.into = strings.ReplaceAll(s.probed(p, namespace), probeApp, "{app}")
+		if strings.Contains(one.into, probeOther) || strings.ContainsAny(strings.ReplaceAll(one.into, "{app}", ""), "/{") {
+			a.note(d.about, "spec.template.spec.destination.namespace", "%s cannot be said of all of them: write the namespace into each directory", namespace)
+			one.into = ""
+		}
+		if name, _ := s.templated("metadata", "name").(string); s.probed(p, name) != appOf(p) && !s.isHere(git.text("repoURL"), ".", s.urls) {
+			a.note(d.about, "spec.template.metadata.name", "a chart among the directories is released as %s today, and as its directory is called by Fairlead: write that as helm.releaseName into a fairlead.yaml in it", name)
+		}
 		if !strings.Contains(p, "*") {
-			one.name = p[strings.LastIndex(p, "/")+1:]
+			one.name = path.Base(p)
 		}
 		a.deliveries = append(a.deliveries, one)
 	}
-}
-
-// elements makes an Application of each element of a list.
-func (a argocd) elements(o object.Object, template, list *fields) {
-	for i, e := range list.items("elements") {
-		filled, missing := fill(template.m, e.m)
-		if missing != "" {
-			a.note(about(o), "spec.template", "%s is not understood: write the Application for element %d by hand", missing, i+1)
-			continue
-		}
-		e.skip(slices.Collect(maps.Keys(e.m))...)
-		m, _ := filled.(map[string]any)
-		meta, _ := m["metadata"].(map[string]any)
-		app := object.New(map[string]any{
-			"apiVersion": argo + "/v1alpha1", "kind": "Application", "spec": m["spec"],
-			"metadata": map[string]any{"namespace": o.Namespace(), "name": meta["name"]},
-		})
-		a.application(app, about(o)+" ("+app.Name()+")", from(o))
-	}
-}
-
-var word = regexp.MustCompile(`\{\{-?\s*\.?([A-Za-z0-9_.-]+)\s*-?\}\}`)
-
-// fill puts an element's values in where a template names them. What is left over is missing.
-func fill(v any, element map[string]any) (filled any, missing string) {
-	switch v := v.(type) {
-	case string:
-		text := word.ReplaceAllStringFunc(v, func(w string) string {
-			name := word.FindStringSubmatch(w)[1]
-			var at any = element
-			for _, key := range strings.Split(name, ".") {
-				m, _ := at.(map[string]any)
-				at = m[key]
-			}
-			switch at.(type) {
-			case nil, map[string]any, []any:
-				return w
-			}
-			return fmt.Sprint(at)
-		})
-		if i := strings.Index(text, "{{"); i >= 0 {
-			missing = text[i:]
-		}
-		return text, missing
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			if out[i], missing = fill(e, element); missing != "" {
-				return nil, missing
-			}
-		}
-		return out, ""
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			if out[k], missing = fill(v[k], element); missing != "" {
-				return nil, missing
-			}
-		}
-		return out, ""
-	}
-	return v, ""
 }

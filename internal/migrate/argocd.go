@@ -25,9 +25,7 @@ func ArgoCD(objs []object.Object, options Options) Result {
 	understood := map[string]bool{} // sets, by their names
 	for _, o := range all {
 		if o.Key().GroupKind() == (object.GroupKind{Group: argo, Kind: "ApplicationSet"}) {
-			before := len(a.deliveries)
-			a.set(o)
-			understood[named(o)] = len(a.deliveries) > before
+			understood[named(o)] = a.set(o)
 		}
 	}
 	for _, o := range all {
@@ -56,7 +54,7 @@ func (a argocd) delivers(o object.Object, all []object.Object) []ordered {
 	case "Application":
 		tried.application(o, about(o), from(o))
 	case "ApplicationSet":
-		tried.set(o)
+		_ = tried.set(o)
 	}
 	var out []ordered
 	for _, d := range tried.deliveries {

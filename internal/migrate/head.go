@@ -53,7 +53,7 @@ func (m *migration) heldIn(o object.Object, about string, kinds []object.GroupKi
 		m.note(about, "", "what it holds cannot be rendered here, so an order in it may be missing from this: read the cluster, or mend it: %s", why)
 		h.others = true
 	default:
-		m.note(about, "", "what it holds is not here, so an order in it is missing from this: give the repository that it is in as well, or read the cluster")
+		m.note(about, "", "its directory is not among the files here, so an order in it is missing from this: give the repository that it is in as well, or read the cluster")
 	}
 	return h
 }
