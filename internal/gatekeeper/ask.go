@@ -107,7 +107,12 @@ func (k *Keeper) service(ctx context.Context, l *line) (gate.Answer, error) {
 		Waits string    `json:"waits"`
 		Until time.Time `json:"until"`
 	}
-	switch err := json.Unmarshal(data, &said); {
+	err = json.Unmarshal(data, &said)
+	until := ""
+	if !said.Until.IsZero() {
+		until = ", until " + said.Until.UTC().Format("2006-01-02 15:04 MST")
+	}
+	switch {
 	case code != http.StatusOK:
 		return gate.Answer{}, fmt.Errorf("%s answered %d", host(l.gate.HTTP.URL), code)
 	case err != nil || said.Open == nil:
@@ -115,9 +120,9 @@ func (k *Keeper) service(ctx context.Context, l *line) (gate.Answer, error) {
 	case *said.Open:
 		return gate.Answer{Open: true}, nil
 	case said.Waits == "":
-		return gate.Answer{Waits: host(l.gate.HTTP.URL) + " keeps it closed", Until: said.Until}, nil
+		return gate.Answer{Waits: host(l.gate.HTTP.URL) + " keeps it closed" + until, Until: said.Until}, nil
 	}
-	return gate.Answer{Waits: clip(host(l.gate.HTTP.URL) + " waits: " + said.Waits), Until: said.Until}, nil
+	return gate.Answer{Waits: clip(host(l.gate.HTTP.URL) + " waits: " + said.Waits) + until, Until: said.Until}, nil
 }
 
 // credentials are what a Secret says of somebody who is asked.

@@ -168,6 +168,8 @@ func TestService(t *testing.T) {
 		{says(200, strings.Repeat(" ", 2<<20)+`{"open": true}`), "the answer of " + host + " is larger than 1 MiB"},
 		{func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/open", http.StatusFound) }, host + " answered 302"},
 		{says(200, `{"open": false, "waits": "the board,\nwhich was sent `+token+`"}`), host + " waits: the board, which was sent …"},
+		{says(200, `{"open": false, "waits": "CAB on Tuesday", "until": "2026-03-03T15:00:00+01:00"}`), host + " waits: CAB on Tuesday, until 2026-03-03 14:00 UTC"},
+		{says(200, `{"open": false, "until": "2026-03-03T14:00:00Z"}`), host + " keeps it closed, until 2026-03-03 14:00 UTC"},
 		{says(200, `{"open": false, "waits": "`+strings.Repeat("x", 1000)+`"}`), host + " waits: " + strings.Repeat("x", 200-len(host)-len(" waits: ")-1) + "…"},
 	} {
 		s, at, its := serve(t)
