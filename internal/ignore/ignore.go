@@ -24,6 +24,8 @@ const (
 type Patterns struct{ list []pattern }
 
 type pattern struct {
+	file     string
+	line     int
 	dir      []string // where the file is that it stands in; of the root: none
 	parts    []string
 	anchored bool // it is about paths from there, not about names at any depth
@@ -37,9 +39,11 @@ func (p Patterns) With(dir, file string, text []byte) (Patterns, error) {
 		return p, fault.Newf(fault.Invalid, "%s: it has more than %d KiB", file, mostBytes>>10)
 	}
 	out := Patterns{slices.Clone(p.list)}
+	n := 0
 	for line := range strings.Lines(string(text)) {
+		n++
 		if one, ok := parse(strings.TrimRight(line, "\r\n")); ok {
-			one.dir = elements(dir)
+			one.dir, one.file, one.line = elements(dir), file, n
 			out.list = append(out.list, one)
 		}
 		if len(out.list)-len(p.list) > mostPatterns {
@@ -74,13 +78,19 @@ func parse(line string) (p pattern, ok bool) {
 
 // Ignored reports whether a file or a directory is left out.
 func (p Patterns) Ignored(name string, isDir bool) bool {
+	_, _, left := p.By(name, isDir)
+	return left
+}
+
+// By says which line of which file leaves a file or a directory out, if one does.
+func (p Patterns) By(name string, isDir bool) (file string, line int, left bool) {
 	at := elements(name)
 	for _, one := range slices.Backward(p.list) {
 		if one.matches(at, isDir) {
-			return !one.includes
+			return one.file, one.line, !one.includes
 		}
 	}
-	return false
+	return "", 0, false
 }
 
 func elements(name string) []string {

@@ -69,6 +69,9 @@ func TestBelow(t *testing.T) {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
+	if file, line, left := both.By("apps/web/b.json", false); file != "apps/web/"+ignore.File || line != 2 || !left {
+		t.Errorf("it is %s:%d that leaves it out: %t", file, line, left)
+	}
 	if root.Ignored("apps/web/b.json", false) {
 		t.Error("what was added changed what it was added to")
 	}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -74,7 +75,13 @@ func (r *renderer) plainDir(out []object.Object, dir string, leftOut ignore.Patt
 	}
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())
-		if strings.HasPrefix(e.Name(), ".") || name == path.Join(r.dir, declarationFile) || leftOut.Ignored(name, e.IsDir()) {
+		if strings.HasPrefix(e.Name(), ".") || name == path.Join(r.dir, declarationFile) {
+			continue
+		}
+		if file, line, left := leftOut.By(name, e.IsDir()); left {
+			if e.IsDir() || isManifest(name) {
+				r.leaves(place{file, line}, "leaves out "+name)
+			}
 			continue
 		}
 		if out, err = r.plainEntry(out, name, leftOut); err != nil {
@@ -115,7 +122,24 @@ func (r *renderer) plainEntry(out []object.Object, name string, leftOut ignore.P
 		return nil, err
 	}
 	objs, err := r.manifests(name, data, false)
-	return append(out, objs...), err
+	for _, o := range objs {
+		if value, is := o.At("metadata", "annotations", localConfig).(string); is && value != "false" {
+			r.leaves(place{o.Origin().File, o.Origin().Line}, fmt.Sprintf("%s is left out by its annotation %s", o, localConfig))
+			continue
+		}
+		out = append(out, o)
+	}
+	return out, err
+}
+
+// localConfig is the annotation of what is for Kustomize and its functions, and not for a cluster. Flux reads plain directories with Kustomize.
+const localConfig = "config.kubernetes.io/local-config"
+
+// leaves notes the first thing that is left out: it may be why there are no objects.
+func (r *renderer) leaves(at place, how string) {
+	if r.without == nil {
+		r.without = at.errorf("%s", how)
+	}
 }
 
 // subdir reads a directory below: as a kustomization where it is one, as Flux does.

@@ -123,6 +123,8 @@ type renderer struct {
 	named    []ChartNamed
 	// hidden is what was read of encrypted files for charts.
 	hidden []hidden
+	// without is what was left out first; nil: nothing.
+	without error
 	// unanswered is why a question of a template was not answered, where that passes by itself.
 	unanswered error
 }
@@ -218,6 +220,9 @@ func (r *renderer) declaration() (app.Declaration, error) {
 // check refuses results that no app can have.
 func (r *renderer) check(objs []object.Object) error {
 	limits := r.files.limits
+	if len(objs) == 0 && r.without != nil {
+		return fault.Newf(fault.Invalid, "%w, and %s renders to no objects: correct that, add manifests, or remove the directory to remove the app", r.without, r.dir)
+	}
 	if len(objs) == 0 {
 		return fault.Newf(fault.Invalid, "%s: renders to no objects: add manifests, or remove the directory to remove the app", r.dir)
 	}
