@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +20,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/source"
+	"github.com/fairlead-cd/fairlead/internal/substitute"
 )
 
 // renderOptions are the flags of render.
@@ -78,6 +81,9 @@ func (o *renderOptions) run(ctx context.Context, w IO) error {
 	if o.root != "" && o.ref != "" {
 		return usagef("--root and --ref cannot both be meant: the root of a commit is that of the repository")
 	}
+	if err := variableNames(o.substitute); err != nil {
+		return err
+	}
 	root, dir, err := o.place()
 	if err != nil {
 		return err
@@ -112,6 +118,22 @@ func (o *renderOptions) run(ctx context.Context, w IO) error {
 	}
 	_, err = w.Out.Write(object.Stream(res.Objects))
 	return err
+}
+
+// taken are the variables that other flags give.
+var taken = map[string]string{"FAIRLEAD_APP": "--name", "FAIRLEAD_ENVIRONMENT": "--environment", "FAIRLEAD_NAMESPACE": "--namespace"}
+
+// variableNames refuses names that no expression could have, or that something else has.
+func variableNames(values map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !substitute.IsName(name) {
+			return usagef("--substitute %s: %q is no name of a variable: take letters, digits and _, with no digit at first", name, name)
+		}
+		if flag, is := taken[name]; is {
+			return usagef("--substitute %s: %s is always there: give it with %s", name, name, flag)
+		}
+	}
+	return nil
 }
 
 // rules are those of an Environment that substitutes, if values are given.

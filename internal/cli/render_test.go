@@ -52,6 +52,11 @@ func TestRender(t *testing.T) {
 	want{"render " + filepath.Join(web, "kustomization.yaml"), 2, `^$`, `name the directory`}.check(t, env)
 	want{"render --root " + web + " " + dir, 2, `^$`, `is not below`}.check(t, env)
 	want{"render --root " + web + " " + web, 1, `^$`, `apps/web|kustomization.yaml`}.check(t, env)
+	want{"render --substitute 1x=2 " + web, 2, `^$`, `--substitute 1x: "1x" is no name of a variable`}.check(t, env)
+	want{"render --substitute =2 " + web, 2, `^$`, `--substitute : "" is no name of a variable`}.check(t, env)
+	want{"render --substitute FAIRLEAD_NAMESPACE=a " + web, 2, `^$`, `FAIRLEAD_NAMESPACE is always there: give it with --namespace`}.check(t, env)
+	want{"render --substitute a " + web, 2, `^$`, `a must be formatted as key=value`}.check(t, env)
+	want{"render --substitute FAIRLEAD_CLUSTER=a,_b1=c " + web, 0, `web-flags`, `^$`}.check(t, env)
 	want{"render", 2, `^$`, `say which directory`}.check(t, env)
 	beside := filepath.Join(top, "beside")
 	if err := os.Mkdir(beside, 0o755); err != nil {

@@ -261,6 +261,7 @@ var remedies = []struct {
 	{regexp.MustCompile(`^Missing argument: (\S+)`), "if this is the function of the file itself, give it under jsonnet.tlas in fairlead.yaml: {name: $1, value: …}"},
 	{regexp.MustCompile(`^[Ff]unction has no parameter (\S+)`), "jsonnet.tlas in fairlead.yaml are the arguments of the file's own function: correct the name, or leave it out"},
 	{regexp.MustCompile(`(?i)^max stack frames exceeded`), "something needs itself without an end, a function, a field or a file"},
+	{regexp.MustCompile(`^Unexpected type null, expected function`), "std.native gives null, as there are no native functions here: use the functions of std"},
 	{regexp.MustCompile(`[Cc]ouldn't manifest function`), "call the function, or hide the field with two colons"},
 }
 
