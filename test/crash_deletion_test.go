@@ -81,11 +81,5 @@ func deletionRun(t *testing.T, w world, g *gate, namespace, at string, after boo
 	revive()
 	p.gone("configmap/flags", "job/drain", "job/wipe", "job/tell")
 	p.remove("environments.fairlead.dev/prod")
-	made = map[string]int{}
-	jobs.mu.Lock()
-	defer jobs.mu.Unlock()
-	for _, name := range jobs.uids {
-		made[name]++
-	}
-	return made, writes, died
+	return jobs.made(t), writes, died
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	toolswatch "k8s.io/client-go/tools/watch"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
@@ -137,30 +140,57 @@ func (p place) ends(want string, revive func()) {
 
 // madeJobs counts the Jobs of a namespace that were ever made.
 type madeJobs struct {
-	mu   sync.Mutex
-	uids map[string]string // the names, by their uids
+	mu     sync.Mutex
+	uids   map[string]string // the names, by their uids
+	missed error             // why some may have passed unseen
 }
 
 func (p place) counts() *madeJobs {
 	p.t.Helper()
 	m := &madeJobs{uids: map[string]string{}}
-	watch, err := p.Plane.Kube.BatchV1().Jobs(p.Namespace).Watch(p.t.Context(), metav1.ListOptions{})
+	at := p.Plane.Kube.BatchV1().Jobs(p.Namespace)
+	list, err := at.List(p.t.Context(), metav1.ListOptions{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.t.Cleanup(watch.Stop)
+	for i := range list.Items {
+		m.uids[string(list.Items[i].UID)] = list.Items[i].Name
+	}
+	// The API server ends a watch that does not keep up with it: then it is begun anew where it ended.
+	events, err := toolswatch.NewRetryWatcherWithContext(p.t.Context(), list.ResourceVersion, &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) { return at.Watch(ctx, o) },
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(events.Stop)
 	go func() {
-		for e := range watch.ResultChan() {
-			o, ok := e.Object.(metav1.Object)
-			if !ok {
-				continue
-			}
+		for e := range events.ResultChan() {
 			m.mu.Lock()
-			m.uids[string(o.GetUID())] = o.GetName()
+			if o, ok := e.Object.(metav1.Object); ok {
+				m.uids[string(o.GetUID())] = o.GetName()
+			} else if e.Type == watch.Error {
+				m.missed = fmt.Errorf("not all Jobs were seen: %v", e.Object)
+			}
 			m.mu.Unlock()
 		}
 	}()
 	return m
+}
+
+// made says how often a Job of each name was made.
+func (m *madeJobs) made(t testing.TB) map[string]int {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.missed != nil {
+		t.Error(m.missed)
+	}
+	out := map[string]int{}
+	for _, name := range m.uids {
+		out[name]++
+	}
+	return out
 }
 
 func (m *madeJobs) knows(all []unstructured.Unstructured) bool {
@@ -179,12 +209,7 @@ func (p place) hookEnd(jobs *madeJobs) hookEnd {
 		}
 		return err
 	})
-	e := hookEnd{Made: map[string]int{}}
-	jobs.mu.Lock()
-	for _, name := range jobs.uids {
-		e.Made[name]++
-	}
-	jobs.mu.Unlock()
+	e := hookEnd{Made: jobs.made(p.t)}
 	for i := range there {
 		serial, rest, _ := strings.Cut(there[i].GetAnnotations()["fairlead.dev/run"], "/")
 		_, moment, _ := strings.Cut(rest, "/")

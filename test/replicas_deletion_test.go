@@ -105,12 +105,7 @@ func deletedByTwo(t *testing.T, sleeps bool) {
 		r.forgotten(a)
 	}
 	r.kept(stays)
-	made, deletions := map[string]int{}, map[string]int{}
-	jobs.mu.Lock()
-	for _, name := range jobs.uids {
-		made[name]++
-	}
-	jobs.mu.Unlock()
+	made, deletions := jobs.made(t), map[string]int{}
 	for _, of := range []*gate{g, other} {
 		for _, kind := range []string{"configmaps", "jobs"} {
 			for _, path := range of.deleted(r.Namespace, kind) {
