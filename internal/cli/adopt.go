@@ -81,7 +81,11 @@ func (o *adoptOptions) run(ctx context.Context, w IO) error {
 	if err != nil {
 		return err
 	}
-	if err := o.look(ctx, w); err != nil {
+	unsafe, err := above(ctx, c, orders)
+	if err != nil {
+		return err
+	}
+	if err := o.look(ctx, w, unsafe); err != nil {
 		return err
 	}
 	if o.dryRun {
@@ -95,16 +99,92 @@ func (o *adoptOptions) run(ctx context.Context, w IO) error {
 			return fmt.Errorf("%w; environment %s is still suspended: run it again to go on", err, env.Name)
 		}
 	}
+	// What ordered one of them may have set it going again before it was stopped itself.
+	for _, x := range orders {
+		going, err := x.going(ctx, c)
+		if err == nil && going {
+			err = x.stop(ctx, w, c)
+		}
+		if err != nil {
+			return fmt.Errorf("%w; environment %s is still suspended: run it again to go on", err, env.Name)
+		}
+	}
 	text, err := resume(ctx, c, s)
 	if err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintln(w.Out, text)
-	return newSyncing(w, c, s).through(ctx, namespace, o.timeout)
+	err = newSyncing(w, c, s).through(ctx, namespace, o.timeout)
+	for _, x := range orders {
+		if going, seen := x.going(ctx, c); seen == nil && going {
+			return errors.Join(err, fmt.Errorf("%s goes on again, and two engines write the same objects: stop what sets it going with --stop, or take it out of Git, and run this again", x))
+		}
+	}
+	return err
 }
 
-// look shows the plan, and says what stands against it.
-func (o *adoptOptions) look(ctx context.Context, w IO) error {
+// above are what order the orders themselves, as Argo CD marks them, and would set them going again; without those that are stopped as well.
+func above(ctx context.Context, c client.Client, orders []order) ([]string, error) {
+	var out []string
+	for _, x := range orders {
+		u, err := x.live(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		if u == nil {
+			continue
+		}
+		for _, parent := range parents(u) {
+			if slices.Contains(orders, parent) {
+				continue
+			}
+			p, err := parent.live(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			if p != nil && writes(p) {
+				out = append(out, fmt.Sprintf("%s is ordered by %s, which would set it going again: stop that as well, with --stop %s/%s/%s", x, parent, parent.kind, parent.namespace, parent.name))
+			}
+		}
+	}
+	return out, nil
+}
+
+// writes reports whether an Application or ApplicationSet writes to what it ordered without being asked.
+func writes(u *unstructured.Unstructured) bool {
+	if u.GetKind() == "ApplicationSet" {
+		return !says(u.Object, stops[u.GetKind()](u))
+	}
+	automated, on, _ := unstructured.NestedMap(u.Object, "spec", "syncPolicy", "automated")
+	return on && automated["enabled"] != false
+}
+
+// parents are what made an object of Argo CD's, as that is marked: by its owner, an annotation, or a label in its older versions.
+func parents(u *unstructured.Unstructured) []order {
+	if u.GroupVersionKind().Group != groupsOf["Application"].Group {
+		return nil
+	}
+	var out []order
+	for _, owner := range u.GetOwnerReferences() {
+		if owner.Kind == "ApplicationSet" {
+			out = append(out, order{owner.Kind, u.GetNamespace(), owner.Name})
+		}
+	}
+	if name := u.GetLabels()["app.kubernetes.io/instance"]; name != "" && name != u.GetName() {
+		out = append(out, order{"Application", u.GetNamespace(), name})
+	}
+	if app, _, marked := strings.Cut(u.GetAnnotations()["argocd.argoproj.io/tracking-id"], ":"); marked && app != u.GetName() {
+		namespace, name, ok := strings.Cut(app, "_") // an Application that is not beside Argo CD has its namespace in front
+		if !ok {
+			namespace, name = u.GetNamespace(), app
+		}
+		out = append(out, order{"Application", namespace, name})
+	}
+	return out
+}
+
+// look shows the plan, and says what stands against it, besides what is known to.
+func (o *adoptOptions) look(ctx context.Context, w IO, known []string) error {
 	a, err := o.asker(w)
 	if err != nil {
 		return err
@@ -121,11 +201,14 @@ func (o *adoptOptions) look(ctx context.Context, w IO) error {
 		return err
 	}
 	against := objections(reply, o.restarts)
-	if len(against) == 0 {
-		return nil
-	}
-	for _, text := range against {
+	for _, text := range slices.Concat(known, against) {
 		_, _ = fmt.Fprintln(w.Err, "not safe:", text)
+	}
+	switch {
+	case len(against) == 0 && len(known) == 0:
+		return nil
+	case len(against) == 0:
+		return errors.New("nothing was done: the other engine would go on")
 	}
 	return errors.New("nothing was done: Git does not say what runs; bring it there, or change what runs, and try again")
 }
@@ -248,18 +331,8 @@ var groupsOf = map[string]schema.GroupKind{
 
 // stop keeps the other engine from acting on what it ordered. One that is gone needs no stopping.
 func (x order) stop(ctx context.Context, w IO, c client.Client) error {
-	mapping, err := c.RESTMapper().RESTMapping(groupsOf[x.kind])
-	if meta.IsNoMatchError(err) {
-		_, _ = fmt.Fprintf(w.Out, "%s is gone: the cluster does not know the kind\n", x)
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("stop %s: %w", x, err)
-	}
-	u := &unstructured.Unstructured{}
-	u.SetGroupVersionKind(mapping.GroupVersionKind)
-	err = c.Get(ctx, client.ObjectKey{Namespace: x.namespace, Name: x.name}, u)
-	if apierrors.IsNotFound(err) {
+	u, err := x.live(ctx, c)
+	if u == nil && err == nil {
 		_, _ = fmt.Fprintf(w.Out, "%s is gone\n", x)
 		return nil
 	}
@@ -274,6 +347,54 @@ func (x order) stop(ctx context.Context, w IO, c client.Client) error {
 		return stopMade(ctx, w, c, u)
 	}
 	return nil
+}
+
+// live is the object; nil if it is gone, or its kind.
+func (x order) live(ctx context.Context, c client.Client) (*unstructured.Unstructured, error) {
+	mapping, err := c.RESTMapper().RESTMapping(groupsOf[x.kind])
+	if meta.IsNoMatchError(err) {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	if err != nil {
+		return nil, err
+	}
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(mapping.GroupVersionKind)
+	err = c.Get(ctx, client.ObjectKey{Namespace: x.namespace, Name: x.name}, u)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // the same
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at %s: %w", x, err)
+	}
+	return u, nil
+}
+
+// going reports whether it is there, and not as it is when it is stopped.
+func (x order) going(ctx context.Context, c client.Client) (bool, error) {
+	u, err := x.live(ctx, c)
+	return u != nil && !says(u.Object, stops[x.kind](u)), err
+}
+
+// says reports whether an object has fields already. Nil is none, and so is what is empty.
+func says(o, fields map[string]any) bool {
+	for k, v := range fields {
+		switch v := v.(type) {
+		case map[string]any:
+			if inner, _ := o[k].(map[string]any); !says(inner, v) {
+				return false
+			}
+		case []any:
+			if is, _ := o[k].([]any); !slices.Equal(is, v) {
+				return false
+			}
+		default:
+			if o[k] != v {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // stopMade stops the Applications that an ApplicationSet made.
