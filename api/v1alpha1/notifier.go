@@ -32,7 +32,6 @@ type NotifierList struct {
 // NotifierSpec says who is told, of what, and when.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.slack), has(self.teams), has(self.email), has(self.webhook)].filter(x, x).size() == 1",message="exactly one of slack, teams, email or webhook must be set"
-// +kubebuilder:validation:XValidation:rule="!has(self.group) || has(self.slack)",message="group is for slack: others get every outcome by itself"
 type NotifierSpec struct {
 	// Slack writes to a channel: one message for each release, kept up to date, with what happened to it in its thread.
 	Slack *SlackChannel `json:"slack,omitempty"`
@@ -65,7 +64,8 @@ type NotifierSpec struct {
 	// Quiet are hours in which nobody is told anything. What happens in them is told in one message afterwards.
 	Quiet *QuietHours `json:"quiet,omitempty"`
 
-	// Group makes one message of many: what happens to more apps than a few at once is told in one message, which is kept up to date.
+	// Group makes one message of many: what happens to more apps than a few at once is told in one message. In Slack it is kept up to date; the others get
+	// it when the window is over.
 	Group *Grouping `json:"group,omitempty"`
 
 	// Template is the text of a message about one app, as a Go template of these fields: .App, .Environment, .Namespace, .Outcome, .Commit, .Short, .Why, .Back

@@ -25,9 +25,9 @@ func drawNotifier(t *rapid.T) *v1alpha1.Notifier {
 		n.Spec.Webhook = &v1alpha1.EventWebhook{URL: "https://example.com"}
 	} else {
 		n.Spec.Slack = &v1alpha1.SlackChannel{Channel: "C0"}
-		if rapid.Bool().Draw(t, "group") {
-			n.Spec.Group = &v1alpha1.Grouping{MoreThan: 2, Window: metav1.Duration{Duration: time.Minute}}
-		}
+	}
+	if rapid.Bool().Draw(t, "group") {
+		n.Spec.Group = &v1alpha1.Grouping{MoreThan: 2, Window: metav1.Duration{Duration: time.Minute}}
 	}
 	if rapid.Bool().Draw(t, "quiet") {
 		n.Spec.Quiet = &v1alpha1.QuietHours{From: "22:00", Until: "07:00", TimeZone: "Europe/Berlin", ExceptFailures: rapid.Bool().Draw(t, "failures")}

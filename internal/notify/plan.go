@@ -21,6 +21,7 @@ const (
 	triedFor  = 24 * time.Hour
 	quietName = "quiet until "
 	manyName  = "many since "
+	lateName  = "many until "
 )
 
 // Note is the status with what is new in it. What happened first comes first.
@@ -50,7 +51,7 @@ func Note(n *v1alpha1.Notifier, events []Event, now time.Time) v1alpha1.Notifier
 	}
 	fresh = fresh[:min(len(fresh), max(0, mostEver-unsettled(st)))] // the others are noted when there is room
 	if g := n.Spec.Group; g != nil {
-		join(g, st.Told, fresh, now)
+		join(g, st.Told, fresh, now, n.Spec.Slack != nil)
 	}
 	st.Told = append(st.Told, fresh...)
 	trim(&st, now)
@@ -67,9 +68,11 @@ func tells(s v1alpha1.NotifierSpec, e Event) bool {
 	return at && slices.Contains(s.Events, e.Outcome)
 }
 
-// join puts what is new into one message if there are too many.
-func join(g *v1alpha1.Grouping, told, fresh []v1alpha1.Telling, now time.Time) {
+// join puts what is new into one message if there are too many. One that can be changed later is sent at once, and what comes within the window is added;
+// another is sent when the window is over.
+func join(g *v1alpha1.Grouping, told, fresh []v1alpha1.Telling, now time.Time, changes bool) {
 	loose, group := 0, ""
+	end := metav1.NewTime(now.Add(g.Window.Duration).UTC().Truncate(time.Second))
 	for _, t := range told {
 		if isQuiet(t) || now.Sub(t.Noted.Time) > g.Window.Duration {
 			continue
@@ -77,6 +80,9 @@ func join(g *v1alpha1.Grouping, told, fresh []v1alpha1.Telling, now time.Time) {
 		loose++
 		if strings.HasPrefix(t.Group, manyName) {
 			group = t.Group // what is noted last is last
+		}
+		if at, late := lateUntil(t); late && now.Before(at) {
+			group, end = t.Group, metav1.NewTime(at)
 		}
 	}
 	for _, t := range fresh {
@@ -88,10 +94,21 @@ func join(g *v1alpha1.Grouping, told, fresh []v1alpha1.Telling, now time.Time) {
 		return
 	}
 	for i := range fresh {
-		if !isQuiet(fresh[i]) {
+		switch {
+		case isQuiet(fresh[i]):
+		case changes:
 			fresh[i].Group = cmp.Or(group, manyName+now.UTC().Format(time.RFC3339))
+		default:
+			fresh[i].Group, fresh[i].Again = cmp.Or(group, lateName+end.UTC().Format(time.RFC3339)), end
 		}
 	}
+}
+
+// lateUntil is when the message is sent that waits for what else happens, if it is of such a one.
+func lateUntil(t v1alpha1.Telling) (time.Time, bool) {
+	text, late := strings.CutPrefix(t.Group, lateName)
+	at, err := time.Parse(time.RFC3339, text)
+	return at, late && err == nil
 }
 
 func isQuiet(t v1alpha1.Telling) bool { return strings.HasPrefix(t.Group, quietName) }
@@ -156,7 +173,7 @@ func Due(n *v1alpha1.Notifier, now time.Time) (due []Message, again time.Time) {
 			}
 			continue
 		}
-		if t.Group == "" || n.Spec.Slack == nil && !isQuiet(t) {
+		if _, late := lateUntil(t); t.Group == "" || n.Spec.Slack == nil && !isQuiet(t) && !late {
 			e := of(n.Namespace, t)
 			due = append(due, Message{ID: t.Key, Events: []Event{e}, Keys: []string{t.Key}, Thread: threadOf(n, e), Unsure: t.Tries > 0})
 			continue
