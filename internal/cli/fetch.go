@@ -157,7 +157,7 @@ func (f *fetcher) base(q render.Question) (render.Answer, error) {
 	return render.Answer{ID: q.Version, Tree: s.Tree, Version: q.Version}, nil
 }
 
-// get fetches a commit: as nobody, or as .netrc says, and if that is not let in as git's helpers say.
+// get fetches a commit: with the headers of git's configuration, as nobody, or as .netrc says, and if that is not let in as git's helpers say.
 func (f *fetcher) get(m *git.Mirror, address string, commit source.Commit) error {
 	fetch := func(auth git.Auth) error {
 		got, err := m.Fetch(f.ctx, auth, []source.Resolved{{Ref: source.Ref{Commit: commit}, Commit: commit}})
@@ -173,10 +173,18 @@ func (f *fetcher) get(m *git.Mirror, address string, commit source.Commit) error
 	if at.Scheme == "http" && !f.plain {
 		return fetch(git.Auth{Field: "spec.render.remoteBases of the Environment (this command shows none without TLS: --plain-http allows that)"})
 	}
+	headers, err := f.logins.extraHeaders(f.ctx, at)
+	if err != nil {
+		return err
+	}
+	if logsIn(headers) {
+		return fetch(git.Auth{Headers: headers, Field: "spec.render.remoteBases of the Environment (this command used http.extraHeader of git's configuration)"})
+	}
 	auth, err := f.logins.netrc(at.Hostname())
 	if err != nil {
 		return err
 	}
+	auth.Headers = headers
 	if auth.Field != "" {
 		return fetch(auth)
 	}
@@ -184,6 +192,7 @@ func (f *fetcher) get(m *git.Mirror, address string, commit source.Commit) error
 		return err
 	}
 	auth, why := f.logins.filled(f.ctx, address)
+	auth.Headers = headers
 	if why != "" {
 		auth.Field = "spec.render.remoteBases of the Environment (this command has none: .netrc has no entry for " + at.Hostname() + ", and " + why + ")"
 	}

@@ -133,10 +133,7 @@ func (l logins) stored(ctx context.Context, file, host string, a *registry.Acces
 	if c == auth.EmptyCredential {
 		return false, nil
 	}
-	if c.AccessToken != "" {
-		return false, fmt.Errorf("%s: credentials of %s: a registrytoken is not supported: log in with docker login", file, host)
-	}
-	a.Username, a.Password, a.Token = c.Username, c.Password, c.RefreshToken
+	a.Username, a.Password, a.Token, a.Bearer = c.Username, c.Password, c.RefreshToken, c.AccessToken
 	return true, nil
 }
 

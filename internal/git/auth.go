@@ -14,6 +14,8 @@ type Auth struct {
 	Passphrase         []byte // of Identity
 	KnownHosts         []byte // SSH host keys, as ssh-keyscan prints them
 	CA                 []byte // PEM certificates that sign the server's; the system's if empty
+	// Headers go along with each request over HTTP, as "Name: value". They take the place of others of their names.
+	Headers []string
 
 	// Field names the Secret that this was read from, as errors say it; empty: spec.secretRef.
 	Field string

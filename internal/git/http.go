@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/git/wire"
@@ -174,12 +175,30 @@ func (t *httpTransport) send(req *http.Request, auth Auth) (*http.Response, erro
 		} else if auth.Username != "" || auth.Password != "" {
 			req.SetBasicAuth(auth.Username, auth.Password)
 		}
+		addHeaders(req.Header, auth.Headers)
 	}
 	resp, err := t.client.Do(req)
 	if err != nil {
 		return nil, networkError(req.URL.Host, err, auth.field())
 	}
 	return resp, nil
+}
+
+// addHeaders adds headers as they are written, but for those that are none.
+func addHeaders(to http.Header, headers []string) {
+	mine := map[string]bool{}
+	for _, h := range headers {
+		name, value, ok := strings.Cut(h, ":")
+		name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
+		if !ok || value == "" || strings.ContainsFunc(name+value, unicode.IsControl) || strings.ContainsAny(name, " \t") {
+			continue
+		}
+		if !mine[name] {
+			to.Del(name)
+		}
+		mine[name] = true
+		to.Add(name, value)
+	}
 }
 
 func sameHost(a, b *url.URL) bool {

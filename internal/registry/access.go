@@ -18,7 +18,9 @@ type Access struct {
 	Username, Password string
 	// Token is the identity token of an OCI registry, or the bearer token of a chart repository.
 	Token string
-	CA    []byte // PEM certificates that sign the server's; the system's if empty
+	// Bearer is what an OCI registry is shown as it is: the registrytoken of a docker config.
+	Bearer string
+	CA     []byte // PEM certificates that sign the server's; the system's if empty
 	// Insecure lets it be reached without TLS.
 	Insecure bool
 
@@ -32,12 +34,14 @@ type Access struct {
 func (a Access) field() string { return cmp.Or(a.Field, "spec.secretRef") }
 
 // anonymous reports whether there are no credentials.
-func (a Access) anonymous() bool { return a.Username == "" && a.Password == "" && a.Token == "" }
+func (a Access) anonymous() bool {
+	return a.Username == "" && a.Password == "" && a.Token == "" && a.Bearer == ""
+}
 
 // String says what there is, never what it is.
 func (a Access) String() string {
 	switch {
-	case a.Token != "":
+	case a.Token != "", a.Bearer != "":
 		return "access(token)"
 	case a.Password != "":
 		return "access(password)"
@@ -59,7 +63,11 @@ func (a Access) id() string {
 	if a.Who != "" {
 		return digestOf(a.Who, fmt.Sprint(a.Insecure))
 	}
-	return digestOf(a.Username, a.Password, a.Token, string(a.CA), fmt.Sprint(a.Insecure))
+	parts := []string{a.Username, a.Password, a.Token, string(a.CA), fmt.Sprint(a.Insecure)}
+	if a.Bearer != "" {
+		parts = append(parts, a.Bearer)
+	}
+	return digestOf(parts...)
 }
 
 // digestOf is equal for equal parts alone.

@@ -87,6 +87,8 @@ func (x *indexCharts) get(ctx context.Context, kind string, at *url.URL, header 
 	r.Header.Set("User-Agent", "fairlead")
 	if at.Host == x.base.Host && at.Scheme == x.base.Scheme {
 		switch {
+		case x.a.Bearer != "":
+			r.Header.Set("Authorization", "Bearer "+x.a.Bearer)
 		case x.a.Token != "":
 			r.Header.Set("Authorization", "Bearer "+x.a.Token)
 		case !x.a.anonymous():

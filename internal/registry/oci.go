@@ -80,6 +80,9 @@ func openRepository(address string, a Access, o Options) (*repository, error) {
 	if a.Token != "" {
 		cred = auth.Credential{RefreshToken: a.Token}
 	}
+	if a.Bearer != "" {
+		cred = auth.Credential{AccessToken: a.Bearer}
+	}
 	r.Client = &auth.Client{
 		Client: &http.Client{Transport: counted{client.Transport, o.OnRequest}},
 		Header: http.Header{"User-Agent": {"fairlead"}}, Cache: auth.NewCache(), ClientID: "fairlead",

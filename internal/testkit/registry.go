@@ -15,7 +15,7 @@ import (
 )
 
 // cmdRegistry runs the registry of the script, which is an HTTP repository of charts as well, and fills it: registry start, registry push TAG DIR, registry oras
-// TAG DIR, registry empty TAG, registry chart DIR, registry key KEY FILE, registry sign TAG KEY, registry notify TAG, registry protect [PASSWORD], registry down|up, registry mark,
+// TAG DIR, registry empty TAG, registry chart DIR, registry key KEY FILE, registry sign TAG KEY, registry notify TAG, registry protect [PASSWORD], registry tokens IDENTITY ACCESS, registry down|up, registry mark,
 // registry asked REGEXP.
 func (s *script) cmdRegistry(neg bool, args []string) error {
 	if len(args) == 0 {
@@ -49,6 +49,9 @@ func (s *script) cmdRegistry(neg bool, args []string) error {
 	case verb == "protect" && len(rest) <= 1:
 		s.password = strings.Join(rest, "")
 		s.registry.Protect(s.password)
+		return nil
+	case verb == "tokens" && len(rest) == 2:
+		s.registry.Tokens(rest[0], rest[1])
 		return nil
 	case (verb == "down" || verb == "up") && len(rest) == 0:
 		s.registry.Down(verb == "down")

@@ -27,9 +27,11 @@ type Server struct {
 
 	mu       sync.Mutex
 	password string // of the user "fairlead"; empty: none is needed
-	down     bool
-	files    map[string][]byte // below /charts/
-	requests []string
+	// identity is what the access token is given for; empty: none is needed.
+	identity, access string
+	down             bool
+	files            map[string][]byte // below /charts/
+	requests         []string
 }
 
 // Start starts a server on loopback.
@@ -65,6 +67,27 @@ func (s *Server) Protect(password string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.password = password
+}
+
+// Tokens wants the access token from now on, which is given for the identity token, as registries with a service of tokens do; empty: of nobody.
+func (s *Server) Tokens(identity, access string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.identity, s.access = identity, access
+}
+
+// token gives the access token, or wants it. It reports whether it answered.
+func (s *Server) token(w http.ResponseWriter, r *http.Request, identity, access string) bool {
+	switch {
+	case r.URL.Path == "/token" && r.PostFormValue("grant_type") == "refresh_token" && r.PostFormValue("refresh_token") == identity:
+		_, _ = fmt.Fprintf(w, `{"access_token": %q}`, access)
+	case r.URL.Path != "/token" && r.Header.Get("Authorization") == "Bearer "+access:
+		return false
+	default:
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="registry"`, s.Host))
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	return true
 }
 
 // Requests returns what was asked for since the last call, such as "GET /charts/index.yaml 304".
@@ -123,7 +146,7 @@ func hexOf(data []byte) string {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	down, password := s.down, s.password
+	down, password, identity, access := s.down, s.password, s.identity, s.access
 	s.mu.Unlock()
 	if down {
 		panic(http.ErrAbortHandler)
@@ -134,7 +157,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer s.mu.Unlock()
 		s.requests = append(s.requests, fmt.Sprintf("%s %s %d", r.Method, r.URL.Path, to.code))
 	}()
-	if user, given, ok := r.BasicAuth(); password != "" && (!ok || user != "fairlead" || given != password) {
+	if access != "" && s.token(to, r, identity, access) {
+		return
+	}
+	if user, given, ok := r.BasicAuth(); password != "" && access == "" && (!ok || user != "fairlead" || given != password) {
 		to.Header().Set("WWW-Authenticate", `Basic realm="charts"`)
 		to.WriteHeader(http.StatusUnauthorized)
 		return
