@@ -117,10 +117,35 @@ func (o *adoptOptions) run(ctx context.Context, w IO) error {
 	err = newSyncing(w, c, s).through(ctx, namespace, o.timeout)
 	for _, x := range orders {
 		if going, seen := x.going(ctx, c); seen == nil && going {
-			return errors.Join(err, fmt.Errorf("%s goes on again, and two engines write the same objects: stop what sets it going with --stop, or take it out of Git, and run this again", x))
+			err = errors.Join(err, fmt.Errorf("%s goes on again, and two engines write the same objects: stop what sets it going with --stop, or take it out of Git, and run this again", x))
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return unadopted(ctx, w, c, env, orders)
+}
+
+// unadopted names the suspended environments whose apps were ordered by what is stopped now, too: nobody looks after those.
+func unadopted(ctx context.Context, w IO, c client.Client, env *v1alpha1.Environment, orders []order) error {
+	var list v1alpha1.EnvironmentList
+	if err := c.List(ctx, &list, client.InNamespace(env.Namespace)); err != nil {
+		return fmt.Errorf("list the environments: %w", err)
+	}
+	for i := range list.Items {
+		e := &list.Items[i]
+		if e.Name == env.Name || !e.Spec.Sync.Suspend {
+			continue
+		}
+		for _, text := range strings.Split(e.Annotations[migrate.MarkFrom], ",") {
+			part := strings.Split(text, "/")
+			if len(part) == 3 && slices.Contains(orders, order{part[0], part[1], part[2]}) {
+				_, _ = fmt.Fprintf(w.Out, "environment %s was made of %s as well, which is stopped now: adopt it, too\n", e.Name, text)
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // above are what order the orders themselves, as Argo CD marks them, and would set them going again; without those that are stopped as well.

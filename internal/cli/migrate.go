@@ -277,9 +277,26 @@ func report(to io.Writer, notes []migrate.Note) {
 		return
 	}
 	_, _ = fmt.Fprintln(to, "to look at:")
-	for _, n := range notes {
+	for _, n := range folded(notes) {
 		_, _ = fmt.Fprintf(to, "  %s\n", n)
 	}
+}
+
+// folded are notes of which those that say the same of objects of one kind are one, where the first is.
+func folded(notes []migrate.Note) []migrate.Note {
+	var out []migrate.Note
+	at := map[[3]string]int{}
+	for _, n := range notes {
+		kind, name, _ := strings.Cut(n.About, " ")
+		key := [3]string{kind, n.Field, n.Text}
+		if i, same := at[key]; same {
+			out[i].About += ", " + name
+			continue
+		}
+		at[key] = len(out)
+		out = append(out, n)
+	}
+	return out
 }
 
 // save writes the files. If one is there that says something else, none is written.

@@ -3,7 +3,10 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/fairlead-cd/fairlead/internal/migrate"
 )
 
 // TestOrdered: a chart that only speaks of an engine's groups keeps nobody from migrating; one that makes objects of it is named. Else, what cannot be read is an error.
@@ -35,5 +38,17 @@ func TestOrdered(t *testing.T) {
 	write("apps/broken.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: [\n")
 	if _, _, err := ordered(dir, *delivererOf("argocd")); err == nil {
 		t.Error("what cannot be read is taken for nothing")
+	}
+}
+
+// TestFolded: what is said of many is said once.
+func TestFolded(t *testing.T) {
+	got := folded([]migrate.Note{
+		{About: "Application a/x", Field: "spec", Text: "t"}, {About: "Application a/y", Text: "t"}, {About: "Application a/z", Field: "spec", Text: "t"},
+		{About: "ApplicationSet a/x", Field: "spec", Text: "t"},
+	})
+	want := []migrate.Note{{About: "Application a/x, a/z", Field: "spec", Text: "t"}, {About: "Application a/y", Text: "t"}, {About: "ApplicationSet a/x", Field: "spec", Text: "t"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }

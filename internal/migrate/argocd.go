@@ -47,6 +47,8 @@ type argocd struct {
 	all  []object.Object
 }
 
+const noteRights = "what its apps may hold, and where, is said by the rights of the Environment's ServiceAccount"
+
 // delivers are the directories of an Application or of an ApplicationSet that are in the tree.
 func (a argocd) delivers(o object.Object, all []object.Object) []ordered {
 	tried := argocd{begin(a.options), map[string]string{}, nil}
@@ -111,13 +113,16 @@ func (a argocd) application(o object.Object, about, from string) {
 	if a.isHead(about, "Argo CD", h) {
 		return
 	}
+	if wave := o.Annotation("argocd.argoproj.io/sync-wave"); wave != "" && wave != "0" {
+		a.note(about, "metadata.annotations", "its wave among Applications, %s, is not looked at: to have an app wait for others, write dependsOn into its source in the Environment", wave)
+	}
 	policy := spec.sub("syncPolicy")
 	a.automation(about, policy, &d)
 	a.syncOptions(about, policy, &d)
 	policy.skip("retry")
 	spec.skip("info", "revisionHistoryLimit")
 	if p := spec.text("project"); p != "" && p != "default" {
-		a.note(about, "spec.project", "what an app may hold and where is said by the rights of the Environment's ServiceAccount")
+		a.note("AppProject "+o.Namespace()+"/"+p, "", "%s", noteRights)
 	}
 	sources := spec.items("sources")
 	if len(sources) == 0 {
@@ -509,5 +514,5 @@ func (a argocd) project(o object.Object) {
 	if says(o.At("spec", "roles")) {
 		a.note(about(o), "spec.roles", "who may do what is said by Kubernetes' own RBAC on Environments and Apps")
 	}
-	a.note(about(o), "", "what its apps may hold, and where, is said by the rights of the Environment's ServiceAccount")
+	a.note(about(o), "", "%s", noteRights)
 }

@@ -11,8 +11,9 @@ import (
 
 // held is what is known of the objects that an order holds: how many of them are orders themselves, of which kinds, and whether there are others.
 type held struct {
-	orders []string // kinds, ordered, each once
-	others bool
+	orders  []string // kinds, ordered, each once
+	others  bool
+	guessed bool // it is only known which orders are in files below its path
 }
 
 // add reports whether it is an order that is held.
@@ -47,6 +48,7 @@ func (m *migration) heldIn(o object.Object, about string, kinds []object.GroupKi
 			h.add(gk, isOrder)
 		}
 	}
+	h.guessed = true
 	switch why := m.unread[about]; {
 	case m.options.Tree == nil || p == "":
 	case why != "":
@@ -68,7 +70,11 @@ func (m *migration) isHead(about, engine string, h held) bool {
 			"Of what this report could make nothing of, %s keeps what it was told last", plural(h.orders), engine)
 		return false
 	}
-	m.note(about, "", "it holds %s, which is what %s is told: no app is made of it. What else is in its directory needs a source of its own", plural(h.orders), engine)
+	rest := ""
+	if h.guessed {
+		rest = ". What else is in its directory needs a source of its own"
+	}
+	m.note(about, "", "it holds %s, which is what %s is told: no app is made of it%s", plural(h.orders), engine, rest)
 	return true
 }
 
