@@ -132,6 +132,7 @@ func (e *Engine) round(ctx context.Context, session Session, m *memory, s Subjec
 	known, was := m.record.Version, m.releases
 	records := e.decide(m, s, p, l, git)
 	e.sayStuck(ctx, m, l, was, records)
+	e.sayRan(ctx, m, l, was, records)
 	e.sayLost(ctx, m, s, was, records)
 	turned := !m.hooks().Same(l.hooks)                                   // others are to be run now than were looked at
 	aside := s.Rendered && m.placed.bundle != m.releases.Released.Digest // this is not what is released: not yet, or no more

@@ -33,13 +33,17 @@ func (e *Engine) sayStuck(ctx context.Context, m *memory, l *look, was release.S
 	}
 }
 
+// isWorkload reports whether an object keeps Pods running.
+func isWorkload(k object.Key) bool {
+	return k.Group == "apps" && (k.Kind == "Deployment" || k.Kind == "StatefulSet" || k.Kind == "DaemonSet")
+}
+
 // stuck is what the Pods say of the first workloads that are not healthy; empty if they say nothing, or may not be read.
 func (l *look) stuck(ctx context.Context) string {
 	all := l.health()
 	var keys []object.Key
 	for k, v := range all {
-		workload := k.Group == "apps" && (k.Kind == "Deployment" || k.Kind == "StatefulSet" || k.Kind == "DaemonSet")
-		if workload && (v.Status == health.Progressing || v.Status == health.Degraded) {
+		if isWorkload(k) && (v.Status == health.Progressing || v.Status == health.Degraded) {
 			keys = append(keys, k)
 		}
 	}

@@ -122,7 +122,7 @@ func (k *Keeper) service(ctx context.Context, l *line) (gate.Answer, error) {
 	case said.Waits == "":
 		return gate.Answer{Waits: host(l.gate.HTTP.URL) + " keeps it closed" + until, Until: said.Until}, nil
 	}
-	return gate.Answer{Waits: clip(host(l.gate.HTTP.URL) + " waits: " + said.Waits) + until, Until: said.Until}, nil
+	return gate.Answer{Waits: clip(host(l.gate.HTTP.URL)+" waits: "+said.Waits) + until, Until: said.Until}, nil
 }
 
 // credentials are what a Secret says of somebody who is asked.

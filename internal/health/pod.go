@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
@@ -110,4 +111,29 @@ func ending(c object.Object, state string) string {
 		reason = "ended"
 	}
 	return fmt.Sprintf("%s, exit code %d", reason, number(c, 0, state, "terminated", "exitCode"))
+}
+
+// digest is how a container runtime says which image it runs: by the digest of its manifest. What docker calls by an id of its own has none.
+var digest = regexp.MustCompile(`@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
+
+// Runs are the images of a Pod that the runtime says a digest of, as the Pod names them, with it: "web:1.2@sha256:…". A Pod that is going says nothing.
+func Runs(pod object.Object) map[string]string {
+	out := map[string]string{}
+	if pod.Deleting() {
+		return out
+	}
+	for _, where := range []string{"initContainer", "container"} {
+		ids := map[string]string{}
+		for _, c := range list(pod, "status", where+"Statuses") {
+			if m := digest.FindStringSubmatch(c.Text("imageID")); m != nil {
+				ids[c.Text("name")] = m[1]
+			}
+		}
+		for _, c := range list(pod, "spec", where+"s") {
+			if id, image := ids[c.Text("name")], c.Text("image"); id != "" {
+				out[image] = image + "@" + id
+			}
+		}
+	}
+	return out
 }

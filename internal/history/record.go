@@ -9,8 +9,8 @@ type Kind string
 const (
 	Release    Kind = "Release"    // a release entered a phase: one of package release
 	Hold       Kind = "Hold"       // a step began to wait for a person, or no longer does: Held, Gone
-	Approval   Kind = "Approval"   // somebody agreed to something, or his word is no longer good: Given, Gone
-	Override   Kind = "Override"   // somebody broke the glass, or that is over: Given, Gone
+	Approval   Kind = "Approval"   // somebody agreed to something: Given; Until says for how long
+	Override   Kind = "Override"   // somebody broke the glass: Given; Until says for how long
 	Drift      Kind = "Drift"      // live objects were changed by others, or are again as they were applied: Found, Gone
 	Suspension Kind = "Suspension" // somebody wants nothing to be done
 	Resumption Kind = "Resumption" // it goes on
