@@ -52,7 +52,7 @@ type Render struct {
 
 // GroupKind names a kind of objects, or all kinds of a group.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.group) && self.group != '' || has(self.kind) && self.kind != ''",message="name a group, a kind, or both"
+// +kubebuilder:validation:XValidation:rule="has(self.group) && size(self.group) > 0 || has(self.kind) && size(self.kind) > 0",message="name a group, a kind, or both"
 type GroupKind struct {
 	// Group is such as helm.toolkit.fluxcd.io; empty: the core group, of which a kind has to be named.
 	//
