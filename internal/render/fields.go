@@ -1,9 +1,13 @@
 package render
 
 import (
+	"bytes"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/kustomize/api/types"
 
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
@@ -111,13 +115,13 @@ func (v *visitor) generators() error {
 	spec := &v.k.spec
 	for i, g := range spec.ConfigMapGenerator {
 		v.generated("ConfigMap", g.Name, v.k.at("configMapGenerator", i, ""))
-		if err := v.sources(generator{"configMapGenerator", "ConfigMap", i}, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
+		if err := v.sources(generator{"configMapGenerator", "ConfigMap", i}, g.KvPairSources); err != nil {
 			return err
 		}
 	}
 	for i, g := range spec.SecretGenerator {
 		v.generated("Secret", g.Name, v.k.at("secretGenerator", i, ""))
-		if err := v.sources(generator{"secretGenerator", "Secret", i}, g.FileSources, g.EnvSources, g.EnvSource); err != nil {
+		if err := v.sources(generator{"secretGenerator", "Secret", i}, g.KvPairSources); err != nil {
 			return err
 		}
 	}
@@ -136,36 +140,70 @@ type generator struct {
 	index       int
 }
 
-func (v *visitor) sources(g generator, files, envs []string, env string) error {
-	if env != "" {
-		if err := v.source(g, v.k.at(g.field, g.index, "env"), env); err != nil {
+func (v *visitor) sources(g generator, from types.KvPairSources) error {
+	if err := v.literals(g, from.LiteralSources); err != nil {
+		return err
+	}
+	if from.EnvSource != "" {
+		if err := v.env(g, v.k.at(g.field, g.index, "env"), from.EnvSource); err != nil {
 			return err
 		}
 	}
-	for i, p := range envs {
-		if err := v.source(g, v.item(g.field, g.index, "envs", i), p); err != nil {
+	for i, p := range from.EnvSources {
+		if err := v.env(g, v.item(g.field, g.index, "envs", i), p); err != nil {
 			return err
 		}
 	}
-	for i, p := range files {
+	for i, p := range from.FileSources {
 		if _, after, ok := strings.Cut(p, "="); ok {
 			p = after
 		}
-		if err := v.source(g, v.item(g.field, g.index, "files", i), p); err != nil {
+		if _, _, err := v.source(g, v.item(g.field, g.index, "files", i), p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// source is a file that a generator reads.
-func (v *visitor) source(g generator, at place, p string) error {
-	name, _, err := v.file(at, p)
+// literals refuses what Kustomize would refuse with all values in its words.
+func (v *visitor) literals(g generator, all []string) error {
+	var names []string
+	for i, l := range all {
+		name, _, ok := strings.Cut(l, "=")
+		switch {
+		case !ok || name == "":
+			return v.item(g.field, g.index, "literals", i).errorf("a literal is written as name=value, and this one has no name or no =")
+		case slices.Contains(names, name):
+			return v.item(g.field, g.index, "literals", i).errorf("%s is given twice: a %s has one value of a name", name, g.kind)
+		}
+		names = append(names, name)
+	}
+	return nil
+}
+
+// env is a file of variables. Kustomize repeats a line that is no text.
+func (v *visitor) env(g generator, at place, p string) error {
+	name, data, err := v.source(g, at, p)
 	if err != nil {
 		return err
 	}
+	n := 0
+	for line := range bytes.Lines(data) {
+		if n++; !utf8.Valid(line) {
+			return place{name, n}.errorf("the line is no text in UTF-8: a file of variables has a name=value in each; take binary data with files")
+		}
+	}
+	return nil
+}
+
+// source is a file that a generator reads.
+func (v *visitor) source(g generator, at place, p string) (string, []byte, error) {
+	name, data, err := v.file(at, p)
+	if err != nil {
+		return "", nil, err
+	}
 	v.sourced[name] = true
-	return v.secrets.generates(g.kind, at, name)
+	return name, data, v.secrets.generates(g.kind, at, name)
 }
 
 // item is the line of an item of a list within the item of a list.

@@ -51,10 +51,32 @@ func counterpart(expected []object.Object, start int, res *resource.Resource) in
 
 var resourceID = regexp.MustCompile(`([A-Z][A-Za-z0-9]*)\.[A-Za-z0-9]*\.[^/\s]*/([a-z0-9][-a-z0-9.]*?)\.(\[noNs\]|[a-z0-9-]+)`)
 
+// madeTwice is what Kustomize says of a generator whose object is there already.
+var madeTwice = regexp.MustCompile(`Kind:"([A-Za-z]+)", isClusterScoped:\w+\}, Name:"([^"]*)", Namespace:"[^"]*"\} exists; can not use behavior`)
+
+// generator is where the last generator of an object is written; else the kustomization.
+func (k *kustomization) generator(kind, name string) place {
+	at := place{file: k.file}
+	for i, g := range k.spec.ConfigMapGenerator {
+		if kind == "ConfigMap" && g.Name == name {
+			at = k.at("configMapGenerator", i, "")
+		}
+	}
+	for i, g := range k.spec.SecretGenerator {
+		if kind == "Secret" && g.Name == name {
+			at = k.at("secretGenerator", i, "")
+		}
+	}
+	return at
+}
+
 // explain turns an error of Kustomize's into one that names the places it is about: where the objects that it mentions are
 // written or patched.
 func (g *graph) explain(k *kustomization, err error) error {
 	text := shorter(oneLine(err))
+	if m := madeTwice.FindStringSubmatch(text); m != nil {
+		return k.generator(m[1], m[2]).errorf("a %s %s is there already: give this generator another name, or behavior: merge or replace", m[1], m[2])
+	}
 	var places []string
 	for _, m := range resourceID.FindAllStringSubmatch(text, -1) {
 		text = strings.ReplaceAll(text, m[0], m[1]+" "+m[2])

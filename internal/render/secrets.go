@@ -64,10 +64,10 @@ func newSecrets(req Request, a *asker) *secrets {
 
 // open returns the content of a file as it is to be read: decrypted if it is one of SOPS.
 func (s *secrets) open(name string, data []byte) ([]byte, error) {
+	s.sniffed = s.sniffed || sops.HasValues(data)
 	if !sops.Sniff(data) {
 		return data, nil
 	}
-	s.sniffed = true
 	if rootOf(name) != "" { // nothing in a base from elsewhere is for a key of this environment
 		return data, nil
 	}
@@ -205,7 +205,7 @@ func (s *secrets) unseal(objs []object.Object) ([]object.Object, error) {
 	var op *sealed.Opener
 	cloned := false
 	for i, o := range objs {
-		if s.sniffed && !s.how.Look {
+		if s.sniffed {
 			if err := ciphertext(o); err != nil {
 				return nil, err
 			}

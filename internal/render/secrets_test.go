@@ -217,6 +217,8 @@ func TestEncrypted(t *testing.T) {
 		{"a configMapGenerator", sourcetest.Files{
 			"app/kustomization.yaml": "configMapGenerator:\n- name: db\n  envs:\n  - db.env\n", "app/db.env": k.encrypt("db.env", "PASSWORD="+canary+"\n"),
 		}, render.Decryption{Secret: "sops"}, "app/kustomization.yaml:4: app/db.env is encrypted, and a ConfigMap shows what it holds"},
+		{"no word of metadata", sourcetest.Files{"app/db.yaml": encrypted[:strings.Index(encrypted, "sops:\n")]}, render.Decryption{Secret: "sops"}, "has not the metadata to decrypt it"},
+		{"no metadata for who looks", sourcetest.Files{"app/db.yaml": encrypted[:strings.Index(encrypted, "sops:\n")]}, render.Decryption{Look: true}, "has not the metadata to decrypt it"},
 		{"no metadata", sourcetest.Files{"app/db.yaml": "# sops\n" + encrypted[:strings.Index(encrypted, "sops:\n")]}, render.Decryption{Secret: "sops"}, "has not the metadata to decrypt it"},
 		{"changed", sourcetest.Files{"app/db.yaml": strings.Replace(encrypted, "name: db", "name: web", 1)}, render.Decryption{Secret: "sops"}, "the MAC of the file is another"},
 		{"another name", sourcetest.Files{"app/db.yaml": strings.ReplaceAll(k.seal("place", plainSecret), "name: db", "name: web")}, render.Decryption{}, "does not open for place/web (scope strict) with any of the 1 keys in namespace shop"},

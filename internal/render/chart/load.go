@@ -11,6 +11,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -223,6 +224,20 @@ var (
 	atLine = regexp.MustCompile(`\bline (\d+):`)
 )
 
+// ofMetadata is what the library says of a field of Chart.yaml.
+var ofMetadata = regexp.MustCompile(`^chart\.metadata\.(\w+)( .*)$`)
+
+// lineOf is where a field is in a file; 0: it is not there.
+func lineOf(data []byte, field string) int {
+	n := 0
+	for line := range bytes.Lines(data) {
+		if n++; bytes.HasPrefix(line, []byte(field+":")) {
+			return n
+		}
+	}
+	return 0
+}
+
 // explain names the file, and the line if it is known, that a library's error is about.
 func (p *place) explain(err error) error {
 	text, at := plain(err), p.at
@@ -237,6 +252,15 @@ func (p *place) explain(err error) error {
 	}
 	for _, noise := range []string{"cannot unmarshal yaml document: ", "error converting YAML to JSON: ", "error unmarshaling JSON: ", "while decoding JSON: ", "validation: "} {
 		text = strings.Replace(text, noise, "", 1)
+	}
+	if m := ofMetadata.FindStringSubmatch(text); m != nil {
+		text = m[1] + m[2]
+		if n := lineOf(p.data, m[1]); n > 0 {
+			at += ":" + strconv.Itoa(n)
+		}
+		if m[1] == "version" {
+			text += ": write a semantic version, such as 1.0.0"
+		}
 	}
 	text = strings.Replace(text, "json: cannot unmarshal array into Go value of type map[string]interface {}", "values are a map, and this is a list", 1)
 	return fault.Newf(fault.Invalid, "%s: %s", at, text)

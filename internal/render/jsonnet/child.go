@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
 	"strings"
 	"time"
 
@@ -200,6 +201,9 @@ type placed interface {
 
 var crashed = regexp.MustCompile(`(?s)^\(CRASH\) (.*?)\n.*$`)
 
+// inImported is how the interpreter says where in an imported file an error is.
+var inImported = regexp.MustCompile(`^([^\s:]+):\(?(\d+):(\d+)\)?(?:-[\d(:)]+)? (.*)$`)
+
 // describe says where an error is, in the words of people who write Jsonnet for Fairlead.
 func describe(err error) *wrong {
 	var own wrongError
@@ -221,6 +225,11 @@ func describe(err error) *wrong {
 			if trace[0].File != w.At.File {
 				w.From = trace[0]
 			}
+		}
+		if m := inImported.FindStringSubmatch(running.Msg); m != nil { // the file that is imported does not parse
+			line, _ := strconv.Atoi(m[2])
+			column, _ := strconv.Atoi(m[3])
+			w.From, w.At, w.Text = w.At, Place{File: m[1], Line: line, Column: column}, remedy(m[4])
 		}
 		return w
 	case errors.As(err, &static):

@@ -137,7 +137,7 @@ func (u *unsealing) errorf(format string, args ...any) error {
 	if where != "" {
 		where += ": "
 	}
-	return fault.Newf(fault.Invalid, "%s%s: "+format, append([]any{where, "SealedSecret " + u.namespace + "/" + u.name}, args...)...)
+	return fault.Newf(fault.Invalid, "%s%s: "+format, append([]any{where, "SealedSecret " + strings.TrimPrefix(u.namespace+"/"+u.name, "/")}, args...)...)
 }
 
 func (u *unsealing) values() (map[string][]byte, error) {
@@ -249,6 +249,9 @@ var ours = []string{"fairlead.dev/", "argocd.argoproj.io/", "kustomize.toolkit.f
 
 // secret puts the Secret together.
 func (u *unsealing) secret(data map[string]any) (object.Object, error) {
+	if _, ok := u.o.At("spec").(map[string]any); !ok {
+		return object.Object{}, u.errorf("spec is no map: make it of a Secret with `fairlead secret seal`")
+	}
 	template, ok := u.o.At("spec", "template").(map[string]any)
 	if !ok && u.o.At("spec", "template") != nil {
 		return object.Object{}, u.errorf("spec.template is no map")

@@ -40,8 +40,11 @@ type File struct {
 
 // Sniff reports whether a file may be one of SOPS: it costs nothing to ask. Read says for sure.
 func Sniff(data []byte) bool {
-	return bytes.Contains(data, []byte(mark)) && bytes.Contains(data, []byte(metadataKey))
+	return HasValues(data) && bytes.Contains(data, []byte(metadataKey))
 }
+
+// HasValues reports whether a file has what begins as an encrypted value does. Without its metadata it does not open.
+func HasValues(data []byte) bool { return bytes.Contains(data, []byte(mark)) }
 
 // Read reads a file. ErrPlain is in the error if it is none of SOPS.
 func Read(name string, data []byte) (*File, error) {
