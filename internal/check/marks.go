@@ -25,3 +25,10 @@ func hookNotRun(c *call) {
 			"Fairlead runs nothing at %s", strings.Join(words, ", "))
 	}
 }
+
+// neverApplied is the rule for objects that stand in Git and do nothing.
+func neverApplied(c *call) {
+	if c.o.Annotation(app.AnnotationApply) == string(app.ApplyNever) && c.o.Kind() != "Job" {
+		c.say(object.PathOf("kind"), atValue, "if it is an order of an engine that Fairlead took over from, remove it", "it is not applied, as its annotation fairlead.dev/apply or spec.render.neverApply of the Environment says")
+	}
+}
