@@ -44,7 +44,9 @@ func TestOrdered(t *testing.T) {
 // TestFolded: what is said of many is said once.
 func TestFolded(t *testing.T) {
 	got := folded([]migrate.Note{
-		{About: "Application a/x", Field: "spec", Text: "t"}, {About: "Application a/y", Text: "t"}, {About: "Application a/z", Field: "spec", Text: "t"},
+		{About: "Application a/x", Field: "spec", Text: "t"},
+		{About: "Application a/y", Text: "t"},
+		{About: "Application a/z", Field: "spec", Text: "t"},
 		{About: "ApplicationSet a/x", Field: "spec", Text: "t"},
 	})
 	want := []migrate.Note{{About: "Application a/x, a/z", Field: "spec", Text: "t"}, {About: "Application a/y", Text: "t"}, {About: "ApplicationSet a/x", Field: "spec", Text: "t"}}
