@@ -16,7 +16,7 @@ func TestConceal(t *testing.T) {
 	c := &cluster{seed: "a", objects: map[Question]map[string]any{
 		about("Secret", "shop", "variables"): {"apiVersion": "v1", "kind": "Secret", "data": map[string]any{
 			"TOKEN": base64.StdEncoding.EncodeToString([]byte(token)),
-			"LINES": base64.StdEncoding.EncodeToString([]byte("Corr\nect-\nHorse\n")),
+			"LINES": base64.StdEncoding.EncodeToString([]byte("Cor\nrect-\nHorse\n")),
 			"PIN":   base64.StdEncoding.EncodeToString([]byte("48151623")),
 			"PLACE": base64.StdEncoding.EncodeToString([]byte("production")),
 			"DATA":  base64.StdEncoding.EncodeToString([]byte("c: " + base64.StdEncoding.EncodeToString([]byte(token)))),
