@@ -125,6 +125,12 @@ func (c ChartNamed) Pinned() bool { return c.Version != "" && exactVersion.Match
 
 // fetched asks for a chart that is elsewhere.
 func (r *renderer) fetched(at string, q Question) ([]chart.File, error) {
+	_, rest, _ := strings.Cut(q.URL, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		return nil, fault.Newf(fault.Invalid, "%s: the address of the chart %s at %s holds credentials, which all who read the repository see: "+
+			"change them, and put them into a Secret that spec.render.charts of the Environment names", at, q.Chart, host[i+1:])
+	}
 	r.named = append(r.named, ChartNamed{At: at, URL: q.URL, Name: q.Chart, Version: q.Version})
 	if !r.outside.fetches() {
 		return nil, fault.Newf(fault.Invalid, "%s: the chart %s of %s is not in this tree, and nothing is fetched here: "+
