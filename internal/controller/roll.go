@@ -107,7 +107,7 @@ func (m *member) counts() mark {
 	}
 	is := mark{
 		known: m.place.repository != "" || m.removed || m.broken != nil,
-		dirty: m.dirty || m.unwritten || m.behind,
+		dirty: m.dirty || m.unwritten && m.hold.mine || m.behind, // what was being written when the app was given away is for another process to say
 		held:  m.status.Phase == v1alpha1.PhaseHeld, failed: isFailed(m.status), new: !m.begun,
 	}
 	if is.ready = isReady(m.status) && !is.dirty; !is.ready {
