@@ -295,7 +295,9 @@ func (c *controller) render(ctx context.Context, m *member, envRules app.Health)
 		}
 	}
 	res.Declaration.DependsOn = p.needs(m.name.App, res.Declaration.DependsOn)
-	m.take(p, at, round, taken{res, rules, ruled(envRules, res.Declaration.Health), err})
+	if again := m.take(p, at, round, taken{res, rules, ruled(envRules, res.Declaration.Health), err}); again {
+		c.appQueue.add(m.name.Namespace, m.name.Object()) // who found it elsewhere may have seen it at rest, and woken nobody
+	}
 	c.lookout.Hold(m.name.Owner(), asking, res.Asked.Questions())
 	m.mu.Lock()
 	m.cause, m.unanswered = cause, err != nil && asking.Trouble() != nil
@@ -320,12 +322,13 @@ type taken struct {
 	err   error
 }
 
-// take notes what a render of the app at p gave, when its source was at a head. If the app was found elsewhere meanwhile, it stays pending.
-func (m *member) take(p place, at head, round int, res taken) {
+// take notes what a render of the app at p gave, when its source was at a head. If the app was found elsewhere meanwhile, it is to be rendered again, which is
+// reported.
+func (m *member) take(p place, at head, round int, res taken) (again bool) {
 	m.mu.Lock()
 	defer m.unlock()
 	if m.removed {
-		return
+		return false
 	}
 	m.pending = m.place.dir != p.dir || m.place.repository != p.repository || m.place.tip.head().snapshot.Commit != at.snapshot.Commit
 	m.read, m.inputs, m.broken, m.rendered, m.round = at.revision(), res.Inputs, res.err, res.err == nil, round
@@ -334,7 +337,7 @@ func (m *member) take(p place, at head, round int, res taken) {
 	if res.err != nil {
 		// What it rendered to before is forgotten: only what was applied is repaired from now on.
 		m.objects, m.packed, m.digest, m.chart = nil, object.Packed{}, "", helmrelease.Packed{}
-		return
+		return m.pending
 	}
 	m.objects, m.packed, m.digest, m.origins = res.Objects, object.Packed{}, digest(res.Objects), ""
 	m.chart, m.helm.again = res.Chart, time.Time{}
@@ -342,6 +345,7 @@ func (m *member) take(p place, at head, round int, res taken) {
 		m.origins = origins(res.Objects)
 	}
 	m.decl, m.rules, m.ruled, m.declared = res.Declaration, res.rules, res.ruled, true
+	return m.pending
 }
 
 // ruled identifies health rules, so that what was judged by others is judged anew.

@@ -69,6 +69,22 @@ func TestSurvey(t *testing.T) {
 	})
 }
 
+// A commit that comes while an app is rendered, and does not concern it, wakes nobody: who renders it has to.
+func TestMovedMeanwhile(t *testing.T) {
+	h := head{Resolved: source.Resolved{Commit: "1"}, snapshot: source.Snapshot{Commit: "1", Tree: sourcetest.New(sourcetest.Files{})}}
+	at := newTip(v1alpha1.Source{Path: "apps/*"}, h)
+	m := &member{name: app.Name{App: "web"}, roll: newRoll(), place: place{tip: at, dir: "apps/web"}}
+	if m.take(m.place, h, 1, taken{}) || m.pending {
+		t.Error("it is to be rendered again, though nothing moved")
+	}
+	next := h
+	next.snapshot.Commit = "2"
+	at.at.Store(&next)
+	if !m.take(m.place, h, 1, taken{}) || !m.pending {
+		t.Error("its source moved while it was rendered, and it is not rendered again")
+	}
+}
+
 // leftOut are files that every app looks for above it.
 var leftOut = []string{ignore.File, "apps/" + ignore.File}
 
