@@ -76,6 +76,10 @@ crash: build bin/helm ## Kill the controller at every write of every story, wher
 soak: build ## Let a control plane, replicas, people and faults go on for MINUTES=n; then everything has to be as Git says, and memory flat
 	$(GO) test ./test -run '^TestSoak$$' -count=1 -timeout 0 -v -args -soak=$(MINUTES)m -seed=$(SEED) $(ARGS)
 
+.PHONY: large
+large: build ## Measure what a changed line costs beside 1,000 definitions, 5,000 namespaces, a repository of 1 GB and an app of 10,000 objects
+	$(GO) test ./test -run '^TestLarge$$' -count=1 -timeout 0 -v -args -large=1
+
 # Those that are found, not those of a list. What makes one fail stays in testdata/fuzz beside it, and is a test from then on.
 .PHONY: fuzz
 fuzz: ## Try inputs that nobody has written, a minute for each fuzz target; ARGS=-fuzztime=10s is quicker
