@@ -80,6 +80,17 @@ func (s story) done(ctx context.Context) error {
 	return s.Is(ctx, "environments.fairlead.dev/prod", `{.status.commit} {.status.conditions[?(@.type=="Ready")].status}`, s.head.Short()+" True")
 }
 
+// handed returns nil once the app that had an object before has let it go: it hears by a watch that the other one has it, which may just have been cut.
+func (s story) handed(ctx context.Context) error {
+	all, _, err := claims(ctx, s.Plane, s.Namespace, "prod", "web")
+	for k, c := range all {
+		if c.Yielded {
+			return fmt.Errorf("%s is being handed over", k)
+		}
+	}
+	return err
+}
+
 // storyEnd is how a story ended.
 type storyEnd struct {
 	Objects   []string // each on one line, sorted by name
@@ -106,6 +117,7 @@ func (e storyEnd) same(t *testing.T, want storyEnd) {
 func (s story) end(g *gate) storyEnd {
 	s.t.Helper()
 	testkit.Eventually(s.t, s.done)
+	testkit.Eventually(s.t, s.handed)
 	s.kept(s.was)
 	claimed := map[string]string{} // by object: the app that claims it
 	for _, a := range []string{"web", "api"} {
