@@ -284,7 +284,7 @@ func (c *controller) schedule(r *repository, repo *v1alpha1.Repository, err erro
 	r.notBefore = time.Time{}
 	if err == nil {
 		r.failures = 0
-		if !r.hold.mine {
+		if !r.hold.mine && !c.isUnread(r) {
 			interval *= seldom
 		}
 		r.next = now.Add(c.jitter(interval, 0.05))
@@ -297,6 +297,19 @@ func (c *controller) schedule(r *repository, repo *v1alpha1.Repository, err erro
 		wait = max(wait, after)
 	}
 	r.next = now.Add(wait)
+}
+
+// isUnread reports whether it is not known what a candidate of a repository is: its server, or the disk, failed meanwhile. Who asks every time may have read it, and
+// has nothing new to tell.
+func (c *controller) isUnread(r *repository) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range r.nominees {
+		if kind := fault.KindOf(n.err); n.err != nil && kind != fault.Invalid && kind != fault.Denied {
+			return true
+		}
+	}
+	return false
 }
 
 // jitter spreads d by up to a part of it, so that many repositories of one server are not asked at once.
