@@ -89,8 +89,8 @@ func (c *controller) recordAgreed(ctx context.Context, m *member, obj *v1alpha1.
 		return
 	}
 	said := func(annotation string) string {
-		text, _ := strings.CutPrefix(obj.Annotations[annotation], id+" ")
-		if text == obj.Annotations[annotation] {
+		text, ofThis := strings.CutPrefix(obj.Annotations[annotation], id+" ")
+		if !ofThis {
 			return ""
 		}
 		return text

@@ -237,14 +237,7 @@ func (f flux) kustomization(o object.Object) {
 	}
 	d.into, d.account = spec.text("targetNamespace"), spec.text("serviceAccountName")
 	f.suspension(spec, &d)
-	for _, dep := range spec.items("dependsOn") {
-		name, namespace := dep.text("name"), dep.text("namespace")
-		if namespace != "" && namespace != o.Namespace() {
-			f.note(d.about, "spec.dependsOn", "%s/%s is in another namespace, and an app waits for apps of its own Environment alone", namespace, name)
-			continue
-		}
-		d.after = append(d.after, name)
-	}
+	f.waits(o, spec, &d)
 	build := spec.sub("postBuild")
 	d.values, _ = build.value("substitute").(map[string]any)
 	d.valuesFrom = build.list("substituteFrom")
@@ -347,6 +340,18 @@ func inventory(o object.Object) (kinds []object.GroupKind) {
 func (f flux) moved(o object.Object, field, kind, name string) {
 	if home := f.home(o.Namespace()); name != "" && o.Namespace() != "" && home != o.Namespace() {
 		f.note(about(o), field, "%s %s is looked for in %s, beside the Environment: it has to be there, too", kind, name, home)
+	}
+}
+
+// waits notes which other orders an order waits for.
+func (f flux) waits(o object.Object, spec *fields, d *delivery) {
+	for _, dep := range spec.items("dependsOn") {
+		name, namespace := dep.text("name"), dep.text("namespace")
+		if namespace != "" && namespace != o.Namespace() {
+			f.note(d.about, "spec.dependsOn", "%s/%s is in another namespace, and an app waits for apps of its own Environment alone", namespace, name)
+			continue
+		}
+		d.after = append(d.after, name)
 	}
 }
 

@@ -71,14 +71,7 @@ func (f flux) release(o object.Object) {
 	}
 	test := spec.sub("test")
 	test.skip("timeout", "ignoreFailures")
-	for _, dep := range spec.items("dependsOn") {
-		name, namespace := dep.text("name"), dep.text("namespace")
-		if namespace != "" && namespace != o.Namespace() {
-			f.note(d.about, "spec.dependsOn", "%s/%s is in another namespace, and an app waits for apps of its own Environment alone", namespace, name)
-			continue
-		}
-		d.after = append(d.after, name)
-	}
+	f.waits(o, spec, &d)
 	if values, _ := spec.value("values").(map[string]any); len(values) > 0 {
 		helm["values"] = values
 	}
