@@ -77,7 +77,7 @@ func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Req
 	if err := c.newest(ctx, &env, &last); err != nil {
 		return reconcile.Result{}, absent.Ignore(err)
 	}
-	if err := c.forgetFormer(e, &env); err != nil {
+	if err := c.forgetFormer(ctx, e, &env); err != nil {
 		return reconcile.Result{}, err
 	}
 	st := c.environment(e, &env)

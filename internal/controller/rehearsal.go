@@ -271,16 +271,16 @@ func rehearsing(d app.Declaration, s *v1alpha1.Venue) app.Declaration {
 	return d
 }
 
-// strike deletes the namespaces that were made for a venue, and reports whether all of them are gone. One that the ServiceAccount may not delete stays.
-func (c *controller) strike(ctx context.Context, env *v1alpha1.Environment) (bool, error) {
+// strike deletes the namespaces that were made for a venue, and reports whether all of them are gone. One that the ServiceAccount may not delete is kept: why.
+func (c *controller) strike(ctx context.Context, env *v1alpha1.Environment) (gone bool, kept []string, err error) {
 	if env.Spec.Venue == nil {
-		return true, nil
+		return true, nil, nil
 	}
 	session, err := c.cluster.As(app.Identity{Namespace: env.Namespace, ServiceAccount: env.Spec.Destination.ServiceAccount})
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
-	all := true
+	gone = true
 	seen := map[string]bool{}
 	for _, n := range env.Spec.Venue.Apps {
 		into := Destination(env, n)
@@ -288,17 +288,26 @@ func (c *controller) strike(ctx context.Context, env *v1alpha1.Environment) (boo
 			continue
 		}
 		seen[into] = true
-		gone, err := session.RemoveNamespace(ctx, into, AnnotationVenue, string(env.UID))
+		is, err := session.RemoveNamespace(ctx, into, AnnotationVenue, string(env.UID))
 		if fault.KindOf(err) == fault.Denied {
-			c.warn(env, "NamespaceStays", "Delete", fmt.Sprintf("namespace %s was made for this rehearsal, and stays: %s", into, err))
+			kept = append(kept, fmt.Sprintf("namespace %s was made for this rehearsal, and stays: %s", into, err))
 			continue
 		}
 		if err != nil && fault.KindOf(err) != fault.Conflict {
-			return false, fmt.Errorf("delete namespace %s: %w", into, err)
+			return false, nil, fmt.Errorf("delete namespace %s: %w", into, err)
 		}
-		all = all && gone
+		gone = gone && is
 	}
-	return all, nil
+	return gone, kept, nil
+}
+
+// strikeLate deletes what this process may have made for an environment that another one let go meanwhile: this one stood still, and nobody could know.
+func (c *controller) strikeLate(ctx context.Context, env *v1alpha1.Environment) error {
+	if env == nil || !c.shared.Load() {
+		return nil
+	}
+	_, _, err := c.strike(ctx, env)
+	return err
 }
 
 // wakeRehearsing looks again at the environment whose candidate is rehearsed here.

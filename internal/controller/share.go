@@ -155,6 +155,9 @@ func (c *controller) followLedger() {
 // recordTold takes in what the ledger has of an app.
 func (c *controller) recordTold(n app.Name, claims app.Claims) {
 	c.engine.Told(n, claims)
+	if claims != nil {
+		c.seekGone(fleet.Of(n))
+	}
 	if c.owns(n.Owner()) {
 		c.appQueue.after(n.Namespace, n.Object(), 2*engine.Echo) // what was told is not what this process wrote if another one did not know that it has the app
 		return
@@ -180,6 +183,15 @@ func (c *controller) seek(n app.Name) {
 		st.again = true
 		c.join(n)
 		c.envQueue.add(n.Namespace, n.Environment)
+	}
+}
+
+// seekGone has an Environment looked at that is not known here, and in which an app claims something: a process that stood still while it was deleted may have gone on.
+func (c *controller) seekGone(e fleet.Environment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.envs[e] == nil {
+		c.envQueue.add(e.Namespace, e.Name)
 	}
 }
 

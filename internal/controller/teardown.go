@@ -26,11 +26,14 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	if exists, err := c.environmentExists(ctx, e); err != nil || exists {
 		return err
 	}
-	env, _, _ := c.settings(e)
-	defer c.wakeRehearsing(env)
 	c.mu.Lock()
+	if st := c.envs[e]; st != nil {
+		c.leaving[e] = st.spec
+	}
 	delete(c.envs, e) // from here on no pass of its apps begins
+	env := c.leaving[e]
 	c.mu.Unlock()
+	defer c.wakeRehearsing(env)
 	names, err := c.missing(ctx, e, nil, false) // of a start at the wrong moment only the ledger tells which there were
 	if err != nil {
 		return err
@@ -45,11 +48,15 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 			return err
 		}
 	}
+	if err := c.strikeLate(ctx, env); err != nil {
+		return err
+	}
 	if err := c.unblock(ctx, e); err != nil {
 		return err
 	}
 	c.fleet.Drop(e)
 	c.mu.Lock()
+	delete(c.leaving, e)
 	c.forgetApps(e)
 	c.mu.Unlock()
 	c.letGo(names...)
@@ -61,13 +68,15 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 
 // forgetFormer forgets what is known of an Environment that was deleted and made anew before anybody looked. What its apps claim stays, as across a restart: the new
 // one finds it there.
-func (c *controller) forgetFormer(e fleet.Environment, env *v1alpha1.Environment) error {
-	c.mu.Lock()
-	st := c.envs[e]
-	if st == nil || st.spec == nil || st.spec.UID == env.UID {
-		c.mu.Unlock()
+func (c *controller) forgetFormer(ctx context.Context, e fleet.Environment, env *v1alpha1.Environment) error {
+	former, _, _ := c.settings(e)
+	if former == nil || former.UID == env.UID {
 		return nil
 	}
+	if err := c.strikeLate(ctx, former); err != nil {
+		return err
+	}
+	c.mu.Lock()
 	for _, m := range c.apps {
 		if fleet.Of(m.name) != e {
 			continue
@@ -204,7 +213,11 @@ func (c *controller) deleteEnvironment(ctx context.Context, e fleet.Environment,
 		}
 	}
 	if !gone && env.Spec.Deletion == v1alpha1.DeletionPrune {
-		if struck, err := c.strike(ctx, env); err != nil || !struck {
+		struck, kept, err := c.strike(ctx, env)
+		for _, why := range kept {
+			c.warn(env, "NamespaceStays", "Delete", why)
+		}
+		if err != nil || !struck {
 			return reconcile.Result{RequeueAfter: 2 * time.Second}, err
 		}
 	}

@@ -167,14 +167,14 @@ func (g guarded) check(name string, o metav1.DeleteOptions) {
 	}
 }
 
-// over is an error unless the rehearsal is over that a namespace was made for: it goes with the Environment of that uid.
+// over is an error unless the rehearsal is over that a namespace was made for: it goes with the Environment of that uid, or later.
 func (w *world) over(what, venue string) error {
 	for _, u := range w.server.Objects(served["Environment"].GroupResource()) {
-		if string(u.GetUID()) == venue && u.GetDeletionTimestamp() != nil {
-			return nil
+		if string(u.GetUID()) == venue && u.GetDeletionTimestamp() == nil {
+			return fmt.Errorf("%s: it was made for Environment %s, which is not being deleted", what, venue)
 		}
 	}
-	return fmt.Errorf("%s: it was made for Environment %s, which is not being deleted", what, venue)
+	return nil
 }
 
 // sending is what is known of a write of an app's object that is about to be sent: whose it is, and what holds it to the promise when it leaves the process.
