@@ -85,7 +85,7 @@ type controller struct {
 	repos   map[types.NamespacedName]*repository
 	mirrors map[string]*mirror
 	envs    map[fleet.Environment]*environment
-	leaving map[fleet.Environment]*v1alpha1.Environment // that were deleted, and are not forgotten yet
+	over    map[fleet.Environment]over // venues that were deleted lately
 	apps    map[app.Owner]*member
 	rolls   map[fleet.Environment]*roll
 	notices map[types.NamespacedName]bool // the Notifiers that were looked at

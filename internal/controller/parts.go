@@ -144,7 +144,7 @@ func build(ctx context.Context, p Parts, m *metrics) *controller {
 		policies: p.Policies, namespace: p.Namespace, verifier: none{}, keeper: silent{},
 		repoQueue: &wakeup{}, envQueue: &wakeup{}, appQueue: &wakeup{}, statusQueue: &wakeup{}, forgeQueue: &wakeup{}, noticeQueue: &wakeup{}, pastQueue: &wakeup{}, revertQueue: &wakeup{},
 		repos: map[types.NamespacedName]*repository{}, mirrors: map[string]*mirror{},
-		envs: map[fleet.Environment]*environment{}, leaving: map[fleet.Environment]*v1alpha1.Environment{}, apps: map[app.Owner]*member{}, rolls: map[fleet.Environment]*roll{},
+		envs: map[fleet.Environment]*environment{}, over: map[fleet.Environment]over{}, apps: map[app.Owner]*member{}, rolls: map[fleet.Environment]*roll{},
 		notices: map[types.NamespacedName]bool{},
 	}
 	c.tags = preview.Tagger{Key: []byte(cryptorand.Text())}

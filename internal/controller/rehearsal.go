@@ -301,9 +301,9 @@ func (c *controller) strike(ctx context.Context, env *v1alpha1.Environment) (gon
 	return gone, kept, nil
 }
 
-// strikeLate deletes what this process may have made for an environment that another one let go meanwhile: this one stood still, and nobody could know.
+// strikeLate deletes what a process may have made for an environment that another one let go meanwhile: it stood still, and nobody could know.
 func (c *controller) strikeLate(ctx context.Context, env *v1alpha1.Environment) error {
-	if env == nil || !c.shared.Load() {
+	if !c.shared.Load() {
 		return nil
 	}
 	_, _, err := c.strike(ctx, env)

@@ -134,6 +134,9 @@ func (c *controller) shareChanged() {
 			c.envQueue.add(n.Namespace, n.Environment)
 		}
 	}
+	for e := range c.over { // nor known what a replica made for it that stood still
+		c.envQueue.add(e.Namespace, e.Name)
+	}
 	for n := range c.notices {
 		c.noticeQueue.add(n.Namespace, n.Name)
 	}

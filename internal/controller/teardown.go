@@ -27,11 +27,12 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 		return err
 	}
 	c.mu.Lock()
-	if st := c.envs[e]; st != nil {
-		c.leaving[e] = st.spec
+	maps.DeleteFunc(c.over, func(_ fleet.Environment, o over) bool { return c.now().Sub(o.at) > lateAtMost })
+	if st := c.envs[e]; st != nil && st.spec.Spec.Venue != nil {
+		c.over[e] = over{st.spec, c.now()}
 	}
 	delete(c.envs, e) // from here on no pass of its apps begins
-	env := c.leaving[e]
+	env := c.over[e].venue
 	c.mu.Unlock()
 	defer c.wakeRehearsing(env)
 	names, err := c.missing(ctx, e, nil, false) // of a start at the wrong moment only the ledger tells which there were
@@ -48,15 +49,16 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 			return err
 		}
 	}
-	if err := c.strikeLate(ctx, env); err != nil {
-		return err
+	if env != nil {
+		if err := c.strikeLate(ctx, env); err != nil {
+			return err
+		}
 	}
 	if err := c.unblock(ctx, e); err != nil {
 		return err
 	}
 	c.fleet.Drop(e)
 	c.mu.Lock()
-	delete(c.leaving, e)
 	c.forgetApps(e)
 	c.mu.Unlock()
 	c.letGo(names...)
@@ -65,6 +67,16 @@ func (c *controller) dropEnvironment(ctx context.Context, e fleet.Environment) e
 	}
 	return nil
 }
+
+// over is a venue that was deleted, and when that was seen.
+type over struct {
+	venue *v1alpha1.Environment
+	at    time.Time
+}
+
+// lateAtMost is for how long a replica that stood still may make something for a venue that is over. It is looked for when replicas come or go: one that goes on is
+// a new one, and so is one that is started again.
+const lateAtMost = time.Hour
 
 // forgetFormer forgets what is known of an Environment that was deleted and made anew before anybody looked. What its apps claim stays, as across a restart: the new
 // one finds it there.
