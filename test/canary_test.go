@@ -123,6 +123,11 @@ func TestCanary(t *testing.T) {
 	p.apply(manifest("variables", "stringData", "PASSWORD", variable))
 	files := tree(false)
 	files["apps/web/variable.yaml"] = manifest("variable", "stringData", "token", "${PASSWORD}")
+	// What is no Secret, and has a value of one: everybody who may read it sees it, and nobody sees it in what Fairlead says.
+	shown := func(prefix string) string {
+		return "apiVersion: v1\nkind: Service\nmetadata:\n  name: shown\nspec:\n  type: ExternalName\n  externalName: " + prefix + "${PASSWORD}\n"
+	}
+	files["apps/shown/service.yaml"] = shown("")
 	values := func(text string) string {
 		return manifest("chart-values", "stringData", "values.yaml", `"token: `+text+`"`)
 	}
@@ -136,7 +141,7 @@ func TestCanary(t *testing.T) {
 	p.begin(map[string]any{
 		"render.decryption":     map[string]any{"secretRef": map[string]any{"name": "sops-age"}},
 		"render.substituteFrom": []any{map[string]any{"kind": "Secret", "name": "variables"}},
-	}, []string{"web", "gen", "chart", "marked"}, gitserver.Files(files))
+	}, []string{"web", "gen", "chart", "marked", "shown"}, gitserver.Files(files))
 	has("variable", variable)
 	has("charted", charted)
 	for i, name := range []string{"sops", "sealed", "generated"} {
@@ -149,7 +154,10 @@ func TestCanary(t *testing.T) {
 	has("charted", charted)
 	p.kubectl("patch", "secret", "sealed", "--type=merge", "-p", `{"stringData":{"token":"`+c.next()+`"}}`)
 	has("sealed", c.texts[2])
+	p.kubectl("patch", "service", "shown", "--type=merge", "-p", `{"spec":{"externalName":"elsewhere"}}`)
+	testkit.Eventually(t, func(ctx context.Context) error { return p.Is(ctx, "service/shown", "{.spec.externalName}", variable) })
 	second := tree(false)
+	second["apps/shown/service.yaml"] = shown("x-")
 	commit := p.Git.Commit(t, "next", "second", gitserver.Files(second))
 	c.absent(t, "plan --to", []byte(p.commanded("", "plan", "prod", "-n", p.Namespace, "--to", string(commit))))
 	p.push(gitserver.Files(second))
@@ -160,11 +168,13 @@ func TestCanary(t *testing.T) {
 
 	// What the API server refuses, and what does not open.
 	refused := tree(true)
+	refused["apps/shown/service.yaml"] = shown("no/name/")
 	refused[template] = "{{ fail (printf \"%s is not good: %s\" .Values.token (b64enc .Values.token)) }}\n"
 	refused["apps/marked/settings.yaml"] = strings.Replace(config("marked"), "metadata:", "metadata:\n  annotations: {fairlead.dev/prune: \"${PASSWORD:0:20}${PASSWORD}\"}", 1)
 	p.push(gitserver.Files(refused))
 	p.phase("prod-marked", v1alpha1.PhaseFailed, "fairlead.dev/prune is \"•••\"")
 	p.phase("prod-chart", v1alpha1.PhaseFailed, "is not good")
+	p.phase("prod-shown", v1alpha1.PhaseFailed, "words are not shown")
 	p.phase("prod-web", v1alpha1.PhaseFailed, "Secret")
 	p.phase("prod-gen", v1alpha1.PhaseFailed, "Secret")
 	c.search(t, p, "refused")

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/fairlead-cd/fairlead/internal/diff"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/plan"
@@ -53,7 +54,7 @@ func (s *Session) classify(q request, err error) error {
 		return fault.New(fault.Transient, errors.New(shorten(st.Message)))
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsMethodNotSupported(err),
 		isTyped(st):
-		return fault.New(fault.Invalid, refusal(st, q.want.Kind() == "Secret"))
+		return fault.New(fault.Invalid, refusal(st, q.want))
 	case apierrors.IsNotFound(err):
 		return notFound(q, st, err)
 	}
@@ -84,6 +85,8 @@ func (s *Session) forbidden(q request, st metav1.Status) error {
 		return fault.Newf(fault.Transient, "namespace %s is being deleted: waiting until it is gone", q.namespace)
 	case m == nil && strings.Contains(st.Message, "while custom resource definition is terminating"):
 		return fault.Newf(fault.Transient, "the CustomResourceDefinition of %s is being deleted: waiting until it is gone", q.resource.Kind)
+	case m == nil && len(q.want.Veiled()) > 0:
+		return fault.New(fault.Invalid, &plan.Refusal{Message: "is refused by an admission plugin or webhook" + kept})
 	case m == nil:
 		return fault.New(fault.Invalid, &plan.Refusal{Message: shorten(st.Message)})
 	case m[2] == "impersonate":
@@ -128,9 +131,11 @@ var typedField = regexp.MustCompile(`(?:^|[\s:])(\.[A-Za-z][^\s:]*): (field not 
 // unknownField is how strict validation words one.
 var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
 
-// refusal reads what is refused and why. The server's words may repeat a value: those about a Secret are kept back.
-func refusal(st metav1.Status, secret bool) *plan.Refusal {
+// refusal reads what is refused and why. The server's words may repeat a value: those about a Secret are kept back, and those about a field of another object
+// that has a value of one.
+func refusal(st metav1.Status, want object.Object) *plan.Refusal {
 	r := describe(st)
+	secret := want.Kind() == "Secret" || diff.Veils(want, r.Field)
 	r.Immutable = isImmutable(st.Message)
 	if r.Immutable {
 		r.Message = immutable(r)
@@ -143,11 +148,14 @@ func refusal(st metav1.Status, secret bool) *plan.Refusal {
 			r.Message = plain
 		}
 	case secret:
-		r.Message = r.Field + ": is not valid (the API server's words are not shown, since they may repeat the Secret's value)"
+		r.Message = r.Field + ": is not valid" + kept
 		r.Message = strings.TrimPrefix(r.Message, ": ")
 	}
 	return &r
 }
+
+// kept says that there are words that are not shown.
+const kept = " (the API server's words are not shown, since they may repeat a Secret's value)"
 
 func describe(st metav1.Status) plan.Refusal {
 	r := plan.Refusal{Message: st.Message}

@@ -1,10 +1,32 @@
 package cluster
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fairlead-cd/fairlead/internal/object"
 )
+
+func ofKind(kind string) object.Object {
+	return object.New(map[string]any{"kind": kind})
+}
+
+// TestVeiledRefusal: where a field has a value out of a Secret, the server's words are kept back, and those about all others are not.
+func TestVeiledRefusal(t *testing.T) {
+	const kept = ": is not valid (the API server's words are not shown, since they may repeat a Secret's value)"
+	web := ofKind("Deployment").WithVeiled([]string{"metadata.annotations[example.com/a]", "spec.template.spec.containers[web].env[KEY].value"})
+	for field, hidden := range map[string]bool{
+		"": true, "spec": true, "spec.template.spec.containers[0].env[3].value": true, "metadata.annotations": true,
+		"spec.replicas": false, "spec.template.spec.containers[0].env[3].valueFrom": false, "spec.template.spec.containersx": false,
+	} {
+		st := metav1.Status{Message: "Invalid value: x", Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Field: field, Message: "Invalid value: x"}}}}
+		if got := refusal(st, web).Message; strings.Contains(got, "Invalid value") == hidden || strings.Contains(got, kept[2:]) != hidden {
+			t.Errorf("%s: %s", field, got)
+		}
+	}
+}
 
 // TestRefusal: the messages are a real API server's, of Kubernetes 1.36.
 func TestRefusal(t *testing.T) {
@@ -27,7 +49,7 @@ func TestRefusal(t *testing.T) {
 		},
 		{`strict decoding error: unknown field "spec.foo"`, "spec.foo: unknown field"},
 	} {
-		if got := refusal(metav1.Status{Message: c.message}, false).Message; got != c.want {
+		if got := refusal(metav1.Status{Message: c.message}, object.Object{}).Message; got != c.want {
 			t.Errorf("%s\ngot  %s\nwant %s", c.message, got, c.want)
 		}
 	}
@@ -75,16 +97,20 @@ func TestImmutable(t *testing.T) {
 			st.Message += ", " + c.second.Message
 			st.Details.Causes = append(st.Details.Causes, c.second)
 		}
-		if got := refusal(st, c.secret); got.Message != c.want || !got.Immutable {
+		want := object.Object{}
+		if c.secret {
+			want = ofKind("Secret")
+		}
+		if got := refusal(st, want); got.Message != c.want || !got.Immutable {
 			t.Errorf("%s\ngot  %v\nwant %s", st.Message, got, c.want)
 		}
 	}
 	large := metav1.Status{Message: "x", Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{cause("[]", "Too long: may not be more than 1048576 bytes")}}}
-	if got := refusal(large, false); got.Message != "larger than the API server's limit of 1 MiB" || got.Field != "" {
+	if got := refusal(large, object.Object{}); got.Message != "larger than the API server's limit of 1 MiB" || got.Field != "" {
 		t.Errorf("got %+v", got)
 	}
 	plain := metav1.Status{Message: "x", Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{cause("spec.replicas", "Invalid value: -1: must be at least 0")}}}
-	if got, want := refusal(plain, false).Message, "spec.replicas: Invalid value: -1: must be at least 0"; got != want {
+	if got, want := refusal(plain, object.Object{}).Message, "spec.replicas: Invalid value: -1: must be at least 0"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

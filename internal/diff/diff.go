@@ -54,9 +54,9 @@ func Between(from, to object.Object) []Change {
 // Tag stands for a value that must not be shown: equal for equal values at a path, and telling nothing else of them.
 type Tag func(path string, value []byte) string
 
-// Tagged is Between, with tags for the values of Secrets.
+// Tagged is Between, with tags for the values of Secrets, and those that are veiled.
 func Tagged(from, to object.Object, tag Tag) []Change {
-	d := differ{secret: from.Kind() == "Secret" || to.Kind() == "Secret", tag: tag}
+	d := differ{secret: from.Kind() == "Secret" || to.Kind() == "Secret", veiled: slices.Concat(from.Veiled(), to.Veiled()), tag: tag}
 	d.compare("", strip(from), strip(to))
 	slices.SortStableFunc(d.changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
 	return d.changes
@@ -77,12 +77,17 @@ func strip(o object.Object) any {
 
 type differ struct {
 	secret  bool
+	veiled  []string // paths, in an object that is no Secret
 	tag     Tag
 	changes []Change
 }
 
 func (d *differ) compare(path string, from, to any) {
 	if reflect.DeepEqual(from, to) {
+		return
+	}
+	if d.isVeiled(path) { // what is in it has names that are values, too
+		d.changed(path, from, to)
 		return
 	}
 	fm, fromMap := from.(map[string]any)
@@ -102,6 +107,11 @@ func (d *differ) compare(path string, from, to any) {
 		d.order(path, from.([]any), to.([]any), fl, tl)
 		return
 	}
+	d.changed(path, from, to)
+}
+
+// changed notes that a value is another one.
+func (d *differ) changed(path string, from, to any) {
 	was, is := d.show(path, from), d.show(path, to)
 	if was == is && !d.hides(path) { // the number 1 and the text "1"
 		was, is = asJSON(from), asJSON(to)
@@ -191,8 +201,19 @@ func (d *differ) show(path string, v any) string {
 
 // hides reports whether values at a path are of a Secret. All of it is hidden but what names and sorts it: an annotation may repeat its data.
 func (d *differ) hides(path string) bool {
-	return d.secret && path != "type" && path != "immutable" && path != "metadata.labels" &&
+	return d.isVeiled(path) || slices.ContainsFunc(d.veiled, func(v string) bool { return within(path, v) }) || d.secret && path != "type" && path != "immutable" && path != "metadata.labels" &&
 		!strings.HasPrefix(path, "metadata.labels.") && !strings.HasPrefix(path, "metadata.labels[")
+}
+
+// isVeiled reports whether a path, or what it is in, is veiled.
+func (d *differ) isVeiled(path string) bool {
+	return slices.ContainsFunc(d.veiled, func(v string) bool { return within(v, path) })
+}
+
+// within reports whether a path is another one, or in it.
+func within(whole, path string) bool {
+	rest, ok := strings.CutPrefix(path, whole)
+	return ok && (rest == "" || whole == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 func asJSON(v any) string {

@@ -118,3 +118,43 @@ func TestSecretsStaySecret(t *testing.T) {
 		}
 	})
 }
+
+// Of an object that is no Secret, nothing is shown that is veiled, wherever it is, on either side.
+func TestVeiledStaysVeiled(t *testing.T) {
+	const canary = "hunter2"
+	rapid.Check(t, func(t *rapid.T) {
+		veiled := func(o object.Object) object.Object {
+			var paths []string
+			for _, l := range diff.Leaves(o) {
+				if strings.Contains(l.Text, canary) {
+					paths = append(paths, l.Path)
+				}
+			}
+			return o.WithVeiled(paths)
+		}
+		a, b := veiled(drawObject(t, "ConfigMap", canary)), veiled(drawObject(t, "ConfigMap", canary))
+		for _, c := range slices.Concat(diff.Between(a, b), diff.Between(b, a), diff.Between(object.Object{}, a), diff.Between(a, object.Object{})) {
+			if strings.Contains(c.String(), canary) {
+				t.Fatal(c)
+			}
+		}
+		if (a.Hash() == b.Hash()) != diff.Equal(a, b) {
+			t.Fatal("a change of what is veiled is a change")
+		}
+	})
+}
+
+// What is beside a veiled field is shown as ever.
+func TestBesideVeiled(t *testing.T) {
+	of := func(key, level string) object.Object {
+		env := func(name, value string) any { return map[string]any{"name": name, "value": value} }
+		return object.New(map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "x"}, "spec": map[string]any{
+			"containers": []any{map[string]any{"name": "web", "env": []any{env("KEY", key), env("LEVEL", level)}}},
+		}})
+	}
+	got := diff.Between(of("old", "info"), of("new", "debug").WithVeiled([]string{"spec.containers[web].env[KEY].value"}))
+	want := "[spec.containers[web].env[KEY].value: (secret) → (secret) spec.containers[web].env[LEVEL].value: info → debug]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("got  %v\nwant %s", got, want)
+	}
+}

@@ -150,7 +150,7 @@ func (l *look) dryRun(ctx context.Context, r object.Resource, key object.Key, wa
 			}
 		}
 	}
-	s.Predicted = predicted
+	s.Predicted = predicted.WithVeiled(want.Veiled())
 	return s, nil
 }
 

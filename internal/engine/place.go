@@ -162,10 +162,14 @@ func (e *Engine) placeOne(ctx context.Context, m *memory, p *placed, s Subject, 
 		return object.Object{}, err
 	}
 	now := made{from: o, into: s.Namespace, known: err == nil, namespaced: r.Namespaced, named: s.Policy.NameFiles, apart: s.Policy.Apart}
-	if was := m.placed.made[o.Key()]; was.from.Is(o) && was.into == now.into && was.known == now.known && was.namespaced == now.namespaced && was.named == now.named && was.apart == now.apart {
+	was := m.placed.made[o.Key()]
+	if was.from.Is(o) && was.into == now.into && was.known == now.known && was.namespaced == now.namespaced && was.named == now.named && was.apart == now.apart {
 		now.placed = was.placed // of a large app, a commit changes few
 	} else {
 		now.placed = now.make(s.Name)
+		if before := was.from.Veiled(); len(before) > 0 { // it is still live, and a change tells what goes
+			now.placed = now.placed.WithVeiled(slices.Compact(slices.Sorted(slices.Values(slices.Concat(o.Veiled(), before)))))
+		}
 	}
 	p.made[o.Key()] = now
 	if now.known {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 
 	kjson "sigs.k8s.io/json"
@@ -68,7 +69,7 @@ func decodeClaims(data []byte) (app.Record, error) {
 func encodeBundle(r app.Record) ([]byte, error) {
 	contents := make([]map[string]any, 0, len(r.Bundle))
 	for _, o := range r.Bundle {
-		contents = append(contents, o.Content())
+		contents = append(contents, withVeiled(o))
 	}
 	return pack(contents)
 }
@@ -80,9 +81,36 @@ func decodeBundle(data []byte) ([]object.Object, error) {
 	}
 	objs := make([]object.Object, 0, len(contents))
 	for _, m := range contents {
-		objs = append(objs, object.New(m))
+		objs = append(objs, veiledOf(m))
 	}
 	return objs, nil
+}
+
+// keyVeiled is the field of an object in a bundle that says which of its fields show values of Secrets.
+const keyVeiled = "fairlead.dev/veiled"
+
+func withVeiled(o object.Object) map[string]any {
+	if len(o.Veiled()) == 0 {
+		return o.Content()
+	}
+	m := maps.Clone(o.Content())
+	m[keyVeiled] = o.Veiled()
+	return m
+}
+
+func veiledOf(m map[string]any) object.Object {
+	list, said := m[keyVeiled].([]any)
+	if !said {
+		return object.New(m)
+	}
+	delete(m, keyVeiled)
+	var paths []string
+	for _, item := range list {
+		if path, ok := item.(string); ok {
+			paths = append(paths, path)
+		}
+	}
+	return object.New(m).WithVeiled(paths)
 }
 
 // small is up to how many bytes are packed as they are: compressing them takes longer than all else that is done here to write and read them, and saves about a

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +68,25 @@ func TestPacked(t *testing.T) {
 		}
 		if squeezed := len(packed) < len(tt.text); squeezed != tt.squeezed {
 			t.Errorf("%s: %d bytes are stored of %d", name, len(packed), len(tt.text))
+		}
+	}
+}
+
+// TestVeiledBundle: what of an object is veiled comes back with it, and is none of its fields.
+func TestVeiledBundle(t *testing.T) {
+	plain := object.New(map[string]any{"kind": "ConfigMap", "data": map[string]any{"a": "b"}})
+	veiled := plain.WithVeiled([]string{"data.a", "spec"})
+	data, err := encodeBundle(app.Record{Bundle: []object.Object{plain, veiled}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeBundle(data)
+	if err != nil || len(got) != 2 {
+		t.Fatal(got, err)
+	}
+	for i, o := range []object.Object{plain, veiled} {
+		if got[i].Hash() != o.Hash() || !slices.Equal(got[i].Veiled(), o.Veiled()) {
+			t.Errorf("%s, veiled %v", got[i].JSON(), got[i].Veiled())
 		}
 	}
 }

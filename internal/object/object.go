@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ func (o Origin) String() string {
 type Object struct {
 	content map[string]any
 	origin  Origin
+	veiled  []string
 	memo    *memo // shared by the copies of one value
 }
 
@@ -67,6 +69,13 @@ func (o Object) Origin() Origin { return o.origin }
 
 // WithOrigin returns the object with another origin.
 func (o Object) WithOrigin(at Origin) Object { o.origin = at; return o }
+
+// Veiled returns the paths of fields whose values come out of a Secret though the object is none, as package diff writes paths: nothing that people see may
+// show them. The caller must not change it.
+func (o Object) Veiled() []string { return o.veiled }
+
+// WithVeiled returns the object with other such paths.
+func (o Object) WithVeiled(paths []string) Object { o.veiled = paths; return o }
 
 // String names the object without showing its content.
 func (o Object) String() string {
@@ -108,7 +117,9 @@ func (o Object) hash() string {
 }
 
 // Is reports whether o is a copy of p, which costs nothing to find out. If it is false, their content may be equal all the same.
-func (o Object) Is(p Object) bool { return o.memo != nil && o.memo == p.memo && o.origin == p.origin }
+func (o Object) Is(p Object) bool {
+	return o.memo != nil && o.memo == p.memo && o.origin == p.origin && slices.Equal(o.veiled, p.veiled)
+}
 
 // Key returns the object's identity as written. An object that does not name a namespace has none in its key.
 func (o Object) Key() Key {

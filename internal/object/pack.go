@@ -33,7 +33,7 @@ const (
 	packedMap
 )
 
-// Pack packs objects, with their origins.
+// Pack packs objects, with their origins and what of them is veiled.
 func Pack(objs []Object) Packed {
 	if len(objs) == 0 {
 		return Packed{}
@@ -42,6 +42,10 @@ func Pack(objs []Object) Packed {
 	for _, o := range objs {
 		w.string(o.origin.File)
 		w.body = binary.AppendVarint(w.body, int64(o.origin.Line))
+		w.body = binary.AppendUvarint(w.body, uint64(len(o.veiled)))
+		for _, path := range o.veiled {
+			w.string(path)
+		}
 		w.value(o.content)
 	}
 	var head []byte
@@ -133,8 +137,15 @@ func (p Packed) Unpack() []Object {
 	objs := make([]Object, p.count)
 	for i := range objs {
 		at := Origin{File: r.string(), Line: int(r.signed())}
+		veiled := make([]string, r.number())
+		for j := range veiled {
+			veiled[j] = r.string()
+		}
 		content, _ := r.value().(map[string]any)
 		objs[i] = New(content).WithOrigin(at)
+		if len(veiled) > 0 {
+			objs[i] = objs[i].WithVeiled(veiled)
+		}
 	}
 	return objs
 }

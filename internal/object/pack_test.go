@@ -3,6 +3,7 @@ package object_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,7 +36,8 @@ func TestPack(t *testing.T) {
 		var objs []object.Object
 		for i, c := range contents {
 			at := object.Origin{File: rapid.SampledFrom([]string{"", "a.yaml"}).Draw(t, "file"), Line: rapid.IntRange(0, 300*i).Draw(t, "line")}
-			objs = append(objs, object.New(c).WithOrigin(at))
+			veiled := rapid.SampledFrom([][]string{nil, {"data.a"}, {"data.a", "spec"}}).Draw(t, "veiled")
+			objs = append(objs, object.New(c).WithOrigin(at).WithVeiled(veiled))
 		}
 		p := object.Pack(objs)
 		got := p.Unpack()
@@ -43,7 +45,7 @@ func TestPack(t *testing.T) {
 			t.Fatalf("%d objects of %d, %s", len(got), len(objs), p)
 		}
 		for i, o := range got {
-			if d := cmp.Diff(objs[i].Content(), o.Content()); d != "" || o.Origin() != objs[i].Origin() || o.Hash() != objs[i].Hash() {
+			if d := cmp.Diff(objs[i].Content(), o.Content()); d != "" || o.Origin() != objs[i].Origin() || o.Hash() != objs[i].Hash() || !slices.Equal(o.Veiled(), objs[i].Veiled()) {
 				t.Fatalf("%s: %s", o.Origin(), d)
 			}
 		}

@@ -171,7 +171,7 @@ func notes(list []plan.Note) []Note {
 func stepOf(s plan.Step, seen plan.Sighting, tag Tagger) Step {
 	x := Step{Do: s.Do, Object: s.Key.String(), Group: s.Key.Group, Kind: s.Key.Kind, Namespace: s.Key.Namespace, Name: s.Key.Name, Why: s.Why}
 	changes := s.Changes
-	if s.Key.Kind == "Secret" && len(changes) > 0 {
+	if (s.Key.Kind == "Secret" || len(seen.Predicted.Veiled())+len(seen.Live.Veiled()) > 0) && len(changes) > 0 {
 		changes = diff.Tagged(seen.Live, seen.Predicted, tag.of(s.Key))
 	}
 	x.Changes = changesOf(changes)

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/fairlead-cd/fairlead/internal/diff"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
 )
@@ -174,6 +176,21 @@ func (c *concealed) whole(s string) []string {
 
 // out is a text without them.
 func (c *concealed) out(text string) string {
+	hide := c.found(text)
+	var b strings.Builder
+	for i := range len(text) {
+		switch {
+		case !hide[i]:
+			b.WriteByte(text[i])
+		case i == 0 || !hide[i-1]:
+			b.WriteString(veil)
+		}
+	}
+	return strings.ToValidUTF8(b.String(), "?")
+}
+
+// found says of each byte of a text whether it is of one of them.
+func (c *concealed) found(text string) []bool {
 	in := folded(text)
 	hide := make([]bool, len(in))
 	found := func(at, n int) {
@@ -192,16 +209,44 @@ func (c *concealed) out(text string) string {
 		}
 	}
 	c.stretches(in, found)
-	var b strings.Builder
-	for i := range len(text) {
-		switch {
-		case !hide[i]:
-			b.WriteByte(text[i])
-		case i == 0 || !hide[i-1]:
-			b.WriteString(veil)
+	return hide
+}
+
+// veiled marks in objects that are no Secrets the fields that show what was read of Secrets in the cluster: as variables, or as values of charts. Of encrypted
+// files there is nothing in them.
+func (r *renderer) veiled(objs []object.Object) []object.Object {
+	c := concealed{exact: map[string]bool{}}
+	r.outside.each(func(o object.Object) { c.object(o) })
+	if len(c.exact) == 0 {
+		return objs
+	}
+	out := slices.Clone(objs)
+	for i, o := range out {
+		if o.Kind() != "Secret" {
+			out[i] = o.WithVeiled(c.veils(o))
 		}
 	}
-	return strings.ToValidUTF8(b.String(), "?")
+	return out
+}
+
+// veils are the paths in an object that show one of them.
+func (c *concealed) veils(o object.Object) []string {
+	list := diff.Leaves(o)
+	var b strings.Builder
+	for _, l := range list {
+		b.WriteString(l.Text)
+		b.WriteByte(0) // nothing that is secret reaches from one text into the next
+	}
+	hide := c.found(b.String())
+	var out []string
+	for _, l := range list {
+		if slices.Contains(hide[:len(l.Text)], true) {
+			out = append(out, l.Path)
+		}
+		hide = hide[len(l.Text)+1:]
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // stretches finds what a text has in common with parts.

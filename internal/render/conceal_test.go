@@ -2,10 +2,12 @@ package render
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/restart"
 	"github.com/fairlead-cd/fairlead/internal/source/sourcetest"
 )
 
@@ -55,6 +57,53 @@ func TestConceal(t *testing.T) {
 		for _, part := range []string{"rect-horse", "battery", "8151", "q29ycmvj"} {
 			if strings.Contains(strings.ToLower(err.Error()), part) {
 				t.Errorf("%s\n  shows %s: %v", x.text, part, err)
+			}
+		}
+	}
+}
+
+// keyed is a cluster that has a key for hashes as well.
+type keyed struct{ *cluster }
+
+func (k keyed) Ask(q Question) (Answer, error) {
+	if q.About == AboutKey {
+		return Answer{ID: "1", Key: []byte("key")}, nil
+	}
+	return k.cluster.Ask(q)
+}
+
+// TestVeiled: a field that shows a value of a Secret is marked as one that nobody may show, and no other is.
+func TestVeiled(t *testing.T) {
+	secret := func(key, text string) map[string]any {
+		return map[string]any{"apiVersion": "v1", "kind": "Secret", "data": map[string]any{key: base64.StdEncoding.EncodeToString([]byte(text))}}
+	}
+	c := &cluster{seed: "a", objects: map[Question]map[string]any{
+		about("Secret", "shop", "variables"): secret("KEY", "correct-horse"),
+		about("Secret", "shop", "values"):    secret("values.yaml", "key: battery-staple\nport: 48151\n"),
+		about("Secret", "shop", "settings"):  secret("LEVEL", "debug-all"),
+	}}
+	files := sourcetest.Files{
+		"apps/plain/web.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, annotations: {note: 'x ${KEY}'}}\nspec: {template: {spec: {containers: [" +
+			"{name: web, args: [a, '${KEY^^}'], env: [{name: KEY, value: '${KEY}'}, {name: LEVEL, value: debug-all}], envFrom: [{secretRef: {name: settings}}]}]}}}\n" +
+			"---\napiVersion: v1\nkind: Secret\nmetadata: {name: web}\nstringData: {key: '${KEY}'}\n",
+		"apps/chart/Chart.yaml":            "apiVersion: v2\nname: chart\nversion: 1.0.0\n",
+		"apps/chart/fairlead.yaml":         "helm: {valuesFrom: [{kind: Secret, name: values}]}\n",
+		"apps/chart/templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {a: '{{ .Values.key | b64enc }}', port: '{{ .Values.port }}', c: plain}\n",
+	}
+	for app, want := range map[string]string{
+		"plain": "[metadata.annotations.note spec.template.spec.containers[web].args spec.template.spec.containers[web].env[KEY].value]",
+		"chart": "[data.a data.port]",
+	} {
+		res, err := Render(Request{
+			Tree: sourcetest.New(files), Dir: "apps/" + app, Place: Place{App: "web", Environment: "prod", Home: "shop", Namespace: "shop"}, Outside: keyed{c},
+			Rules: Rules{Substitute: &Substitute{From: []From{{Kind: "Secret", Name: "variables"}}}, Restart: restart.All},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range res.Objects {
+			if got := fmt.Sprint(o.Veiled()); o.Kind() == "Secret" && got != "[]" || o.Kind() != "Secret" && got != want {
+				t.Errorf("%s: %s, wanted %s", o, got, want)
 			}
 		}
 	}

@@ -169,7 +169,7 @@ func (r *renderer) render() (Result, error) {
 	if res.Objects, err = r.secrets.unseal(res.Objects); err != nil {
 		return res, err
 	}
-	res.Objects = r.never(res.Objects)
+	res.Objects = r.veiled(r.never(res.Objects)) // before Secrets are read that workloads refer to: of those nothing is shown but a hash
 	if err := r.check(res.Objects); err != nil {
 		return res, err
 	}
