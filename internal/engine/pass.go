@@ -344,6 +344,8 @@ func (l *look) health() map[object.Key]health.Verdict {
 			}
 		case s.State == plan.Current || s.Ended != "" || s.State == plan.Present:
 			out[key] = s.Health
+		case s.State == plan.Absent && wanted && l.subject.Policy.Suspended && l.m.record.Claims[key].Key == (object.Key{}):
+			out[key] = health.Verdict{Status: health.Unknown, Message: "may be there already: it is looked for when the app is resumed"}
 		case s.State == plan.Absent && (wanted || !l.subject.Rendered):
 			out[key] = health.Verdict{Status: health.Missing, Message: "does not exist"}
 		case s.State == plan.Unknown && s.Deferred:
