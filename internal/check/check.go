@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -58,6 +59,8 @@ type App struct {
 	Origins Origins
 	// Guessed apps may hold what is meant for other programs.
 	Guessed bool
+	// Open apps may have variables whose values are not known here: of what has one in it nothing is said.
+	Open bool
 	// Hidden apps count, but nothing is said of them.
 	Hidden bool
 }
@@ -114,13 +117,26 @@ func Run(in Input) []Finding {
 				if r.check != nil {
 					c := &call{world: w, o: o, rule: r}
 					r.check(c)
-					out = append(out, c.findings...)
+					out = append(out, a.known(c.findings)...)
 				}
 			}
 		}
 	}
 	slices.SortStableFunc(out, order)
 	return joined(out)
+}
+
+// variable is how one is written that has no value yet.
+var variable = regexp.MustCompile(`\$\{[A-Za-z_]`)
+
+// known are the findings that no variable can take away: what they are about is named in their words.
+func (a *member) known(all []Finding) []Finding {
+	if !a.Open {
+		return all
+	}
+	return slices.DeleteFunc(all, func(f Finding) bool {
+		return variable.MatchString(f.Message) || variable.MatchString(f.Object.String())
+	})
 }
 
 // broken are the findings of an app that are about no object: why it cannot be rendered, and which charts it does not pin.

@@ -385,6 +385,9 @@ func unquoted(value any) string {
 		if _, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return "remove the quotes: " + text
 		}
+		if strings.HasPrefix(text, "${") {
+			return "say in the Environment what the variable is, in spec.render.substitute: else nothing is substituted"
+		}
 	}
 	return ""
 }

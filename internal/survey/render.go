@@ -55,6 +55,7 @@ func Render(ctx context.Context, tree source.Tree, apps []App, fetch render.Outs
 func rendered(tree source.Tree, files *origin.Files, a App, fetch render.Outside) (Rendered, error) {
 	r := Rendered{App: check.App{
 		Name: a.Name, Environment: a.Environment, Group: a.Group, Dir: a.Dir, Namespace: a.Namespace, Hidden: a.Hidden, Origins: origin.New(files, a.Dir),
+		Open: a.Environment == "" || a.rules.Substitute != nil && a.rules.Substitute.Loose,
 	}}
 	if a.Files != nil {
 		r.Guessed = true
