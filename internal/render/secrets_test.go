@@ -217,6 +217,15 @@ func TestEncrypted(t *testing.T) {
 		{"a configMapGenerator", sourcetest.Files{
 			"app/kustomization.yaml": "configMapGenerator:\n- name: db\n  envs:\n  - db.env\n", "app/db.env": k.encrypt("db.env", "PASSWORD="+canary+"\n"),
 		}, render.Decryption{Secret: "sops"}, "app/kustomization.yaml:4: app/db.env is encrypted, and a ConfigMap shows what it holds"},
+		{"lines that are no text", sourcetest.Files{
+			"app/kustomization.yaml": "secretGenerator: [{name: db, envs: [all.txt]}]\n", "app/all.txt": k.encrypt("all.txt", "A=b\n"+canary+"\xff\n"),
+		}, render.Decryption{Secret: "sops"}, "app/all.txt:2: the line is no text in UTF-8"},
+		{"a SealedSecret that holds a list", sourcetest.Files{
+			"app/db.yaml": "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: db}\nspec: [a]\n",
+		}, render.Decryption{}, "app/db.yaml:1: SealedSecret place/db: spec is no map: make it of a Secret with `fairlead secret seal`"},
+		{"a SealedSecret that holds a list, for who looks", sourcetest.Files{
+			"app/db.yaml": "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: db}\nspec: [a]\n",
+		}, render.Decryption{Look: true}, "app/db.yaml:1: SealedSecret place/db: spec is no map"},
 		{"no word of metadata", sourcetest.Files{"app/db.yaml": encrypted[:strings.Index(encrypted, "sops:\n")]}, render.Decryption{Secret: "sops"}, "has not the metadata to decrypt it"},
 		{"no metadata for who looks", sourcetest.Files{"app/db.yaml": encrypted[:strings.Index(encrypted, "sops:\n")]}, render.Decryption{Look: true}, "has not the metadata to decrypt it"},
 		{"no metadata", sourcetest.Files{"app/db.yaml": "# sops\n" + encrypted[:strings.Index(encrypted, "sops:\n")]}, render.Decryption{Secret: "sops"}, "has not the metadata to decrypt it"},
