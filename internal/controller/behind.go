@@ -34,6 +34,21 @@ func (c *controller) caughtUp(m *member, since time.Time) bool {
 	return asked && failed || c.now().Sub(since) > catchUpAtMost
 }
 
+// isCaughtUp reports whether what names candidates of an environment was read since its status became this process's to write, or was waited for in vain: who had it
+// before may have read a newer word, and what has ended is not to begin again.
+func (c *controller) isCaughtUp(env *v1alpha1.Environment, st *environment) bool {
+	if st.takenAt.IsZero() {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if asked, failed := c.askedSince(env, st.takenAt); asked && !failed {
+		st.takenAt = time.Time{}
+		return true
+	}
+	return c.now().Sub(st.takenAt) > catchUpAtMost
+}
+
 // askedSince reports whether every repository that an environment follows was asked since then, and whether one of them could not be asked. Those that were not
 // are asked now. The lock is held.
 func (c *controller) askedSince(env *v1alpha1.Environment, since time.Time) (asked, failed bool) {

@@ -67,6 +67,9 @@ func (c *controller) candidates(ctx context.Context, e fleet.Environment, env *v
 	}
 	var d candidate.Decision
 	if has {
+		if !c.isCaughtUp(env, st) {
+			return askAgain, nil
+		}
 		seen, ok := c.seen(ctx, e, env, st, src, there)
 		if !ok {
 			return 0, nil

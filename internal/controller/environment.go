@@ -50,9 +50,10 @@ type environment struct {
 	askedAt time.Time // when it was seen
 	since   time.Time // when this process saw it first
 	stored[v1alpha1.EnvironmentStatus]
-	hold hold   // whether its object is written by this process
-	open error  // why changes by hand are not refused though they are to be
-	kin  string // the environments that it shares names of apps with, and those names
+	hold    hold      // whether its object is written by this process
+	takenAt time.Time // when it became so, until Git has been asked since; zero for who shares nothing
+	open    error     // why changes by hand are not refused though they are to be
+	kin     string    // the environments that it shares names of apps with, and those names
 }
 
 func (c *controller) reconcileEnvironment(ctx context.Context, req reconcile.Request) (res reconcile.Result, err error) {

@@ -342,7 +342,8 @@ func (c *controller) takeEnvironment(ctx context.Context, e fleet.Environment, s
 		if st.asked == st.synced {
 			st.asked = ""
 		}
-		c.askedSince(&is, c.now()) // another one may have read a newer commit, and told nobody: it was alone
+		st.takenAt = c.now()
+		c.askedSince(&is, st.takenAt) // another one may have read a newer commit, and told nobody: it was alone
 		c.mu.Unlock()
 	}
 	st.hold = hold{true, term}
