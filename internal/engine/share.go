@@ -28,9 +28,9 @@ func (e *Engine) Take(n app.Name) {
 	m.loaded, m.before = false, claims
 }
 
-// Give tells that another process has an app from now on.
+// Give tells that another process has an app from now on. It claims what is stored, and no more: what this process was about to claim nobody will tell of.
 func (e *Engine) Give(n app.Name) {
-	claims := e.lastKnown(n)
+	claims := e.lastStored(n)
 	e.Forget(n)
 	m := e.remember(n)
 	e.mu.Lock()
@@ -48,6 +48,22 @@ func (e *Engine) lastKnown(n app.Name) app.Claims {
 		return e.claims(n)
 	}
 	return e.others.claims[n]
+}
+
+// lastStored is what the ledger has of an app as far as this process knows; nil if it has no record.
+func (e *Engine) lastStored(n app.Name) app.Claims {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch m := e.memory[n]; {
+	case m == nil, m.other, m.heard:
+		return e.others.claims[n]
+	case m.before != nil:
+		return m.before
+	case m.record.Version == "":
+		return nil
+	default:
+		return m.stored
+	}
 }
 
 // Told takes in what an app claims, as the ledger has it; nil if it has no record. What this process does itself it knows better.
