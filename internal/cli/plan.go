@@ -284,7 +284,7 @@ func (o *planOptions) renderAll(ctx context.Context, w IO, tree source.Tree, env
 	var out []preview.Rendered
 	for _, name := range slices.Sorted(maps.Keys(dirs)) {
 		dir := dirs[name]
-		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env), Decryption: how, Fetch: fetch})
+		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env).Elsewhere(), Decryption: how, Fetch: fetch})
 		if err != nil {
 			return nil, err
 		}

@@ -223,7 +223,9 @@ func (r *renderer) veiled(objs []object.Object) []object.Object {
 	out := slices.Clone(objs)
 	for i, o := range out {
 		if o.Kind() != "Secret" {
-			out[i] = o.WithVeiled(c.veils(o))
+			paths := append(c.veils(o), o.Veiled()...)
+			slices.Sort(paths)
+			out[i] = o.WithVeiled(slices.Compact(paths))
 		}
 	}
 	return out

@@ -2,11 +2,13 @@ package render
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
+	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/restart"
 	"github.com/fairlead-cd/fairlead/internal/source/sourcetest"
 )
@@ -106,6 +108,50 @@ func TestVeiled(t *testing.T) {
 				t.Errorf("%s: %s, wanted %s", o, got, want)
 			}
 		}
+	}
+}
+
+// TestElsewhere: variables out of the cluster are put into objects that were rendered without it, and however little of a Secret a field shows, it is marked.
+func TestElsewhere(t *testing.T) {
+	of := func(kind, text string) map[string]any {
+		return map[string]any{"apiVersion": "v1", "kind": kind, "data": map[string]any{"V_" + kind: text}}
+	}
+	c := &cluster{seed: "a", objects: map[Question]map[string]any{
+		about("Secret", "shop", "s"):    of("Secret", base64.StdEncoding.EncodeToString([]byte("correct-horse"))),
+		about("ConfigMap", "shop", "c"): of("ConfigMap", "battery"),
+	}}
+	req := Request{
+		Tree: sourcetest.New(sourcetest.Files{"app/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  one: '${V_Secret:0:1}'\n  b: ${V_ConfigMap}\n  c: $${V_Secret}\n  d: ${D}\n"}),
+		Dir:  "app", Place: Place{App: "web", Environment: "prod", Home: "shop", Namespace: "shop"}, Outside: c,
+		Rules: Rules{Substitute: &Substitute{Values: map[string]string{"D": "staple"}, From: []From{{Kind: "Secret", Name: "s"}, {Kind: "ConfigMap", Name: "c"}}}},
+	}
+	here, err := Render(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := req
+	there.Outside, there.Rules = nil, req.Rules.Elsewhere()
+	res, err := Render(there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objs, err := Restarts(req, res.Objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"b":"battery","c":"${V_Secret}","d":"staple","one":"c"}`
+	for _, o := range []object.Object{here.Objects[0], objs[0]} {
+		if got, _ := json.Marshal(o.At("data")); string(got) != want || fmt.Sprint(o.Veiled()) != "[data.one]" {
+			t.Errorf("%s, veiled %v", got, o.Veiled())
+		}
+	}
+	req.Rules.Substitute.From = append(req.Rules.Substitute.From, From{Kind: "Secret", Name: "none"})
+	if _, err := Restarts(req, res.Objects); err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Error(err)
+	}
+	req.Rules.Substitute.From = req.Rules.Substitute.From[1:2]
+	if _, err := Restarts(req, res.Objects); err == nil || !strings.Contains(err.Error(), "app/a.yaml:1: ConfigMap a: variable V_Secret has no value") {
+		t.Error(err)
 	}
 }
 

@@ -8,12 +8,31 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/restart"
 )
 
-// Restarts notes in the workloads of objects, which were rendered elsewhere, what they read, as a render by the request would.
+// Restarts does to objects, which were rendered elsewhere by [Rules.Elsewhere], what could not be done there, as a render by the request would: it puts in the values
+// of variables, and notes in workloads what they read.
 func Restarts(req Request, objs []object.Object) ([]object.Object, error) {
 	r := &renderer{at: req.Place, rules: req.Rules, outside: &asker{outside: req.Outside}}
+	var err error
+	if req.Rules.asks() {
+		if objs, err = r.substitute(objs); err != nil {
+			return nil, r.conceal(err)
+		}
+		objs = r.veiled(objs)
+	}
 	out, err := r.restarts(objs)
 	return out, r.conceal(err)
 }
+
+// Elsewhere are the rules for who cannot ask for what variables are, and leaves all of them to [Restarts].
+func (r Rules) Elsewhere() Rules {
+	if r.asks() {
+		r.Substitute = nil
+	}
+	return r
+}
+
+// asks reports whether it takes objects of the cluster to know what variables are.
+func (r Rules) asks() bool { return r.Substitute != nil && len(r.Substitute.From) > 0 }
 
 // restarts notes in the pod templates of workloads what they read. Of what the app does not have itself, the cluster is asked.
 func (r *renderer) restarts(objs []object.Object) ([]object.Object, error) {

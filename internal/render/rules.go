@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/diff"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/restart"
@@ -54,7 +56,7 @@ func (r *renderer) substitute(objs []object.Object) ([]object.Object, error) {
 	if rules == nil {
 		return objs, nil
 	}
-	vars, err := r.variables(rules)
+	vars, masked, err := r.variables(rules)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +69,7 @@ func (r *renderer) substitute(objs []object.Object) ([]object.Object, error) {
 				continue
 			}
 			at := place{file: o.Origin().File, line: r.lineOf(o, name, text)}
-			if o.Kind() == "Secret" && len(r.secrets.files) > 0 { // what has no value may be a part of a password
+			if o.Kind() == "Secret" && r.secrets != nil && len(r.secrets.files) > 0 { // what has no value may be a part of a password
 				return nil, at.errorf("%s: a decrypted value has an expression in it that cannot be replaced: write $${ for ${, or switch it off with the annotation "+
 					"kustomize.toolkit.fluxcd.io/substitute: disabled", o)
 			}
@@ -76,8 +78,37 @@ func (r *renderer) substitute(objs []object.Object) ([]object.Object, error) {
 		if err != nil {
 			return nil, err
 		}
+		if masked != nil && o.Kind() != "Secret" {
+			out[i] = out[i].WithVeiled(unlike(o, out[i], masked))
+		}
 	}
 	return out, nil
+}
+
+// unlike are the fields of an object that would be others if the Secrets of its variables held something else, however little of it they show.
+func unlike(written, o object.Object, masked substitute.Variables) []string {
+	other, err := substitute.Object(written, masked)
+	if err != nil {
+		return nil // the names are the same, so that there is none but for values that are too long
+	}
+	var out []string
+	for _, c := range diff.Between(o, other) {
+		out = append(out, c.Path)
+	}
+	return out
+}
+
+// mask is a text that differs from another in every byte.
+func mask(s string) string {
+	b := []byte(s)
+	for i := range b {
+		if b[i] == 'x' {
+			b[i] = 'y'
+		} else {
+			b[i] = 'x'
+		}
+	}
+	return string(b)
 }
 
 // never marks objects of kinds that are not applied, but those that say themselves how they are.
@@ -96,9 +127,10 @@ func (r *renderer) never(objs []object.Object) []object.Object {
 	return out
 }
 
-// variables are those that there are anyway, and those of the rules.
-func (r *renderer) variables(rules *Substitute) (substitute.Variables, error) {
-	vars := substitute.Variables{}
+// variables are those that there are anyway, and those of the rules. Masked are the same, with others in the place of what Secrets hold; nil if there is no such.
+func (r *renderer) variables(rules *Substitute) (vars, masked substitute.Variables, err error) {
+	vars = substitute.Variables{}
+	secret := map[string]bool{}
 	for _, from := range rules.From {
 		if rules.Loose && r.outside.outside == nil {
 			break
@@ -106,25 +138,35 @@ func (r *renderer) variables(rules *Substitute) (substitute.Variables, error) {
 		q := Question{About: AboutObject, GVK: object.GVK{Version: "v1", Kind: from.Kind}, Namespace: r.at.Home, Name: from.Name}
 		answer, err := r.outside.ask(q)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if len(answer.Objects) == 0 {
 			if from.Optional {
 				continue
 			}
-			return nil, fault.Newf(fault.Invalid, "%s, which spec.render.substituteFrom of the Environment names, does not exist: create it, or say that it is optional", q)
+			return nil, nil, fault.Newf(fault.Invalid, "%s, which spec.render.substituteFrom of the Environment names, does not exist: create it, or say that it is optional", q)
 		}
 		for name, value := range entries(answer.Objects[0]) {
 			if substitute.IsName(name) { // no expression could name it
 				vars[name] = oneValue(value)
+				secret[name] = from.Kind == "Secret"
 			}
 		}
 	}
 	for name, value := range rules.Values {
 		vars[name] = oneValue(value)
+		delete(secret, name)
 	}
 	vars["FAIRLEAD_APP"], vars["FAIRLEAD_ENVIRONMENT"], vars["FAIRLEAD_NAMESPACE"] = r.at.App, r.at.Environment, r.at.Namespace
-	return vars, nil
+	for name, is := range secret {
+		if is && masked == nil {
+			masked = maps.Clone(vars)
+		}
+		if is {
+			masked[name] = mask(vars[name])
+		}
+	}
+	return vars, masked, nil
 }
 
 // oneValue is a value as Flux takes it: without line ends, of which files have one too many.
@@ -153,6 +195,9 @@ func entries(o object.Object) map[string]string {
 // lineOf is where a variable or an expression is written in the file that an object is from; else where the object is.
 func (r *renderer) lineOf(o object.Object, name, text string) int {
 	at := o.Origin()
+	if r.files == nil { // it was read elsewhere
+		return at.Line
+	}
 	expression := regexp.QuoteMeta(strings.TrimSuffix(text, "…"))
 	if name != "" {
 		expression = `\$\{#?` + regexp.QuoteMeta(name) + `[^_\pL\d]`
