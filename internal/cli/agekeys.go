@@ -60,8 +60,11 @@ func readBounded(name string, most int64) ([]byte, error) {
 	return data, err
 }
 
-// sayClosed tells what was not opened.
-func sayClosed(w IO, closed []object.Origin) {
+// sayMissing tells what was not opened, and what was not read.
+func sayMissing(w IO, closed []object.Origin, unread []string) {
+	for _, what := range unread {
+		_, _ = fmt.Fprintf(w.Err, "note: %s: not read, as the cluster is not asked: what the controller renders may differ\n", what)
+	}
 	for _, at := range closed {
 		_, _ = fmt.Fprintf(w.Err, "note: %s: encrypted, and not opened: its values are not those that will be applied\n", at)
 	}

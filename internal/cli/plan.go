@@ -285,10 +285,10 @@ func (o *planOptions) renderAll(ctx context.Context, w IO, tree source.Tree, env
 	for _, name := range slices.Sorted(maps.Keys(dirs)) {
 		dir := dirs[name]
 		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env).Elsewhere(), Decryption: how, Fetch: fetch})
+		sayMissing(w, res.Closed, res.Unread)
 		if err != nil {
 			return nil, err
 		}
-		sayClosed(w, res.Closed)
 		r := preview.Rendered{App: name, DependsOn: res.Declaration.DependsOn, Manifests: string(object.Stream(res.Objects))}
 		for _, x := range res.Objects {
 			r.Origins = append(r.Origins, x.Origin().String())

@@ -105,10 +105,10 @@ func (o *renderOptions) run(ctx context.Context, w IO) error {
 	}
 	defer done()
 	res, err := render.Render(render.Request{Tree: tree, Dir: dir, Place: at, Rules: o.rules(), Decryption: render.Decryption{Keys: keys, Look: true}, Fetch: fetch})
+	sayMissing(w, res.Closed, res.Unread)
 	if err != nil {
 		return err
 	}
-	sayClosed(w, res.Closed)
 	if o.form == "json" {
 		items := make([]any, len(res.Objects))
 		for i, x := range res.Objects {

@@ -117,6 +117,10 @@ func (r *renderer) world(in inflation) (chart.World, error) {
 			return w, err
 		}
 		w.Kubernetes, w.APIs = "v"+latest.Version()+".0", latest.APIs()
+		w.Templates.Lookup = func(_, kind, _, name string) (map[string]any, error) {
+			r.unreadAt(place{file: r.dir}, fmt.Sprintf("lookup of %.100q", strings.TrimSpace(kind+" "+name)))
+			return map[string]any{}, nil
+		}
 	} else {
 		answer, err := r.outside.ask(Question{About: AboutCluster})
 		if err != nil {
@@ -128,6 +132,14 @@ func (r *renderer) world(in inflation) (chart.World, error) {
 	w.Kubernetes = cmp.Or(in.kubeVersion, w.Kubernetes)
 	w.APIs = slices.Concat(w.APIs, in.apiVersions)
 	return w, nil
+}
+
+// unreadAt notes what nobody could be asked for: of much that is so, the beginning.
+func (r *renderer) unreadAt(at place, what string) {
+	const most = 10
+	if text := at.String() + ": " + what; len(r.unread) < most && !slices.Contains(r.unread, text) {
+		r.unread = append(r.unread, text)
+	}
 }
 
 // lookup is the function of templates that reads the cluster: one object, or a list of them. Nothing found is an empty answer.

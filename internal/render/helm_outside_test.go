@@ -3,6 +3,7 @@ package render
 import (
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,5 +195,28 @@ func TestHelmFetches(t *testing.T) {
 	c.down = true
 	if _, err := renderWith(t, c, files); fault.KindOf(err) != fault.Transient {
 		t.Errorf("that nobody answers is %s: %v", fault.KindOf(err), err)
+	}
+}
+
+// TestUnread: where nobody can be asked, it is said what was not read; where somebody can, nothing is.
+func TestUnread(t *testing.T) {
+	req := Request{Dir: "app", Place: Place{App: "web", Home: "shop", Namespace: "shop"}, Tree: sourcetest.New(sourcetest.Files{
+		"app/Chart.yaml":       "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+		"app/fairlead.yaml":    "helm:\n  valuesFrom:\n  - {kind: ConfigMap, name: settings, optional: true}\n",
+		"app/templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n{{ range list 1 2 }}  a{{ . }}: {{ len (lookup \"v1\" \"Secret\" \"shop\" \"db\") | quote }}\n{{ end }}",
+	})}
+	for _, world := range []Outside{nil, &cluster{seed: "a"}} {
+		req.Outside = world
+		res, err := Render(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string(nil)
+		if world == nil {
+			want = []string{"app/fairlead.yaml:3: values of ConfigMap settings", `app: lookup of "Secret db"`}
+		}
+		if !slices.Equal(res.Unread, want) {
+			t.Errorf("%q", res.Unread)
+		}
 	}
 }

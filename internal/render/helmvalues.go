@@ -114,6 +114,7 @@ func (r *renderer) valueFiles(h *app.Helm, chartDir string) []app.ValueFile {
 func (r *renderer) valuesFrom(values map[string]any, from app.ValuesFrom) (map[string]any, error) {
 	at := r.declared(from.Line)
 	if r.outside.outside == nil {
+		r.unreadAt(at, "values of "+from.Kind+" "+from.Name)
 		return values, nil
 	}
 	answer, err := r.outside.ask(Question{About: AboutObject, GVK: object.GVK{Version: "v1", Kind: from.Kind}, Namespace: r.at.Home, Name: from.Name})

@@ -74,6 +74,8 @@ type Result struct {
 	Charts []ChartNamed
 	// Closed are the files and objects of which placeholders stand for the values: see Decryption.Look.
 	Closed []object.Origin
+	// Unread is what the render would have read of the cluster and had nobody to ask for, as people read it: file and line, and what. It is as if none of it were there.
+	Unread []string
 	// Sealed are the SealedSecrets for which Secrets with placeholders stand.
 	Sealed []object.Object
 	// Chart is what Helm would record of the release, if that was asked for, and the app is one chart. It holds values in clear.
@@ -105,6 +107,7 @@ func Render(req Request) (Result, error) {
 	}
 	err = r.conceal(err)
 	res.Inputs, res.Asked, res.Closed, res.Sealed, res.Charts = rec.Inputs(), r.outside.asked(), secrets.closed, secrets.sealed, r.named
+	res.Unread = r.unread
 	return res, err
 }
 
@@ -121,6 +124,7 @@ type renderer struct {
 	record   bool
 	recorded helmrelease.Packed
 	named    []ChartNamed
+	unread   []string
 	// hidden is what was read of encrypted files for charts.
 	hidden []hidden
 	// without is what was left out first; nil: nothing.
