@@ -230,7 +230,7 @@ func (s *supposition) give(ctx context.Context, env *v1alpha1.Environment, req p
 			return err
 		}
 		at, _ := s.c.requestOf(ctx, env, m.name, nil, "")
-		if objs, err = render.Restarts(at, objs); err != nil { // the key of the hashes is known here alone
+		if objs, err = render.Complete(at, objs); err != nil { // what variables are, and the key of the hashes, is known here alone
 			return err
 		}
 		compiled, err := health.Compile(rules, m.decl.Health)

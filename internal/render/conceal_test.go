@@ -135,7 +135,7 @@ func TestElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	objs, err := Restarts(req, res.Objects)
+	objs, err := Complete(req, res.Objects)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,11 +146,11 @@ func TestElsewhere(t *testing.T) {
 		}
 	}
 	req.Rules.Substitute.From = append(req.Rules.Substitute.From, From{Kind: "Secret", Name: "none"})
-	if _, err := Restarts(req, res.Objects); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	if _, err := Complete(req, res.Objects); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Error(err)
 	}
 	req.Rules.Substitute.From = req.Rules.Substitute.From[1:2]
-	if _, err := Restarts(req, res.Objects); err == nil || !strings.Contains(err.Error(), "app/a.yaml:1: ConfigMap a: variable V_Secret has no value") {
+	if _, err := Complete(req, res.Objects); err == nil || !strings.Contains(err.Error(), "app/a.yaml:1: ConfigMap a: variable V_Secret has no value") {
 		t.Error(err)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/restart"
 )
 
-// Restarts does to objects, which were rendered elsewhere by [Rules.Elsewhere], what could not be done there, as a render by the request would: it puts in the values
+// Complete does to objects, which were rendered elsewhere by [Rules.Elsewhere], what could not be done there, as a render by the request would: it puts in the values
 // of variables, and notes in workloads what they read.
-func Restarts(req Request, objs []object.Object) ([]object.Object, error) {
+func Complete(req Request, objs []object.Object) ([]object.Object, error) {
 	r := &renderer{at: req.Place, rules: req.Rules, outside: &asker{outside: req.Outside}}
 	var err error
 	if req.Rules.asks() {
@@ -23,7 +23,7 @@ func Restarts(req Request, objs []object.Object) ([]object.Object, error) {
 	return out, r.conceal(err)
 }
 
-// Elsewhere are the rules for who cannot ask for what variables are, and leaves all of them to [Restarts].
+// Elsewhere are the rules for who cannot ask for what variables are, and leaves all of them to [Complete].
 func (r Rules) Elsewhere() Rules {
 	if r.asks() {
 		r.Substitute = nil

@@ -43,7 +43,7 @@ spec: {template: {spec: {containers: [{name: a, envFrom: [{secretRef: {name: tok
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := Restarts(Request{Place: Place{Home: "shop", Namespace: "shop"}, Rules: Rules{Restart: restart.All}, Outside: world}, objs)
+		out, err := Complete(Request{Place: Place{Home: "shop", Namespace: "shop"}, Rules: Rules{Restart: restart.All}, Outside: world}, objs)
 		if err != nil {
 			t.Fatal(err)
 		}
