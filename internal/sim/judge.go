@@ -54,6 +54,7 @@ func (w *world) judge() {
 	if w.twinned && w.forsaken() {
 		return
 	}
+	w.newest()
 	if w.schedule.Scenario.releases {
 		w.heardOutside(calm.told)
 		w.remembered(calm.phases)
@@ -122,6 +123,19 @@ func (w *world) heard() {
 			if about := fmt.Sprintf("%s %s/%s Applied: applied %s", u.GetUID(), u.GetNamespace(), u.GetName(), revision); !told[about] {
 				w.fail("it was never told: %s", about)
 			}
+		}
+	}
+}
+
+// newest checks that every App tells of its newest release, and not of one before it as if there had been none since.
+func (w *world) newest() {
+	if w.twinned || w.blind {
+		return
+	}
+	for _, u := range w.everything() {
+		serial, _, _ := unstructured.NestedInt64(u.Object, "status", "release", "serial")
+		if last := w.serials[u.GetUID()]; u.GetKind() == "App" && serial < last {
+			w.fail("App %s/%s tells of release %d, and told of release %d before", u.GetNamespace(), u.GetName(), serial, last)
 		}
 	}
 }

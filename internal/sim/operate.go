@@ -21,6 +21,11 @@ func (w *world) operate(verb string) {
 	case "hear":
 		w.deaf = false
 		w.around(nil, Compact)
+	case "thaw":
+		for _, p := range w.processes {
+			p.still = false
+		}
+		w.since = w.now
 	}
 }
 
@@ -32,6 +37,10 @@ func (w *world) operateOn(verb string, n int) {
 	case "pause":
 		if n <= len(w.processes) {
 			_ = w.freeze(w.processes[n-1]) // it does nothing that could fail
+		}
+	case "freeze":
+		if n <= len(w.processes) {
+			w.processes[n-1].still, w.since = true, w.now
 		}
 	}
 }

@@ -33,6 +33,8 @@ import (
 //	approve NAMESPACE/APP           approve what an App holds
 //	replicas N                      let so many controllers share the apps, from now on; in such a story one is alone before
 //	pause N                         let the N-th of them stand still for a while, while all else goes on
+//	freeze N                        the same, until somebody thaws it: people go on, too
+//	thaw                            let those go on that stand still
 //	stop                            stop the controller, as a power cut does; all of them, if there are several
 //	start                           start one
 //	twin                            start another one beside it, which believes that everything is its own, as does the first
@@ -157,7 +159,7 @@ func (st story) has(words ...string) bool {
 
 func (st story) act(words []string) (func(*world) error, error) {
 	verb, args := words[0], words[1:]
-	need := map[string]int{"apply": 1, "remake": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1, "stop": 0, "start": 0, "twin": 0, "deaf": 0, "hear": 0, "replicas": 1, "pause": 1, "pass": 2}
+	need := map[string]int{"apply": 1, "remake": 1, "commit": 3, "force": 3, "branch": 3, "drop": 2, "edit": 3, "as": 4, "delete": 2, "approve": 1, "stop": 0, "start": 0, "twin": 0, "deaf": 0, "hear": 0, "replicas": 1, "pause": 1, "freeze": 1, "thaw": 0, "pass": 2}
 	if n, ok := need[verb]; !ok || len(args) < n {
 		return nil, fmt.Errorf("%s needs %d words", verb, n)
 	}
@@ -190,7 +192,7 @@ func (st story) act(words []string) (func(*world) error, error) {
 	case "pass":
 		d, err := time.ParseDuration(args[1])
 		return func(w *world) error { w.pass(args[0], d); return nil }, err
-	case "replicas", "pause":
+	case "replicas", "pause", "freeze":
 		n, err := strconv.Atoi(args[0])
 		return func(w *world) error { w.operateOn(verb, n); return nil }, err
 	default:
