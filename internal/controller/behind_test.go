@@ -9,6 +9,7 @@ import (
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
+	"github.com/fairlead-cd/fairlead/internal/source"
 )
 
 // TestCaughtUp: what a repository answers to a question that was put before an app was taken over may be older than what the app's last owner read, be it
@@ -35,4 +36,27 @@ func TestCaughtUp(t *testing.T) {
 	if !c.caughtUp(m, taken) || !m.takenAt.IsZero() {
 		t.Error("a question that was put since does not count")
 	}
+}
+
+// TestBehind: what another process has read may not be shown here yet. It is asked for as often as if this one had the repository, for a while.
+func TestBehind(t *testing.T) {
+	now := time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)
+	c := &controller{now: func() time.Time { return now }, random: func() float64 { return 0 }}
+	repo := &v1alpha1.Repository{}
+	main := source.Ref{Branch: "main"}
+	theirs := &repository{heads: map[source.Ref]head{main: {Resolved: source.Resolved{Ref: main, Commit: "two"}}}}
+	r := &repository{heads: map[source.Ref]head{main: {Resolved: source.Resolved{Ref: main, Commit: "one"}}}}
+	r.said, r.saidAt = theirs.headsWord(), now
+	says := func(when string, want time.Duration) {
+		t.Helper()
+		c.schedule(r, repo, nil)
+		if got := r.next.Sub(now); got != want {
+			t.Errorf("%s, it is asked again after %s, want %s", when, got, want)
+		}
+	}
+	says("told of what is not there yet", time.Minute)
+	now = now.Add(seldom * time.Minute)
+	says("if it never came", seldom*time.Minute)
+	r.saidAt, r.heads = now, theirs.heads
+	says("once it came", seldom*time.Minute)
 }

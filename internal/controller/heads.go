@@ -177,6 +177,9 @@ func (c *controller) forced(ctx context.Context, r *repository, old, now source.
 	return err == nil && forced
 }
 
+// headsWords is how every word about heads begins.
+const headsWords = "heads "
+
 // headsWord is what to tell others of the heads. The controller's lock is held, or the caller is the repository's own reconciler.
 func (r *repository) headsWord() string {
 	refs := make([]string, 0, len(r.heads))
@@ -188,7 +191,7 @@ func (r *repository) headsWord() string {
 	}
 	slices.Sort(refs)
 	sum := sha256.Sum256([]byte(strings.Join(refs, "\n")))
-	return "heads " + hex.EncodeToString(sum[:8])
+	return headsWords + hex.EncodeToString(sum[:8])
 }
 
 // askSiblings lets the other Repositories of the same address be asked too, and deletions wait for their answers: what one environment loses with a commit,

@@ -42,6 +42,8 @@ type repository struct {
 	hooked     bool      // a webhook arrived
 	word       string    // what another process says of the heads, so that it is to be asked
 	heard      string    // so it was with the poll that is under way
+	said       string    // what was heard last and has not been read here
+	saidAt     time.Time // when that was
 	hold       hold      // whether its object is written by this process
 	err        error     // why the last poll failed
 	silent     bool      // it failed so often that nobody waits for it any more
@@ -95,6 +97,9 @@ func (c *controller) reconcileRepository(ctx context.Context, req reconcile.Requ
 	c.mu.Lock()
 	asked := r.hooked
 	r.hooked, r.url, r.heard, r.word = false, repo.Spec.URL, r.word, "" // a webhook that arrives from here on asks for another look
+	if strings.HasPrefix(r.heard, headsWords) {
+		r.said, r.saidAt = r.heard, c.now()
+	}
 	c.mu.Unlock()
 	began := c.now() // what is pushed, or asked for, from here on may be missing in the answer
 	err = c.poll(ctx, &repo, r, refs, followers, hopes)
@@ -284,7 +289,7 @@ func (c *controller) schedule(r *repository, repo *v1alpha1.Repository, err erro
 	r.notBefore = time.Time{}
 	if err == nil {
 		r.failures = 0
-		if !r.hold.mine && !c.isUnread(r) {
+		if !r.hold.mine && !c.isUnread(r) && !c.isBehind(r, seldom*interval) {
 			interval *= seldom
 		}
 		r.next = now.Add(c.jitter(interval, 0.05))
@@ -310,6 +315,14 @@ func (c *controller) isUnread(r *repository) bool {
 		}
 	}
 	return false
+}
+
+// isBehind reports whether others have read other heads than those that the server shows here: the mirror behind one address that answers may not have them yet. It
+// is not for longer than a while: they may have been gone by the time that it was asked.
+func (c *controller) isBehind(r *repository, while time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return r.said != "" && r.said != r.headsWord() && c.now().Sub(r.saidAt) < while
 }
 
 // jitter spreads d by up to a part of it, so that many repositories of one server are not asked at once.
