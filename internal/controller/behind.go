@@ -29,6 +29,7 @@ func (c *controller) caughtUp(m *member, since time.Time) bool {
 		m.mu.Lock()
 		m.takenAt, m.older = time.Time{}, false
 		m.unlock()
+		c.wakeWaiting() // one of them may want what it claims
 		return true
 	}
 	return asked && failed || c.now().Sub(since) > catchUpAtMost

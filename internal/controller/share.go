@@ -258,6 +258,31 @@ func (n neighbours) Census(of app.Name, keys []object.Key) plan.Census {
 	return census
 }
 
+// Claims implements engine.Neighbours. An app that is not found yet, as after a start, or that was another process's and may be ahead of what is read here, may want
+// whatever its record claims.
+func (n neighbours) Claims(by app.Owner, key object.Key) (claims, unread bool) {
+	if claims, unread = n.Fleet.Claims(by, key); claims {
+		return claims, unread
+	}
+	m := n.c.known(by)
+	if m == nil || n.Knows(m.name) && !n.c.mayBeAhead(m) {
+		return false, false
+	}
+	claim, claimed := n.c.engine.Claims(m.name)[key]
+	claimed = claimed && !claim.Yielded
+	return claimed, claimed
+}
+
+// mayBeAhead reports whether an app is this process's, and what another one read of it before has not been read here yet.
+func (c *controller) mayBeAhead(m *member) bool {
+	if !c.shared.Load() || !c.owns(m.name.Owner()) {
+		return false
+	}
+	m.mu.Lock()
+	defer m.unlock()
+	return !m.hold.isCurrent(c.share, keyOfApp(m.name.Owner())) || !m.takenAt.IsZero()
+}
+
 // Foreign implements engine.Neighbours.
 func (n neighbours) Foreign(by app.Owner) (app.Name, bool) {
 	if !n.c.shared.Load() || n.c.owns(by) {

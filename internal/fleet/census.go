@@ -168,6 +168,13 @@ func (f *Fleet) Claims(by app.Owner, key object.Key) (claims, unread bool) {
 	return false, false
 }
 
+// Knows reports whether an app was found, or was and is gone from Git.
+func (f *Fleet) Knows(n app.Name) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.member(n) != nil
+}
+
 // Overtaken reports whether an app was found anew since it was read in a round: what it wanted then may be old.
 func (f *Fleet) Overtaken(n app.Name, round int) bool {
 	f.mu.Lock()
