@@ -72,7 +72,7 @@ func tiers(steps []plan.Step) [][]plan.Step {
 func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Claim, error) {
 	r, err := l.engine.resource(ctx, l.m, step.Key)
 	if err == nil {
-		err = l.grasp(step)
+		err = l.grasp(r, step)
 	}
 	if err != nil {
 		return claim, fmt.Errorf("%s %s: %w", step.Do, step.Key, err)
@@ -112,8 +112,13 @@ func (l *look) run(ctx context.Context, step plan.Step, claim app.Claim) (app.Cl
 // pass knows of it is old then. Between two apps of this process, the one that wants it now comes after the one that wanted it before.
 //
 // What is not there is not made for a commit that is no longer the newest: the newest may not want it, and who had it may just have deleted it for that.
-func (l *look) grasp(step plan.Step) error {
+//
+// Nor is it made over what another app has made since it was looked for: that one may have read a newer commit, or another repository.
+func (l *look) grasp(r object.Resource, step plan.Step) error {
 	e, n, key := l.engine, l.subject.Name, step.Key
+	if by := e.Live.Entry(l.subject.Identity, r, key).Owner; step.Live.IsZero() && by != (app.Owner{}) && by != n.Owner() {
+		return fault.Newf(fault.Conflict, "app %s has made it meanwhile", by)
+	}
 	old := l.subject.Rendered && (step.Do == plan.Create || step.Do == plan.Run) && e.Neighbours.Overtaken(n, l.subject.Round)
 	if l.m.ends {
 		old = !e.Neighbours.Leaves(n)

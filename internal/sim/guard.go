@@ -108,6 +108,7 @@ func (g guarded) covered(data []byte) {
 		return
 	}
 	want := object.New(content)
+	w.meet(want.Key(), app.OwnerOf(want), g.resource.GroupResource().String()+" "+g.namespace+"/"+want.Name())
 	p.sends = sending{app.OwnerOf(want), func() error {
 		if owner := app.OwnerOf(want); !w.claims.have(want.Key(), owner) && !w.ledger().have(want.Key(), owner) { // what was stored a moment ago mostly is still
 			return fmt.Errorf("apply %s: no claim of %s on it is stored", want.Key(), owner)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/sim/kube"
 )
 
@@ -72,11 +73,12 @@ type world struct {
 	requests    int
 	log         []sent // of a run without faults: what there is to strike
 	deleted     map[string]bool
-	made, ready map[string]int64    // the revisions of milestones
-	events      map[string]int      // what people were told
-	applied     map[string][]string // which commits they were told of, of each App, by its uid: one that is made anew may tell of one again
-	serials     map[types.UID]int64 // the newest release that each App told of
-	claims      claims              // what is stored, as of a revision; nil if it has to be read
+	made, ready map[string]int64                      // the revisions of milestones
+	events      map[string]int                        // what people were told
+	applied     map[string][]string                   // which commits they were told of, of each App, by its uid: one that is made anew may tell of one again
+	serials     map[types.UID]int64                   // the newest release that each App told of
+	claimed     map[app.Name]map[object.Key]time.Time // since when, but for what was let go; nil unless the apps are shared
+	claims      claims                                // what is stored, as of a revision; nil if it has to be read
 	claimsOf    int64
 	converted   map[typedKey]client.Object
 	plained     map[*unstructured.Unstructured]string     // of states, which do not change
@@ -100,7 +102,7 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, applied: map[string][]string{}, serials: map[types.UID]int64{}, known: map[app.Owner]string{}, venues: map[app.Owner]bool{}, alone: map[app.Owner]time.Time{}, history: newHistory(), outside: newOutside(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, applied: map[string][]string{}, serials: map[types.UID]int64{}, claimed: map[app.Name]map[object.Key]time.Time{}, known: map[app.Owner]string{}, venues: map[app.Owner]bool{}, alone: map[app.Owner]time.Time{}, history: newHistory(), outside: newOutside(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
@@ -329,6 +331,8 @@ func (w *world) observe() {
 		switch {
 		case c.Resource == (schema.GroupResource{Resource: "events"}):
 			continue
+		case c.Resource == (schema.GroupResource{Resource: "secrets"}) && c.Namespace == system:
+			w.claim(c)
 		case c.Resource == apps.GroupResource():
 			o := app.Owner{Namespace: c.Namespace, Name: c.Name}
 			w.known[o] = shared(o)
