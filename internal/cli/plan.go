@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/controller"
@@ -26,6 +28,9 @@ import (
 
 // codeChanges is the exit code of plan --exit-code if something would be done.
 const codeChanges = 4
+
+// mostWhy is how much is told to the controller of why an app does not render, in characters.
+const mostWhy = 2000
 
 // planOptions are the flags of plan.
 type planOptions struct {
@@ -57,8 +62,9 @@ The controller is asked at --server, else through the API server. Who asks shows
 ServiceAccount, which the API server gives to who may create one, or, if $FAIRLEAD_PLAN_TOKEN is set, signs the request
 with it: the planToken in the Secret of the environment's Repository. Then no credentials of the cluster are needed.
 
-The exit code is 0 if there is a plan. With --exit-code: 0 nothing would be done, 4 something would, 3 something would be
-held, 1 something is refused or cannot be read.`,
+The exit code is 0 if there is a plan, and 1 if an app cannot be read: it is said where its plan would be, and the other apps
+are planned all the same. With --exit-code: 0 nothing would be done, 4 something would, 3 something would be held, 1
+something is refused or cannot be read.`,
 		Example: `  fairlead plan production -n shop
   fairlead plan production --to feature-x -o markdown
   fairlead plan production/web --dir apps/web/production --exit-code
@@ -124,15 +130,28 @@ func (o *planOptions) run(ctx context.Context, w IO) error {
 	if err != nil {
 		return err
 	}
+	var none []error
 	for _, want := range wants {
 		reply, err := a.ask(ctx, want)
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return err
+		case err != nil && len(wants) > 1:
+			none = append(none, fmt.Errorf("environment %s: %w", want.Environment, err))
+		case err != nil:
+			return err
+		default:
+			reply.Apps = append(reply.Apps, want.nameless...)
+			replies = append(replies, reply)
+		}
+	}
+	if len(replies) > 0 {
+		if err := o.print(w, replies); err != nil {
 			return err
 		}
-		replies = append(replies, reply)
 	}
-	if err := o.print(w, replies); err != nil {
-		return err
+	if len(none) > 0 {
+		return errors.Join(none...)
 	}
 	return o.code(replies)
 }
@@ -141,6 +160,8 @@ func (o *planOptions) run(ctx context.Context, w IO) error {
 type want struct {
 	preview.Request
 	serviceAccount string
+	// nameless are directories that cannot be apps, since they are called something else than an app can be.
+	nameless []preview.App
 }
 
 // wants are the requests of one command line. With a signature nothing is asked of the API server, and names are taken as they are written.
@@ -156,7 +177,11 @@ func (o *planOptions) wants(ctx context.Context, w IO, a asker) ([]want, error) 
 			return nil, usagef("with a signature, --dir is of one app: name ENV/APP, or plan a commit with --to")
 		}
 		x := want{Request: preview.Request{Namespace: o.namespace, Environment: env, App: app, To: o.to, From: o.from, Repository: o.repository, Resumed: o.resumed}}
-		err := o.fill(ctx, w, &x, nil)
+		known := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: x.Namespace, Name: x.Environment}}
+		if o.dir != "" {
+			_, _ = fmt.Fprintln(w.Err, "note: what the Environment says of namespaces and variables is not read with a signature: what is rendered here may differ")
+		}
+		err := o.fill(ctx, w, &x, known)
 		return []want{x}, err
 	}
 	namespace, err := o.place(w)
@@ -251,7 +276,7 @@ func (o *planOptions) fill(ctx context.Context, w IO, x *want, env *v1alpha1.Env
 		return err
 	}
 	defer func() { _ = tree.Close() }()
-	dirs := map[string]string{}
+	var read []discover.Source
 	for _, s := range env.Spec.Sources {
 		if o.repository != "" && s.Repository != o.repository {
 			return errors.New("--dir is the whole of an environment: one that follows several Repositories cannot be planned from one directory")
@@ -260,19 +285,32 @@ func (o *planOptions) fill(ctx context.Context, w IO, x *want, env *v1alpha1.Env
 		if err != nil {
 			return err
 		}
-		for _, p := range res.Problems {
-			return fmt.Errorf("%s", p)
-		}
-		for _, found := range res.Found {
-			dirs[found.Name] = found.Dir
-		}
+		read = append(read, discover.Source{Place: s.Path, Result: res})
+	}
+	all := discover.Merge(read...)
+	dirs := map[string]string{}
+	for _, found := range all.Found {
+		dirs[found.Name] = found.Dir
 	}
 	x.Whole = true
-	x.Rendered, err = o.renderAll(ctx, w, tree, env, dirs)
-	return err
+	if x.Rendered, err = o.renderAll(ctx, w, tree, env, dirs); err != nil {
+		return err
+	}
+	for _, p := range all.Problems {
+		_, found := dirs[p.Name]
+		switch {
+		case len(validation.IsDNS1123Label(p.Name)) > 0: // nobody could be asked about an app of that name
+			x.nameless = append(x.nameless, preview.App{Name: path.Base(p.Dir), Broken: p.String()})
+		case !found:
+			dirs[p.Name] = p.Dir
+			x.Rendered = append(x.Rendered, preview.Rendered{App: p.Name, Broken: p.String()})
+		}
+	}
+	return nil
 }
 
-// renderAll renders apps as the controller does, but that nobody is asked what is not in the tree: keys stay in the cluster, and plain text with them.
+// renderAll renders apps as the controller does, but that nobody is asked what is not in the tree: keys stay in the cluster, and plain text with them. Of an app
+// that does not render it is said why: the others are planned all the same.
 func (o *planOptions) renderAll(ctx context.Context, w IO, tree source.Tree, env *v1alpha1.Environment, dirs map[string]string) ([]preview.Rendered, error) {
 	how := controller.DecryptionOf(env)
 	how.Look = true
@@ -286,8 +324,12 @@ func (o *planOptions) renderAll(ctx context.Context, w IO, tree source.Tree, env
 		dir := dirs[name]
 		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env).Elsewhere(), Decryption: how, Fetch: fetch})
 		sayMissing(w, res.Closed, res.Unread)
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return nil, err
+		}
+		if err != nil {
+			out = append(out, preview.Rendered{App: name, Broken: clip(err.Error(), mostWhy)})
+			continue
 		}
 		r := preview.Rendered{App: name, DependsOn: res.Declaration.DependsOn, Manifests: string(object.Stream(res.Objects))}
 		for _, x := range res.Objects {
@@ -319,6 +361,9 @@ func (o *planOptions) print(w IO, replies []preview.Reply) error {
 
 // code is what the exit code says of the plans.
 func (o *planOptions) code(replies []preview.Reply) error {
+	if slices.ContainsFunc(replies, func(r preview.Reply) bool { return !r.IsPlan() }) {
+		return outcome{code: codeFailed, err: errors.New("an app cannot be read"), said: true}
+	}
 	if !o.exitCode {
 		return nil
 	}

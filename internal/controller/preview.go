@@ -112,6 +112,7 @@ func (c *controller) tellAll(ctx context.Context, s *supposition, req preview.Re
 	if err := s.settle(ctx); err != nil {
 		return reply, err
 	}
+	reply.Notes = append(reply.Notes, s.notes...)
 	if !s.fleet.Idle() {
 		reply.Notes = append(reply.Notes, "not everything has been read yet, here or in another environment: deletions are not decided until it is")
 	}
@@ -150,7 +151,7 @@ func (c *controller) compare(
 		}
 		return s, out, nil
 	}
-	_, before, err := want(from)
+	was, before, err := want(from)
 	if err != nil {
 		return reply, err
 	}
@@ -170,8 +171,14 @@ func (c *controller) compare(
 		a := preview.Compare(n.App, before[n], after[n], c.tags)
 		m := s.member(n)
 		a.Removed = m.removed
-		if m.broken != nil {
+		old := was.member(n)
+		switch {
+		case s.unread[n] != nil:
+			a = preview.App{Name: n.App, Unknown: clipText(s.unread[n].Error(), 2000)}
+		case m.broken != nil:
 			a = preview.App{Name: n.App, Broken: clipText(m.broken.Error(), 2000)}
+		case old.broken != nil: // all of it would be said to be new
+			a = preview.App{Name: n.App, Unknown: clipText("at "+reply.From+" it could not be read: "+old.broken.Error(), 2000)}
 		}
 		reply.Apps = append(reply.Apps, a)
 	}

@@ -36,6 +36,9 @@ type supposition struct {
 	kinds  map[object.GroupKind]bool
 	spaces map[string]bool
 	fresh  []app.Name // those that are read from something else than now
+	// unread are the apps that could not be read this time, and might be another time.
+	unread map[app.Name]error
+	notes  []string
 	// resumed says that nothing would be suspended.
 	resumed bool
 }
@@ -43,6 +46,7 @@ type supposition struct {
 func (c *controller) suppose() *supposition {
 	s := &supposition{
 		c: c, claims: map[app.Name]app.Claims{}, apps: map[app.Name]*member{}, kinds: map[object.GroupKind]bool{}, spaces: map[string]bool{},
+		unread: map[app.Name]error{},
 	}
 	s.fleet = c.fleet.Clone(func(n app.Name) app.Claims {
 		if claims, ok := s.claims[n]; ok {
@@ -155,6 +159,9 @@ func (s *supposition) move(ctx context.Context, env *v1alpha1.Environment, heads
 	}
 	slices.SortFunc(changed, app.Name.Compare)
 	s.fleet.Found(e, budgetOf(env), all, changed, removed)
+	for _, wrong := range found.wrong {
+		s.notes = append(s.notes, "environment "+env.Name+": "+clipText(wrong, 500))
+	}
 	strays := make([]fleet.Stray, 0, len(found.strays))
 	for _, p := range found.strays {
 		strays = append(strays, fleet.Stray{Dir: p.dir, Mentions: p.mentions(Destination(env, path.Base(p.dir)))})
@@ -181,8 +188,11 @@ func (s *supposition) read(ctx context.Context, m *member, envRules app.Health) 
 	}
 	req, _ := s.c.requestOf(ctx, m.env, m.name, at.snapshot.Tree, p.dir)
 	res, err := s.c.renders(req)
-	if err != nil && fault.KindOf(err) == fault.Transient {
-		return err
+	if ctx.Err() != nil {
+		return cmp.Or(err, ctx.Err())
+	}
+	if err != nil && fault.KindOf(err) == fault.Transient { // a registry that is down stands in the way of who needs it
+		s.unread[m.name] = err
 	}
 	var rules health.Rules
 	if err == nil {
@@ -224,27 +234,46 @@ func (s *supposition) give(ctx context.Context, env *v1alpha1.Environment, req p
 	}
 	s.fleet.Found(e, budgetOf(env), all, changed, removed)
 	for _, r := range req.Rendered {
-		m := s.member(app.Name{Namespace: e.Namespace, Environment: e.Name, App: r.App})
-		objs, err := r.Objects()
-		if err != nil {
-			return err
-		}
-		at, _ := s.c.requestOf(ctx, env, m.name, nil, "")
-		if objs, err = render.Complete(at, objs); err != nil { // what variables are, and the key of the hashes, is known here alone
-			return err
-		}
-		compiled, err := health.Compile(rules, m.decl.Health)
-		if err != nil {
-			return err
-		}
-		m.env, m.removed = env, false
-		needs := m.place.needs(r.App, r.DependsOn)
-		res := render.Result{Objects: objs, Declaration: app.Declaration{DependsOn: needs, Health: m.decl.Health}}
-		m.take(m.place, m.place.tip.head(), s.fleet.Round(m.name), taken{Result: res, rules: compiled, ruled: ruled(rules, m.decl.Health)})
-		s.fleet.Needs(m.name, needs)
+		s.giveOne(ctx, env, rules, r)
 	}
 	s.fresh = append(s.fresh, changed...)
 	return ctx.Err()
+}
+
+// giveOne lets an app want what was rendered elsewhere. One that cannot be read stands in nobody's way but its own.
+func (s *supposition) giveOne(ctx context.Context, env *v1alpha1.Environment, rules app.Health, r preview.Rendered) {
+	m := s.member(app.Name{Namespace: env.Namespace, Environment: env.Name, App: r.App})
+	needs := m.place.needs(r.App, r.DependsOn)
+	m.env, m.removed = env, false
+	took := taken{ruled: ruled(rules, m.decl.Health)}
+	took.Declaration = app.Declaration{DependsOn: needs, Health: m.decl.Health}
+	took.Objects, took.err = s.complete(ctx, env, m.name, r)
+	if took.err == nil {
+		took.rules, took.err = health.Compile(rules, m.decl.Health)
+	}
+	if took.err != nil && r.Broken == "" && fault.KindOf(took.err) == fault.Transient {
+		s.unread[m.name] = took.err
+	}
+	round := s.fleet.Round(m.name)
+	m.take(m.place, m.place.tip.head(), round, took)
+	if took.err != nil {
+		s.fleet.Broken(m.name, round, took.err.Error(), m.mentions())
+		return
+	}
+	s.fleet.Needs(m.name, needs)
+}
+
+// complete are the objects of what was rendered elsewhere: what variables are, and the key of the hashes, is known here alone.
+func (s *supposition) complete(ctx context.Context, env *v1alpha1.Environment, n app.Name, r preview.Rendered) ([]object.Object, error) {
+	if r.Broken != "" {
+		return nil, fault.New(fault.Invalid, errors.New(r.Broken))
+	}
+	objs, err := r.Objects()
+	if err != nil {
+		return nil, err
+	}
+	at, _ := s.c.requestOf(ctx, env, n, nil, "")
+	return render.Complete(at, objs)
 }
 
 // settle tells the fleet what all apps want that are read from something else than now.
@@ -259,10 +288,13 @@ func (s *supposition) settle(ctx context.Context) error {
 			return err
 		}
 		err = s.c.engine.Wants(ctx, subject, s.world(n))
-		if err != nil && fault.KindOf(err) != fault.Invalid {
+		if err != nil && ctx.Err() != nil {
 			return err
 		}
 		if err != nil {
+			if fault.KindOf(err) != fault.Invalid {
+				s.unread[n] = err
+			}
 			s.fleet.Broken(n, subject.Round, err.Error(), m.mentions())
 		}
 	}
@@ -297,9 +329,17 @@ func (s *supposition) tell(ctx context.Context, n app.Name, tag preview.Tagger) 
 		waits = s.fleet.Waits(n)
 		subject.Blocked = cmp.Or(subject.Blocked, waits)
 	}
-	out, err := s.c.engine.Preview(ctx, subject, s.world(n))
-	if err != nil {
+	var out engine.Preview
+	err = s.unread[n]
+	if err == nil {
+		out, err = s.c.engine.Preview(ctx, subject, s.world(n))
+	}
+	if err != nil && ctx.Err() != nil {
 		return preview.App{}, fmt.Errorf("plan app %s: %w", n.App, err)
+	}
+	if err != nil { // of the others it can be told
+		s.fleet.Ready(n, false)
+		return preview.App{Name: n.App, Unknown: clipText(err.Error(), 2000)}, nil
 	}
 	m.locate(&engine.Outcome{Plan: out.Last})
 	a := preview.Of(n.App, out.Foreseen, out.Seen, tag)

@@ -52,6 +52,8 @@ type App struct {
 	Suspended bool     `json:"suspended,omitempty"`
 	// Broken is why the app cannot be read: what was applied before would be kept.
 	Broken string `json:"broken,omitempty"`
+	// Unknown is why nobody can tell what would be done.
+	Unknown string `json:"unknown,omitempty"`
 	// Removed says that Git would no longer have the app.
 	Removed bool `json:"removed,omitempty"`
 	// LeftOut counts the steps that did not fit.
@@ -227,8 +229,11 @@ func (a App) Counts() map[plan.Action]int {
 // Changes reports whether anything would be done.
 func (a App) Changes() bool { return len(a.Steps) > 0 || a.LeftOut > 0 || a.Namespace != "" }
 
-// Fails reports whether the app could not be carried out as Git has it.
-func (a App) Fails() bool { return len(a.Refused) > 0 || a.Broken != "" }
+// Fails reports whether the app could not be carried out as Git has it, or nobody knows.
+func (a App) Fails() bool { return len(a.Refused) > 0 || !a.IsPlan() }
+
+// IsPlan reports whether this says what would be done: it is known what the app wants.
+func (a App) IsPlan() bool { return a.Broken == "" && a.Unknown == "" }
 
 // Changes reports whether anything would be done.
 func (r Reply) Changes() bool { return r.some(App.Changes) }
@@ -236,8 +241,11 @@ func (r Reply) Changes() bool { return r.some(App.Changes) }
 // Holds reports whether a step would wait for a person.
 func (r Reply) Holds() bool { return r.some(func(a App) bool { return len(a.Held) > 0 }) }
 
-// Fails reports whether an app could not be carried out as Git has it.
+// Fails reports whether an app could not be carried out as Git has it, or nobody knows.
 func (r Reply) Fails() bool { return r.some(App.Fails) }
+
+// IsPlan reports whether this says of every app what would be done.
+func (r Reply) IsPlan() bool { return !r.some(func(a App) bool { return !a.IsPlan() }) }
 
 func (r Reply) some(is func(App) bool) bool {
 	for _, a := range r.Apps {

@@ -35,9 +35,11 @@ type Request struct {
 type Rendered struct {
 	App       string   `json:"app"`
 	DependsOn []string `json:"dependsOn,omitempty"`
-	Manifests string   `json:"manifests"`
+	Manifests string   `json:"manifests,omitempty"`
 	// Origins are where the documents are from, one for each, as "file:line".
 	Origins []string `json:"origins,omitempty"`
+	// Broken is why the app does not render, with file and line, and no manifests.
+	Broken string `json:"broken,omitempty"`
 }
 
 // ParseRequest reads a request. Fields that are not known are an error: who asks for more than there is must not be answered as if he had not.
@@ -74,6 +76,9 @@ func (r Request) check() error {
 	for _, x := range r.Rendered {
 		if x.App == "" || seen[x.App] {
 			return fault.Newf(fault.Invalid, "rendered: app %q is nameless, or there twice", x.App)
+		}
+		if x.Broken != "" && x.Manifests != "" {
+			return fault.Newf(fault.Invalid, "rendered: app %s has manifests, and is broken as well: an app is one of the two", x.App)
 		}
 		seen[x.App] = true
 	}

@@ -82,6 +82,8 @@ func (a App) Summary() string {
 	switch {
 	case a.Broken != "":
 		parts = append(parts, "cannot be read")
+	case a.Unknown != "":
+		parts = append(parts, "not known")
 	case a.Suspended:
 		parts = append(parts, "suspended")
 	}
@@ -128,6 +130,8 @@ func (a App) Text() string {
 	switch {
 	case a.Broken != "":
 		t.line("-", "broken", "app "+a.Name, "it cannot be read, and what was applied before is kept: "+a.Broken)
+	case a.Unknown != "":
+		t.line("-", "unknown", "app "+a.Name, "nobody can tell what would be done: "+a.Unknown)
 	case a.Suspended:
 		t.line("-", "suspended", "app "+a.Name, "no step runs until somebody resumes it")
 	case a.Blocked != "":
