@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/fleet"
 	"github.com/fairlead-cd/fairlead/internal/source"
 )
@@ -59,4 +61,29 @@ func TestBehind(t *testing.T) {
 	says("if it never came", seldom*time.Minute)
 	r.saidAt, r.heads = now, theirs.heads
 	says("once it came", seldom*time.Minute)
+}
+
+// TestFailures: a server that is down for a moment is one however often it is asked in that moment.
+func TestFailures(t *testing.T) {
+	now := time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)
+	c := &controller{now: func() time.Time { return now }, random: func() float64 { return 0 }}
+	r, repo, down := &repository{}, &v1alpha1.Repository{}, errors.New("connection refused")
+	for range 2 * patience {
+		c.schedule(r, repo, down)
+		now = now.Add(50 * time.Millisecond)
+	}
+	if r.failures != 1 {
+		t.Errorf("within a second it failed %d times", r.failures)
+	}
+	for range patience {
+		now = r.next
+		c.schedule(r, repo, down)
+	}
+	if r.failures != 1+patience || r.next.Sub(now) != 32*time.Second {
+		t.Errorf("after half a minute it has failed %d times, and is asked again after %s", r.failures, r.next.Sub(now))
+	}
+	c.schedule(r, repo, fault.New(fault.Transient, down))
+	if r.next.Sub(now) != 32*time.Second {
+		t.Errorf("asked meanwhile, it is asked again after %s", r.next.Sub(now))
+	}
 }

@@ -295,13 +295,14 @@ func (c *controller) schedule(r *repository, repo *v1alpha1.Repository, err erro
 		r.next = now.Add(c.jitter(interval, 0.05))
 		return
 	}
-	r.failures++
-	wait := c.jitter(min(time.Second<<min(r.failures-1, 10), max(interval, 5*time.Minute)), 0.2)
+	if r.failures == 0 || !now.Before(r.next) { // how long it fails counts, not how often somebody asks meanwhile
+		r.failures++
+		r.next = now.Add(c.jitter(min(time.Second<<min(r.failures-1, 10), max(interval, 5*time.Minute)), 0.2))
+	}
 	if after := fault.After(err); after > 0 {
 		r.notBefore = now.Add(after)
-		wait = max(wait, after)
+		r.next = now.Add(max(after, r.next.Sub(now)))
 	}
-	r.next = now.Add(wait)
 }
 
 // isUnread reports whether it is not known what a candidate of a repository is: its server, or the disk, failed meanwhile. Who asks every time may have read it, and
