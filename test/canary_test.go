@@ -138,6 +138,8 @@ func TestCanary(t *testing.T) {
 	files["apps/chart/Chart.yaml"] = "apiVersion: v2\nname: chart\nversion: 1.0.0\n"
 	files["apps/chart/fairlead.yaml"] = "helm:\n  valuesFrom: [{kind: Secret, name: chart-values}]\n"
 	files[template] = manifest("charted", "stringData", "token", "{{ .Values.token }}")
+	const beside = "apps/chart/templates/settings.yaml"
+	files[beside] = strings.Replace(config("beside"), "{of: git}", "{of: git, token: '{{ .Values.token }}'}", 1)
 	p.begin(map[string]any{
 		"render.decryption":     map[string]any{"secretRef": map[string]any{"name": "sops-age"}},
 		"render.substituteFrom": []any{map[string]any{"kind": "Secret", "name": "variables"}},
@@ -165,6 +167,33 @@ func TestCanary(t *testing.T) {
 		has(name, c.texts[7+i])
 	}
 	p.phase("prod-web", v1alpha1.PhaseSynced)
+
+	// What took the place of a value is told by a controller that never saw where the value was shown.
+	without := map[string]string{"apps/shown/service.yaml": strings.Replace(shown(""), "${PASSWORD}", "elsewhere.example", 1), beside: config("beside")}
+	testkit.Eventually(t, func(ctx context.Context) error {
+		return p.Is(ctx, "service/shown", "{.spec.externalName}", "x-"+variable)
+	})
+	p.phase("prod-shown", v1alpha1.PhaseSynced)
+	commit = p.Git.Commit(t, "without", "without", gitserver.Files(without))
+	ctl.Stop(t)
+	ctl.Start(t)
+	testkit.Eventually(t, func(context.Context) error {
+		planned := p.commanded("", "plan", "prod", "-n", p.Namespace, "--to", string(commit))
+		c.absent(t, "plan --to after a restart", []byte(planned))
+		if !strings.Contains(planned, "spec.externalName: changed (secret") || !strings.Contains(planned, "data.token: - (secret") {
+			return fmt.Errorf("planned: %s", planned) // before it has read anything it says so
+		}
+		return nil
+	})
+	ctl.Stop(t)
+	p.Git.Commit(t, "main", "without", gitserver.Files(without))
+	ctl.Start(t)
+	testkit.Eventually(t, func(ctx context.Context) error {
+		return p.Is(ctx, "service/shown", "{.spec.externalName}", "elsewhere.example")
+	})
+	testkit.Eventually(t, func(ctx context.Context) error { return p.Is(ctx, "configmap/beside", "{.data.token}", "") })
+	p.phase("prod-shown", v1alpha1.PhaseSynced)
+	c.search(t, p, "restarted")
 
 	// What the API server refuses, and what does not open.
 	refused := tree(true)

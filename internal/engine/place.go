@@ -52,6 +52,9 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 			p.objects[key] = placedObject
 		}
 	}
+	if p.bundle = bundleOf(p.hashes); len(m.placed.made) == 0 {
+		e.recallVeiled(ctx, m, &p)
+	}
 	all := make([]object.Object, 0, len(p.objects))
 	for _, o := range p.objects {
 		all = append(all, o)
@@ -69,7 +72,7 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		return err
 	}
 	slices.SortFunc(p.runs, func(a, b object.Object) int { return a.Key().Compare(b.Key()) })
-	p.batches, p.digest, p.bundle, p.learnt = batches, digest, bundleOf(p.hashes), m.unlearnt
+	p.batches, p.digest, p.learnt = batches, digest, m.unlearnt
 	p.keys = make([]object.Key, 0, len(p.hashes))
 	for k := range p.hashes {
 		p.keys = append(p.keys, k)
@@ -79,6 +82,53 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 	}
 	m.placed = p
 	return nil
+}
+
+// recallVeiled marks the fields that show values of Secrets in what was applied last, where nothing of that is in memory: they are live as long as that is, and a
+// change tells what goes. What cannot be read is hidden altogether. It costs a read where the want is another one than that, and nothing where it is the same.
+func (e *Engine) recallVeiled(ctx context.Context, m *memory, p *placed) {
+	r := m.record
+	if len(r.Claims) == 0 || p.bundle == r.Digest && !r.Claims.Begun() {
+		return
+	}
+	bundle, err := e.loadBundle(ctx, m)
+	for written, x := range p.made {
+		key := x.placed.Key()
+		was, known := bundle[key]
+		_, claimed := r.Claims[key]
+		var hide []string
+		switch {
+		case key.Group == "" && key.Kind == "Secret":
+		case known && err == nil:
+			hide = was.Veiled()
+		case claimed:
+			hide = allFields(x.placed)
+		}
+		if len(hide) == 0 {
+			continue
+		}
+		x.placed = x.placed.WithVeiled(slices.Compact(slices.Sorted(slices.Values(slices.Concat(x.placed.Veiled(), hide)))))
+		p.made[written] = x
+		if _, applied := p.objects[key]; applied {
+			p.objects[key] = x.placed
+		}
+		for i, o := range p.runs {
+			if o.Key() == key {
+				p.runs[i] = x.placed
+			}
+		}
+	}
+}
+
+// allFields are the paths of all that an object says, and of where others say something.
+func allFields(o object.Object) []string {
+	out := []string{"data", "metadata.annotations", "metadata.labels", "spec"}
+	for name := range o.Content() {
+		if name != "apiVersion" && name != "kind" && name != "metadata" {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // hook notes an object that releases run, and reports whether it is one.
