@@ -323,7 +323,7 @@ func (o *planOptions) renderAll(ctx context.Context, w IO, tree source.Tree, env
 	for _, name := range slices.Sorted(maps.Keys(dirs)) {
 		dir := dirs[name]
 		res, err := render.Render(render.Request{Tree: tree, Dir: path.Clean(dir), Place: controller.PlaceOf(env, name), Rules: controller.RulesOf(env).Elsewhere(), Decryption: how, Fetch: fetch})
-		sayMissing(w, res.Closed, res.Unread)
+		sayMissing(w, res.Closed, nil) // what of the cluster was not read, the plan says
 		if err != nil && ctx.Err() != nil {
 			return nil, err
 		}
@@ -331,7 +331,7 @@ func (o *planOptions) renderAll(ctx context.Context, w IO, tree source.Tree, env
 			out = append(out, preview.Rendered{App: name, Broken: clip(err.Error(), mostWhy)})
 			continue
 		}
-		r := preview.Rendered{App: name, DependsOn: res.Declaration.DependsOn, Manifests: string(object.Stream(res.Objects))}
+		r := preview.Rendered{App: name, DependsOn: res.Declaration.DependsOn, Manifests: string(object.Stream(res.Objects)), Unread: res.Unread}
 		for _, x := range res.Objects {
 			r.Origins = append(r.Origins, x.Origin().String())
 		}

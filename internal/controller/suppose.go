@@ -39,6 +39,8 @@ type supposition struct {
 	// unread are the apps that could not be read this time, and might be another time.
 	unread map[app.Name]error
 	notes  []string
+	// uncertain are the apps that were rendered elsewhere, and what was not known there.
+	uncertain map[app.Name][]string
 	// resumed says that nothing would be suspended.
 	resumed bool
 }
@@ -46,7 +48,7 @@ type supposition struct {
 func (c *controller) suppose() *supposition {
 	s := &supposition{
 		c: c, claims: map[app.Name]app.Claims{}, apps: map[app.Name]*member{}, kinds: map[object.GroupKind]bool{}, spaces: map[string]bool{},
-		unread: map[app.Name]error{},
+		unread: map[app.Name]error{}, uncertain: map[app.Name][]string{},
 	}
 	s.fleet = c.fleet.Clone(func(n app.Name) app.Claims {
 		if claims, ok := s.claims[n]; ok {
@@ -245,6 +247,9 @@ func (s *supposition) giveOne(ctx context.Context, env *v1alpha1.Environment, ru
 	m := s.member(app.Name{Namespace: env.Namespace, Environment: env.Name, App: r.App})
 	needs := m.place.needs(r.App, r.DependsOn)
 	m.env, m.removed = env, false
+	for _, what := range r.Unread[:min(len(r.Unread), 10)] {
+		s.uncertain[m.name] = append(s.uncertain[m.name], clipText(what, 300))
+	}
 	took := taken{ruled: ruled(rules, m.decl.Health)}
 	took.Declaration = app.Declaration{DependsOn: needs, Health: m.decl.Health}
 	took.Objects, took.err = s.complete(ctx, env, m.name, r)
@@ -343,7 +348,7 @@ func (s *supposition) tell(ctx context.Context, n app.Name, tag preview.Tagger) 
 	}
 	m.locate(&engine.Outcome{Plan: out.Last})
 	a := preview.Of(n.App, out.Foreseen, out.Seen, tag)
-	a.Namespace, a.Removed, a.After = out.Namespace, m.removed, m.decl.DependsOn
+	a.Namespace, a.Removed, a.After, a.Uncertain = out.Namespace, m.removed, m.decl.DependsOn, s.uncertain[n]
 	if broken := cmp.Or(m.broken, out.Unplaced); broken != nil {
 		a.Broken, a.Blocked = clipText(broken.Error(), 2000), ""
 	}

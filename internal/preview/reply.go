@@ -52,6 +52,8 @@ type App struct {
 	Suspended bool     `json:"suspended,omitempty"`
 	// Broken is why the app cannot be read: what was applied before would be kept.
 	Broken string `json:"broken,omitempty"`
+	// Uncertain is what was not known when the app was rendered elsewhere: it may want something else, and none of the steps is sure.
+	Uncertain []string `json:"uncertain,omitempty"`
 	// Unknown is why nobody can tell what would be done.
 	Unknown string `json:"unknown,omitempty"`
 	// Removed says that Git would no longer have the app.

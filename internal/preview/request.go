@@ -38,6 +38,8 @@ type Rendered struct {
 	Manifests string   `json:"manifests,omitempty"`
 	// Origins are where the documents are from, one for each, as "file:line".
 	Origins []string `json:"origins,omitempty"`
+	// Unread is what the render would have read of the cluster and could not, with file and line: the app may want something else.
+	Unread []string `json:"unread,omitempty"`
 	// Broken is why the app does not render, with file and line, and no manifests.
 	Broken string `json:"broken,omitempty"`
 }

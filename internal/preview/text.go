@@ -90,7 +90,13 @@ func (a App) Summary() string {
 	if a.Removed {
 		parts = append(parts, "no longer in Git")
 	}
+	if len(a.Uncertain) > 0 && len(parts) > 0 {
+		parts = append(parts, "not certain")
+	}
 	if len(parts) == 0 {
+		if len(a.Uncertain) > 0 {
+			return "nothing to do as far as is known"
+		}
 		return "nothing to do"
 	}
 	return strings.Join(parts, ", ")
@@ -99,6 +105,9 @@ func (a App) Summary() string {
 // Text prints what would be done to an app: steps that run are numbered in their order, what does not has a dash. Nothing to do prints nothing.
 func (a App) Text() string {
 	t := lines{}
+	for _, what := range a.Uncertain {
+		t.line("-", "unsure", "app "+a.Name, "not read, so that what is said with ? may not be done: "+what)
+	}
 	if a.Namespace != "" {
 		t.line("-", "make", "Namespace "+a.Namespace, "it is not there")
 	}
@@ -158,7 +167,11 @@ func (a App) steps(t *lines) {
 			gates = gates[1:]
 		}
 		n++
-		t.step(fmt.Sprint(n), s)
+		number := fmt.Sprint(n)
+		if len(a.Uncertain) > 0 {
+			number += "?"
+		}
+		t.step(number, s)
 	}
 	if a.LeftOut > 0 {
 		t.line("-", "more", fmt.Sprintf("%d steps", a.LeftOut), "not shown")
