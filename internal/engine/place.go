@@ -53,7 +53,9 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 		}
 	}
 	if p.bundle = bundleOf(p.hashes); len(m.placed.made) == 0 {
-		e.recallVeiled(ctx, m, &p)
+		if err := e.recallVeiled(ctx, m, &p); err != nil {
+			return err
+		}
 	}
 	all := make([]object.Object, 0, len(p.objects))
 	for _, o := range p.objects {
@@ -85,23 +87,30 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 }
 
 // recallVeiled marks the fields that show values of Secrets in what was applied last, where nothing of that is in memory: they are live as long as that is, and a
-// change tells what goes. What cannot be read is hidden altogether. It costs a read where the want is another one than that, and nothing where it is the same.
-func (e *Engine) recallVeiled(ctx context.Context, m *memory, p *placed) {
+// change tells what goes. What cannot be read is hidden altogether, or what is not
+// kept any more if the app still shows such values. It costs a read where the want is another one than that, and nothing where it is the same.
+func (e *Engine) recallVeiled(ctx context.Context, m *memory, p *placed) error {
 	r := m.record
 	if len(r.Claims) == 0 || p.bundle == r.Digest && !r.Claims.Begun() {
-		return
+		return nil
 	}
 	bundle, err := e.loadBundle(ctx, m)
+	if fault.KindOf(err) == fault.Transient && err != nil {
+		return fmt.Errorf("read what was applied before: %w", err)
+	}
+	secret := err != nil // whether there may have been a value of a Secret
+	for _, x := range p.made {
+		secret = secret || len(x.from.Veiled()) > 0
+	}
 	for written, x := range p.made {
 		key := x.placed.Key()
 		was, known := bundle[key]
-		_, claimed := r.Claims[key]
 		var hide []string
 		switch {
 		case key.Group == "" && key.Kind == "Secret":
 		case known && err == nil:
 			hide = was.Veiled()
-		case claimed:
+		case secret && r.Claims[key].Applied(): // of one that never was, nothing is live
 			hide = allFields(x.placed)
 		}
 		if len(hide) == 0 {
@@ -118,6 +127,7 @@ func (e *Engine) recallVeiled(ctx context.Context, m *memory, p *placed) {
 			}
 		}
 	}
+	return nil
 }
 
 // allFields are the paths of all that an object says, and of where others say something.
