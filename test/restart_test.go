@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -165,7 +166,7 @@ func (p place) unchanged(before map[string]string) {
 	}
 }
 
-// versions are the resourceVersions of what a controller writes for a place.
+// versions are the resourceVersions of what a controller writes for a place, with the statuses: to tell what was written.
 func (p place) versions() map[string]string {
 	p.t.Helper()
 	out := map[string]string{}
@@ -175,7 +176,11 @@ func (p place) versions() map[string]string {
 			p.t.Fatal(err)
 		}
 		for _, u := range list {
-			out[u.GetKind()+" "+u.GetName()] = u.GetResourceVersion()
+			status, err := json.MarshalIndent(u.Object["status"], "", " ")
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			out[u.GetKind()+" "+u.GetName()] = u.GetResourceVersion() + " " + string(status)
 		}
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
 // TestHear tells what the ledger has of an app that this process has: only if it is not what was written here, and that was not just now, is it read anew.
@@ -31,8 +32,25 @@ func TestHear(t *testing.T) {
 		for _, claims := range c.told {
 			e.Told(n, claims)
 		}
-		if e.hear(m, n); m.loaded != c.want {
+		if e.hear(m, n, 0); m.loaded != c.want {
 			t.Errorf("%s: what is known is right: %t", name, m.loaded)
+		}
+	}
+}
+
+// TestHearOfRelease has the App of an app tell of a release: one that this process does not know another one recorded. The record is read for it once.
+func TestHearOfRelease(t *testing.T) {
+	n := app.Name{Namespace: "team", Environment: "prod", App: "web"}
+	e := &Engine{Now: time.Now}
+	e.Preload(app.Record{App: n, Version: "1", Releases: release.State{Current: release.Release{Serial: 9}}})
+	m := e.remember(n)
+	for _, c := range []struct {
+		serial int
+		want   bool
+	}{{8, true}, {9, true}, {11, false}, {11, true}, {10, true}, {12, false}} {
+		m.loaded = true
+		if e.hear(m, n, c.serial); m.loaded != c.want {
+			t.Errorf("the App tells of release %d: what is known is right: %t", c.serial, m.loaded)
 		}
 	}
 }
