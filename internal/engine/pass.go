@@ -34,7 +34,7 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	e.hear(m, s.Name, s.Releasing.Told.Serial)
+	e.hear(m, s.Name, s.Releasing.Told)
 	if !m.loaded {
 		if err := e.load(ctx, m, s.Name); err != nil {
 			return Outcome{}, err

@@ -80,7 +80,7 @@ func (e *Engine) begins(m *memory, r app.Record) {
 }
 
 // recall takes over how the newest release ended, if that was written down and the record does not tell: where nobody wrote rules, the record of an app is not
-// written for that alone.
+// written for that alone. Nor is it for a release that changed nothing, since it could not be begun with, or since all was as it wants it.
 func (m *memory) recall(told release.Release) {
 	cur := &m.releases.Current
 	switch {
@@ -89,6 +89,11 @@ func (m *memory) recall(told release.Release) {
 	case cur.Phase == "" && told.Phase == release.Succeeded && told.Want.Revision == m.releases.Released.Revision:
 		*cur = told
 		cur.Want = m.releases.Released
+	case told.Serial > cur.Serial:
+		if *cur = told; told.Phase == release.Succeeded {
+			cur.Want.Digest = m.record.Digest
+			m.releases.Released = cur.Want
+		}
 	case cur.Serial != told.Serial || cur.Want.Revision != told.Want.Revision || cur.Phase.Ended():
 	case cur.Phase != release.RollingBack && (told.Phase == release.Succeeded || told.Phase == release.Failed):
 		m.releases.Released = cur.Want
@@ -261,6 +266,9 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 	}
 	if cur := m.releases.Current; git.IsZero() && of.Digest != cur.Want.Digest { // whoever begins with what nobody can read has nothing to apply
 		seen.Ready, seen.NotReady = false, "what Git wants cannot be read"
+	}
+	if cur := &m.releases.Current; cur.Want.Digest == "" && cur.Want.Revision == git.Revision { // recalled: the App tells of no digest
+		cur.Want.Digest = git.Digest
 	}
 	d := release.Next(m.releases, seen, s.Releasing.Policy, e.Now())
 	m.releases = d.State

@@ -10,6 +10,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
 // Apps may be shared with other processes. Of an app that another one has, this one knows what it wants, since it reads the same commits, and what it claims, as
@@ -80,18 +81,16 @@ func (e *Engine) Told(n app.Name, claims app.Claims) {
 const Echo = time.Second
 
 // hear compares what was told of the record of an app with what this process knows of it, and has it read anew if it is something else: another process may have
-// stood still while this one took the app, and have written the record before it knew; or it knows nothing of this one at all. Serial is that of the newest release
-// of which the App tells: one that is not known here was recorded by another process, and once the record was read for it, it is not for the same again.
-func (e *Engine) hear(m *memory, n app.Name, serial int) {
+// stood still while this one took the app, and have written the record before it knew; or it knows nothing of this one at all, and its release is the one of which
+// the App tells.
+func (e *Engine) hear(m *memory, n app.Name, told release.Release) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if m.news && e.Now().Sub(m.written) >= Echo {
 		m.news = false
 		m.loaded = m.loaded && maps.Equal(e.others.claims[n], m.stored)
 	}
-	if serial > max(m.serial, m.releases.Current.Serial) {
-		m.serial, m.loaded = serial, false
-	}
+	m.loaded = m.loaded && told.Serial <= m.releases.Current.Serial
 }
 
 // Recorded lists the apps that are known to have a record, in order.
