@@ -55,7 +55,7 @@ func TestHearOfRelease(t *testing.T) {
 		"this process knows a newer":   {9, 9, release.Release{Serial: 8, Phase: release.Succeeded}, true, 9, "d"},
 		"another one recorded it":      {9, 11, release.Release{Serial: 11, Phase: release.Succeeded}, false, 11, "d"},
 		"it changed nothing":           {9, 9, release.Release{Serial: 11, Phase: release.Succeeded}, false, 11, "d"},
-		"it could not be begun with":   {9, 9, release.Release{Serial: 10, Phase: release.Planned}, false, 10, ""},
+		"it could not be begun with":   {9, 9, release.Release{Serial: 10, Phase: release.Planned}, false, 10, "d"},
 		"another one recorded a newer": {9, 12, release.Release{Serial: 10, Phase: release.Planned}, false, 12, "d"},
 	} {
 		e := &Engine{Now: time.Now}

@@ -90,7 +90,8 @@ func (m *memory) recall(told release.Release) {
 		*cur = told
 		cur.Want = m.releases.Released
 	case told.Serial > cur.Serial:
-		if *cur = told; told.Phase == release.Succeeded {
+		if cur.Serial = told.Serial; told.Phase == release.Succeeded && cur.Phase.Ended() {
+			*cur = told
 			cur.Want.Digest = m.record.Digest
 			m.releases.Released = cur.Want
 		}
@@ -266,9 +267,6 @@ func (e *Engine) decide(m *memory, s Subject, p plan.Plan, l *look, git release.
 	}
 	if cur := m.releases.Current; git.IsZero() && of.Digest != cur.Want.Digest { // whoever begins with what nobody can read has nothing to apply
 		seen.Ready, seen.NotReady = false, "what Git wants cannot be read"
-	}
-	if cur := &m.releases.Current; cur.Want.Digest == "" && cur.Want.Revision == git.Revision { // recalled: the App tells of no digest
-		cur.Want.Digest = git.Digest
 	}
 	d := release.Next(m.releases, seen, s.Releasing.Policy, e.Now())
 	m.releases = d.State

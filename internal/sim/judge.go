@@ -129,7 +129,7 @@ func (w *world) heard() {
 
 // newest checks that every App tells of its newest release, and not of one before it as if there had been none since.
 func (w *world) newest() {
-	if w.twinned || w.blind {
+	if w.blind {
 		return
 	}
 	for _, u := range w.everything() {
