@@ -99,7 +99,7 @@ type Engine struct {
 	// Shared reports whether other processes have, or had, some of the apps: then nothing is done to an object unless the app's record is known to be as it was
 	// read. Nil: there are none.
 	Shared func() bool
-	// LastWords is the end of what a hook that failed wrote, in one line, or why that is not known; empty: nothing. May be nil.
+	// LastWords says in one line what a hook that failed wrote last, or why that is not known; empty: nothing. May be nil.
 	LastWords func(context.Context, app.Identity, object.Key) string
 	// Begins is told which steps are about to be made, before the first of them, and what the app claims then. May be nil.
 	Begins func(app.Name, []plan.Step, app.Claims)

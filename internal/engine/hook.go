@@ -329,7 +329,7 @@ func (l *look) lastWords(ctx context.Context, key object.Key, why string) string
 		return why
 	}
 	if said := l.engine.LastWords(ctx, l.subject.Identity, key); said != "" {
-		return cmp.Or(why, "failed") + "; it wrote last: " + said
+		return cmp.Or(why, "failed") + "; " + said
 	}
 	return why
 }

@@ -72,7 +72,7 @@ func (v *Verifier) job(ctx context.Context, j *jobRun) verify.Observation {
 	return o
 }
 
-// LastWords are the last lines that a Job or a Pod wrote, as one; or why they cannot be read. Empty for every other kind, and for one that wrote nothing.
+// LastWords says what the last lines are that a Job or a Pod wrote, or why they cannot be read. Empty for every other kind, and for one that wrote nothing.
 func (v *Verifier) LastWords(ctx context.Context, id app.Identity, of object.Key) string {
 	ctx, cancel := context.WithTimeout(ctx, reading)
 	defer cancel()
@@ -100,7 +100,7 @@ const reading = 10 * time.Second
 func (x *reach) tail(ctx context.Context, namespace, job string) []string {
 	pods, err := x.list(ctx, podsResource, namespace, map[string]string{"batch.kubernetes.io/job-name": job})
 	if err != nil {
-		return []string{"(its log cannot be read: " + err.Error() + ")"}
+		return verify.Unread(err.Error())
 	}
 	if len(pods) == 0 {
 		return nil
@@ -117,11 +117,11 @@ func (x *reach) tailOf(ctx context.Context, pod object.Object) []string {
 	a := x.get(ctx, fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/log?%s", url.PathEscape(namespace), url.PathEscape(pod.Name()), ask.Encode()))
 	switch {
 	case a.Unasked != "":
-		return []string{"(its log cannot be read: " + a.Unasked + ")"}
+		return verify.Unread(a.Unasked)
 	case a.Status == http.StatusForbidden:
-		return []string{fmt.Sprintf("(its log cannot be read: %s may not get pods/log in namespace %s)", x.user, namespace)}
+		return verify.Unread(fmt.Sprintf("%s may not get pods/log in namespace %s", x.user, namespace))
 	case a.Status != http.StatusOK:
-		return []string{fmt.Sprintf("(its log cannot be read: the API server answered %d)", a.Status)}
+		return verify.Unread(fmt.Sprintf("the API server answered %d", a.Status))
 	}
 	return verify.Tail(a.Body)
 }

@@ -17,7 +17,7 @@ func (t Trial) OfJob(live object.Object, log []string) Observation {
 	case health.Degraded:
 		what := "failed: " + v.Message
 		if len(log) > 0 {
-			what += "; it wrote last: " + LastWords(log)
+			what += "; " + LastWords(log)
 		}
 		return Observation{Says: Final, What: what, Log: log}
 	case health.Missing:
@@ -27,9 +27,21 @@ func (t Trial) OfJob(live object.Object, log []string) Observation {
 	return Observation{Says: Unsure, What: "is not done: " + v.Message}
 }
 
-// LastWords are the last lines of a log, as one.
+// Unread stands for a log that cannot be read, and says why.
+func Unread(why string) []string { return []string{"(" + unread + why + ")"} }
+
+const unread = "its log cannot be read: "
+
+// LastWords says in one line what the last lines of a log are, or why it cannot be read; empty: there is none.
 func LastWords(log []string) string {
-	return line(strings.Join(log[max(0, len(log)-3):], " | "), 200)
+	text := strings.Join(log[max(0, len(log)-3):], " | ")
+	if why, is := strings.CutPrefix(text, "("+unread); is {
+		return line(unread+strings.TrimSuffix(why, ")"), 200)
+	}
+	if text = line(text, 200); text != "" {
+		text = "it wrote last: " + text
+	}
+	return text
 }
 
 // OfObjects judges live objects of the app. One that is wanted and not there is the zero Object. That the app wants none of a kind is no failure by itself.

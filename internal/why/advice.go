@@ -9,7 +9,7 @@ import (
 var turns = []string{
 	"; approve with: ", "; grant it with ", ": create it", ": check ", ": name a Secret", ": remove it from ", ": undo the change", ": put ", ": add ",
 	": make it ", ": sign it with ", ": let ", ": install ", ": apply the manifests", ": correct ", ": keep one", ": rename ", ": write it ", ": split ", ": delete it ",
-	": it was deleted or never pushed", ": store the file", "; to leave the field ",
+	": it was deleted or never pushed", ": store the file", "; to leave the field ", "; a newer commit goes on",
 }
 
 // advised parts what is wrong from what to do about it, where a text of Fairlead's says both.
