@@ -226,6 +226,7 @@ type memory struct {
 	heard  bool // something was told of the record since it was read or written here
 	news   bool // something was told of it that has not been compared with what is known
 	loaded bool
+	serial int        // that of the newest release of which the App told, and this process did not know
 	first  bool       // the record was made just now: whether anything may be made is still to be asked
 	before app.Claims // what another process left, as far as is known: until the record is read. None if it was
 	stored app.Claims // those of the record as the ledger has them

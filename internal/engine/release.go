@@ -80,7 +80,7 @@ func (e *Engine) begins(m *memory, r app.Record) {
 }
 
 // recall takes over how the newest release ended, if that was written down and the record does not tell: where nobody wrote rules, the record of an app is not
-// written for that alone. Nor is it for a release that changed nothing, since it could not be begun with, or since all was as it wants it.
+// written for that alone.
 func (m *memory) recall(told release.Release) {
 	cur := &m.releases.Current
 	switch {
@@ -89,12 +89,6 @@ func (m *memory) recall(told release.Release) {
 	case cur.Phase == "" && told.Phase == release.Succeeded && told.Want.Revision == m.releases.Released.Revision:
 		*cur = told
 		cur.Want = m.releases.Released
-	case told.Serial > cur.Serial:
-		if cur.Serial = told.Serial; told.Phase == release.Succeeded && cur.Phase.Ended() {
-			*cur = told
-			cur.Want.Digest = m.record.Digest
-			m.releases.Released = cur.Want
-		}
 	case cur.Serial != told.Serial || cur.Want.Revision != told.Want.Revision || cur.Phase.Ended():
 	case cur.Phase != release.RollingBack && (told.Phase == release.Succeeded || told.Phase == release.Failed):
 		m.releases.Released = cur.Want

@@ -82,7 +82,7 @@ const Echo = time.Second
 
 // hear compares what was told of the record of an app with what this process knows of it, and has it read anew if it is something else: another process may have
 // stood still while this one took the app, and have written the record before it knew; or it knows nothing of this one at all, and its release is the one of which
-// the App tells.
+// the App tells: for that the record is read once.
 func (e *Engine) hear(m *memory, n app.Name, told release.Release) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -90,7 +90,9 @@ func (e *Engine) hear(m *memory, n app.Name, told release.Release) {
 		m.news = false
 		m.loaded = m.loaded && maps.Equal(e.others.claims[n], m.stored)
 	}
-	m.loaded = m.loaded && told.Serial <= m.releases.Current.Serial
+	if told.Serial > max(m.serial, m.releases.Current.Serial) {
+		m.serial, m.loaded = told.Serial, false
+	}
 }
 
 // Recorded lists the apps that are known to have a record, in order.

@@ -127,15 +127,20 @@ func (w *world) heard() {
 	}
 }
 
-// newest checks that every App tells of its newest release, and not of one before it as if there had been none since.
+// newest checks that no App tells of a release as its newest one if a newer one is recorded. What was never recorded, since it changed nothing, does not count.
 func (w *world) newest() {
 	if w.blind {
 		return
 	}
+	recorded := map[string]app.Record{}
+	for n, r := range w.ledger() {
+		recorded[n.Namespace+"/"+n.Object()] = r
+	}
 	for _, u := range w.everything() {
-		serial, _, _ := unstructured.NestedInt64(u.Object, "status", "release", "serial")
-		if last := w.serials[u.GetUID()]; u.GetKind() == "App" && serial < last {
-			w.fail("App %s/%s tells of release %d, and told of release %d before", u.GetNamespace(), u.GetName(), serial, last)
+		serial, tells, _ := unstructured.NestedInt64(u.Object, "status", "release", "serial")
+		last := recorded[u.GetNamespace()+"/"+u.GetName()].Releases.Current.Serial
+		if u.GetKind() == "App" && tells && serial < int64(last) {
+			w.fail("App %s/%s tells of release %d, and release %d is recorded", u.GetNamespace(), u.GetName(), serial, last)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -76,7 +75,6 @@ type world struct {
 	made, ready map[string]int64                      // the revisions of milestones
 	events      map[string]int                        // what people were told
 	applied     map[string][]string                   // which commits they were told of, of each App, by its uid: one that is made anew may tell of one again
-	serials     map[types.UID]int64                   // the newest release that each App told of
 	claimed     map[app.Name]map[object.Key]time.Time // since when, but for what was let go; nil unless the apps are shared
 	claims      claims                                // what is stored, as of a revision; nil if it has to be read
 	claimsOf    int64
@@ -102,7 +100,7 @@ type sent struct {
 func newWorld(s Schedule) *world {
 	w := &world{
 		schedule: s, repos: map[string]*repo{}, dice: rand.New(rand.NewPCG(s.Seed, 1)), now: epoch, byName: map[string]*process{}, //nolint:gosec // not secret
-		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, applied: map[string][]string{}, serials: map[types.UID]int64{}, claimed: map[app.Name]map[object.Key]time.Time{}, known: map[app.Owner]string{}, venues: map[app.Owner]bool{}, alone: map[app.Owner]time.Time{}, history: newHistory(), outside: newOutside(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
+		acts: s.Scenario.Acts, deleted: map[string]bool{}, made: map[string]int64{}, ready: map[string]int64{}, events: map[string]int{}, applied: map[string][]string{}, claimed: map[app.Name]map[object.Key]time.Time{}, known: map[app.Owner]string{}, venues: map[app.Owner]bool{}, alone: map[app.Owner]time.Time{}, history: newHistory(), outside: newOutside(), converted: map[typedKey]client.Object{}, plained: map[*unstructured.Unstructured]string{}, records: map[*unstructured.Unstructured]app.Record{}, verbose: s.Verbose, trace: s.trace,
 	}
 	w.server = base().Fork(kube.Options{
 		Now: func() time.Time { return w.now }, Intercept: w.intercept,
@@ -336,7 +334,6 @@ func (w *world) observe() {
 		case c.Resource == apps.GroupResource():
 			o := app.Owner{Namespace: c.Namespace, Name: c.Name}
 			w.known[o] = shared(o)
-			w.counts(c.After)
 			if c.After == nil {
 				delete(w.known, o)
 				w.venues[o] = c.Before.GetLabels()[v1alpha1.LabelVenue] != ""
@@ -350,16 +347,6 @@ func (w *world) observe() {
 		w.changed = w.now
 	}
 	w.looked = now
-}
-
-// counts notes the newest release that an App ever told of.
-func (w *world) counts(u *unstructured.Unstructured) {
-	if u == nil {
-		return
-	}
-	if serial, ok, _ := unstructured.NestedInt64(u.Object, "status", "release", "serial"); ok {
-		w.serials[u.GetUID()] = max(serial, w.serials[u.GetUID()])
-	}
 }
 
 // milestones notes when objects that have to come one after the other are made and ready for the first time.
