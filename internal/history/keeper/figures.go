@@ -13,6 +13,7 @@ type figures struct {
 	records                         *prometheus.CounterVec
 	deployments, releases, failures *prometheus.CounterVec
 	lead, restore                   *prometheus.HistogramVec
+	leadOfApp, restoreOfApp         *prometheus.SummaryVec
 }
 
 // From a few seconds to weeks: a commit may wait for days to be released, and a rollback takes seconds.
@@ -29,6 +30,12 @@ func newFigures(r prometheus.Registerer) *figures {
 		r.MustRegister(v)
 		return v
 	}
+	// Buckets for each of hundreds of apps would be thousands of series: of an app, its mean is told.
+	summary := func(name, help string) *prometheus.SummaryVec {
+		v := prometheus.NewSummaryVec(prometheus.SummaryOpts{Namespace: "fairlead", Name: name, Help: help}, []string{"namespace", "environment", "app"})
+		r.MustRegister(v)
+		return v
+	}
 	return &figures{
 		records:     counter("history_records_total", "Records that this replica added to the history store.", "kind"),
 		deployments: counter("deployments_total", "Releases that succeeded.", "namespace", "environment", "app"),
@@ -36,6 +43,9 @@ func newFigures(r prometheus.Registerer) *figures {
 		failures:    counter("release_failures_total", "Releases that failed or had to go back, before or after they had succeeded.", "namespace", "environment", "app"),
 		lead:        histogram("lead_time_seconds", "From when a commit was made to when its release succeeded."),
 		restore:     histogram("time_to_restore_seconds", "From when a release failed to when its app was well again."),
+
+		leadOfApp:    summary("app_lead_time_seconds", "From when a commit was made to when its release of the app succeeded."),
+		restoreOfApp: summary("app_time_to_restore_seconds", "From when a release of the app failed to when it was well again."),
 	}
 }
 
@@ -63,11 +73,13 @@ func (f *figures) event(e history.Event) {
 		f.deployments.WithLabelValues(e.Namespace, e.Environment, e.App).Inc()
 		if e.Known {
 			f.lead.WithLabelValues(e.Namespace, e.Environment).Observe(e.Took.Seconds())
+			f.leadOfApp.WithLabelValues(e.Namespace, e.Environment, e.App).Observe(e.Took.Seconds())
 		}
 	case history.Undone:
 		f.failures.WithLabelValues(e.Namespace, e.Environment, e.App).Inc()
 	case history.Restored:
 		f.restore.WithLabelValues(e.Namespace, e.Environment).Observe(e.Took.Seconds())
+		f.restoreOfApp.WithLabelValues(e.Namespace, e.Environment, e.App).Observe(e.Took.Seconds())
 	}
 }
 

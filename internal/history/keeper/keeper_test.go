@@ -95,7 +95,10 @@ func told(t *testing.T, g prometheus.Gatherer) map[string]float64 {
 				add(name+" sum", m.Histogram.GetSampleSum())
 			case dto.MetricType_COUNTER:
 				add(name, m.Counter.GetValue())
-			case dto.MetricType_GAUGE, dto.MetricType_UNTYPED, dto.MetricType_SUMMARY, dto.MetricType_GAUGE_HISTOGRAM:
+			case dto.MetricType_SUMMARY:
+				add(name+" count", float64(m.Summary.GetSampleCount()))
+				add(name+" sum", m.Summary.GetSampleSum())
+			case dto.MetricType_GAUGE, dto.MetricType_UNTYPED, dto.MetricType_GAUGE_HISTOGRAM:
 				add(name, m.Gauge.GetValue())
 			}
 		}
@@ -111,6 +114,7 @@ func TestFigures(t *testing.T) {
 	keep(t, first, entered(2, release.Applying, 10), entered(2, release.RollingBack, 20))
 	want := map[string]float64{
 		"history_records_total": 4, "deployments_total": 1, "releases_total": 2, "release_failures_total": 1, "lead_time_seconds count": 1, "lead_time_seconds sum": 180,
+		"app_lead_time_seconds count": 1, "app_lead_time_seconds sum": 180,
 	}
 	if diff := cmp.Diff(want, told(t, figures)); diff != "" {
 		t.Errorf("the first replica (-want +got):\n%s", diff)
@@ -120,7 +124,8 @@ func TestFigures(t *testing.T) {
 	keep(t, second, entered(2, release.RolledBack, 25), entered(3, release.Succeeded, 30))
 	want = map[string]float64{
 		"history_records_total": 2, "deployments_total": 1, "releases_total": 1, "lead_time_seconds count": 1, "lead_time_seconds sum": 31 * 60,
-		"time_to_restore_seconds count": 1, "time_to_restore_seconds sum": 300,
+		"time_to_restore_seconds count": 1, "time_to_restore_seconds sum": 300, "app_lead_time_seconds count": 1, "app_lead_time_seconds sum": 31 * 60,
+		"app_time_to_restore_seconds count": 1, "app_time_to_restore_seconds sum": 300,
 	}
 	if diff := cmp.Diff(want, told(t, figures)); diff != "" {
 		t.Errorf("the second replica (-want +got):\n%s", diff)
