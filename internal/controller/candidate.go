@@ -375,14 +375,3 @@ func toSecond(t time.Time) metav1.Time {
 	}
 	return metav1.NewTime(t.Truncate(time.Second))
 }
-
-// environmentTold takes in what another process decided about candidates: apps are placed by that here, too.
-func (c *controller) environmentTold(was, now *v1alpha1.Environment) {
-	if !c.shared.Load() || equality.Semantic.DeepEqual(was.Status.Candidates, now.Status.Candidates) {
-		return
-	}
-	c.envQueue.add(now.Namespace, now.Name)
-	if src, has := candidateSource(now); has {
-		c.repoQueue.add(now.Namespace, src.Repository)
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -224,6 +225,24 @@ func (c *controller) appTold(obj *v1alpha1.App) {
 		c.appQueue.add(o.Namespace, o.Name)
 	} else if c.shared.Load() && m != nil {
 		c.statusQueue.after(o.Namespace, o.Name, 2*engine.Echo) // what was told is not what this process wrote if another one did not know that it has the app
+	}
+}
+
+// environmentTold takes in what another process wrote to the status of an Environment: apps are placed here, too, by what it decided about candidates, and what
+// it says of one of this process's is put right.
+func (c *controller) environmentTold(was, now *v1alpha1.Environment) {
+	if !c.shared.Load() || equality.Semantic.DeepEqual(was.Status, now.Status) {
+		return
+	}
+	if _, mine := c.share.Owns(keyOfEnvironment(fleet.Environment{Namespace: now.Namespace, Name: now.Name})); mine {
+		c.envQueue.after(now.Namespace, now.Name, 2*engine.Echo) // mostly it is what this process wrote
+	}
+	if equality.Semantic.DeepEqual(was.Status.Candidates, now.Status.Candidates) {
+		return
+	}
+	c.envQueue.add(now.Namespace, now.Name)
+	if src, has := candidateSource(now); has {
+		c.repoQueue.add(now.Namespace, src.Repository)
 	}
 }
 
