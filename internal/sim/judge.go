@@ -106,9 +106,10 @@ func (w *world) wasRehearsed(text string) bool {
 	return w.venues[app.Owner{Namespace: ns, Name: name}]
 }
 
-// heard checks that it was told of every App which commit was applied last.
+// heard checks that it was told of every App which commit was applied last. An Event that goes with a status is written once that is known to be stored: who
+// dies until then, or loses its Lease, tells nothing.
 func (w *world) heard() {
-	if w.crashes > 0 || w.twinned || w.blind {
+	if w.crashes > 0 || w.twinned || w.blind || w.estranged {
 		return
 	}
 	told := map[string]bool{}

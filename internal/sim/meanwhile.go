@@ -66,7 +66,9 @@ func (w *world) await(p *process, long time.Duration) error {
 	}
 	defer w.deeper()()
 	w.hurry()
+	lasted := p.replica != nil && p.replica.InTime() == nil
 	w.goOn(w.now.Add(long), func() bool { return p.dead })
+	w.estranged = w.estranged || lasted && p.replica.InTime() != nil
 	w.since = maxTime(w.since, w.now) // what it asks next, or does by the answer, it does so much later
 	if p.dead {
 		return errDead

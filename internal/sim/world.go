@@ -51,6 +51,7 @@ type world struct {
 	passed    time.Duration // of the run, in which nothing happened
 	blind     bool          // one wrote while it could not know that others had what it wrote
 	haunted   bool          // what it wrote was nobody's by then
+	estranged bool          // one heard that something was written when others had its part already
 	deaf      bool          // no watch can be opened
 
 	acts    []Act
