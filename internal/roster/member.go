@@ -177,18 +177,20 @@ func (m *Member) Size() int {
 	return len(m.roster.Knows())
 }
 
-// Tell tells the other members, if there are any, a word about what a key names. They hear the last one of several.
+// Tell tells the other members a word about what a key names. They hear the last one of several. Who is none for now tells it when it comes back, and who is alone
+// whoever was one before and comes back.
 func (m *Member) Tell(key, text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.roster == nil || m.roster.Alone() {
-		return
-	}
 	w := word{Key: key, Word: text}
 	if slices.Contains(m.words, w) {
 		return
 	}
-	m.words, m.silent = say(m.words, w), true
+	m.words = say(m.words, w)
+	if m.roster == nil || m.roster.Alone() { // the next Lease has it, or this one when it is renewed
+		return
+	}
+	m.silent = true
 	m.wake()
 }
 
@@ -239,7 +241,10 @@ func (m *Member) enter(ctx context.Context) error {
 		ObjectMeta: metav1.ObjectMeta{Name: namePrefix + id},
 		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, AcquireTime: &at},
 	}
-	err := encode(lease, []string{id}, m.words, sent)
+	m.mu.Lock()
+	said := m.words
+	m.mu.Unlock()
+	err := encode(lease, []string{id}, said, sent)
 	if err == nil {
 		lease, err = m.o.Leases.Create(ctx, lease, metav1.CreateOptions{})
 	}
@@ -262,7 +267,8 @@ func (m *Member) enter(ctx context.Context) error {
 		}
 	}
 	m.mu.Lock()
-	m.lease, m.said, m.heard, m.renewed, m.silent = lease, []string{id}, heard, sent, false
+	m.lease, m.said, m.heard, m.renewed = lease, []string{id}, heard, sent
+	m.silent = !slices.Equal(said, m.words)
 	m.mu.Unlock()
 	m.update("", func() {
 		m.roster = New(id, m.o.Lasts, sent, there, now)

@@ -26,7 +26,7 @@ const short = 3 * time.Second
 // joined is a member, whose way to the API server can be cut.
 type joined struct {
 	*roster.Member
-	cut, mild atomic.Bool // all requests fail, or those that delete
+	cut, mild, shut atomic.Bool // all requests fail, those that delete, or those that create
 }
 
 type wire struct {
@@ -35,7 +35,7 @@ type wire struct {
 }
 
 func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	if w.j.cut.Load() || w.j.mild.Load() && r.Method == http.MethodDelete {
+	if w.j.cut.Load() || w.j.mild.Load() && r.Method == http.MethodDelete || w.j.shut.Load() && r.Method == http.MethodPost {
 		return nil, errors.New("cut")
 	}
 	return w.next.RoundTrip(r)
@@ -91,6 +91,19 @@ func shared(t *testing.T, members ...*joined) {
 		}
 		return nil
 	})
+}
+
+// hears waits for a word.
+func hears(t *testing.T, words <-chan string, want string) {
+	t.Helper()
+	select {
+	case got := <-words:
+		if got != want {
+			t.Errorf("heard %q, want %q", got, want)
+		}
+	case <-time.After(20 * short):
+		t.Fatalf("never heard %q", want)
+	}
 }
 
 // TestMember shares keys between members on a real API server.
@@ -165,9 +178,32 @@ func TestMember(t *testing.T) {
 	heard := make(chan string, 9)
 	b.Notify(func() {}, func(key, word string) { heard <- key + " " + word })
 	a.Tell("repository shop/config", "moved")
-	if got := <-heard; got != "repository shop/config moved" {
-		t.Errorf("heard %s", got)
-	}
+	hears(t, heard, "repository shop/config moved")
+
+	// One that is cut off, and finds itself expelled, tells when it is back what it had to tell meanwhile; and hears what was told in the meantime.
+	b.cut.Store(true)
+	testkit.Eventually(t, func(context.Context) error {
+		if names := held(); len(names) != 2 {
+			return fmt.Errorf("there are the Leases %v", names)
+		}
+		return nil
+	})
+	back := make(chan string, 9)
+	a.Notify(func() {}, func(key, word string) { back <- key + " " + word })
+	a.Tell("repository shop/config", "moved on")
+	b.shut.Store(true)
+	b.cut.Store(false)
+	testkit.Eventually(t, func(context.Context) error {
+		if n := b.Size(); n > 0 {
+			return fmt.Errorf("it is one of %d members", n)
+		}
+		return nil
+	})
+	b.Tell("repository shop/base", "moved")
+	b.shut.Store(false)
+	hears(t, back, "repository shop/base moved")
+	hears(t, heard, "repository shop/config moved on")
+	shared(t, a, b, c)
 
 	// One stops: its part is taken at once.
 	began = time.Now()
