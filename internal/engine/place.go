@@ -87,15 +87,15 @@ func (e *Engine) place(ctx context.Context, m *memory, s Subject) error {
 }
 
 // recallVeiled marks the fields that show values of Secrets in what was applied last, where nothing of that is in memory: they are live as long as that is, and a
-// change tells what goes. If it cannot be read, all of every object is hidden; so is an object that is not in it, if the app still shows such values. It costs a read
-// where the want is another one than that, and nothing where it is the same.
+// change tells what goes. If it cannot be read, and that does not pass, all of every object is hidden; so is an object that is not in it, if the app still shows
+// such values. It costs a read where the want is another one than that, and nothing where it is the same.
 func (e *Engine) recallVeiled(ctx context.Context, m *memory, p *placed) error {
 	r := m.record
 	if len(r.Claims) == 0 || p.bundle == r.Digest && !r.Claims.Begun() {
 		return nil
 	}
 	bundle, err := e.loadBundle(ctx, m)
-	if err != nil && fault.KindOf(err) == fault.Transient {
+	if kind := fault.KindOf(err); err != nil && (kind == fault.Transient || kind == fault.Conflict) { // the next look may have it
 		return fmt.Errorf("read what was applied before: %w", err)
 	}
 	secret := err != nil // whether there may have been a value of a Secret
