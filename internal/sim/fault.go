@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -119,6 +120,8 @@ func (w *world) intercept(r kube.Request) kube.Verdict {
 		v = w.strike(p, r, Fault{Kind: Stale}, v)
 	}
 	struck := w.struck()
+	stands := w.shares && slices.ContainsFunc(struck, func(f Fault) bool { return f.Kind == Hang || f.Kind == Doze })
+	was := stands && w.isThere(r)
 	for _, f := range struck {
 		v = w.strike(p, r, f, v)
 	}
@@ -131,15 +134,21 @@ func (w *world) intercept(r kube.Request) kube.Verdict {
 			w.blind = true
 			v.Refuse = w.freeze(p)
 		}
-		stood := w.shares && slices.ContainsFunc(struck, func(f Fault) bool { return f.Kind == Hang || f.Kind == Doze })
-		stood = stood || w.shares && w.now.Before(p.dreams)
-		if stood && v.Refuse == nil { // no Lease keeps what is under way from arriving
+		if (stands || w.shares && w.now.Before(p.dreams)) && v.Refuse == nil { // no Lease keeps what is under way from arriving
 			w.claims = nil
-			w.haunted = w.haunted || sends.covered() != nil
+			repairs := was && !w.isThere(r) // what it was about to change it must not make
+			w.haunted = w.haunted || !repairs && sends.covered() != nil
 		}
 		w.sign(&v)
 	}
 	return v
+}
+
+// isThere reports whether the object of a request exists.
+func (w *world) isThere(r kube.Request) bool {
+	return slices.ContainsFunc(w.server.Objects(r.Resource.GroupResource()), func(u *unstructured.Unstructured) bool {
+		return u.GetNamespace() == r.Namespace && u.GetName() == r.Name
+	})
 }
 
 // strike lets a fault happen to a request.
