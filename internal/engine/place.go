@@ -95,7 +95,7 @@ func (e *Engine) recallVeiled(ctx context.Context, m *memory, p *placed) error {
 		return nil
 	}
 	bundle, err := e.loadBundle(ctx, m)
-	if kind := fault.KindOf(err); err != nil && (kind == fault.Transient || kind == fault.Conflict) { // the next look may have it
+	if err != nil && fault.KindOf(err) == fault.Transient { // the next look may have it
 		return fmt.Errorf("read what was applied before: %w", err)
 	}
 	secret := err != nil // whether there may have been a value of a Secret

@@ -30,7 +30,7 @@ func (l *Ledger) Follow(ctx context.Context, known []app.Name, told func(app.Nam
 	reflector := cache.NewReflectorWithOptions(lw, &corev1.Secret{}, sink{NewFollower(known, told)}, cache.ReflectorOptions{Name: "ledger", MinWatchTimeout: followTimeout})
 	for ctx.Err() == nil {
 		if err := reflector.ListAndWatchWithContext(ctx); err != nil && ctx.Err() == nil {
-			trouble(classify(err))
+			trouble(unread(err))
 		}
 		select {
 		case <-ctx.Done():

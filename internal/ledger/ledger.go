@@ -158,7 +158,7 @@ func (l *Ledger) head(ctx context.Context, n app.Name) (*corev1.Secret, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("load ledger of %s: %w", n, classify(err))
+		return nil, fmt.Errorf("load ledger of %s: %w", n, unread(err))
 	}
 	return head, nil
 }
@@ -181,8 +181,11 @@ func (l *Ledger) parts(ctx context.Context, n app.Name, b bundle) ([]byte, error
 	var data []byte
 	for i := range b.Parts {
 		part, err := l.secrets.Get(ctx, partName(n, b.Bytes, i), metav1.GetOptions{})
+		if absent.Object(err) {
+			return nil, fault.Newf(fault.Invalid, "load ledger of %s: somebody deleted Secret %s, a part of it", n, partName(n, b.Bytes, i))
+		}
 		if err != nil {
-			return nil, fmt.Errorf("load part %d of ledger of %s: %w", i, n, classify(err))
+			return nil, fmt.Errorf("load part %d of ledger of %s: %w", i, n, unread(err))
 		}
 		data = append(data, part.Data[keyBundle]...)
 	}
@@ -230,7 +233,7 @@ func (l *Ledger) List(ctx context.Context) (all map[app.Name]app.Record, broken 
 	for {
 		list, err := l.secrets.List(ctx, opts)
 		if err != nil {
-			return nil, nil, fmt.Errorf("list ledger: %w", classify(err))
+			return nil, nil, fmt.Errorf("list ledger: %w", unread(err))
 		}
 		for i := range list.Items {
 			r, err := Read(&list.Items[i])
@@ -247,6 +250,15 @@ func (l *Ledger) List(ctx context.Context) (all map[app.Name]app.Record, broken 
 	}
 }
 
+// unread gives an error of a read its kind: there is nothing in a read that could be wrong, so that all but a right that is missing passes.
+func unread(err error) error {
+	if err = classify(err); err != nil && fault.KindOf(err) != fault.Denied {
+		return fault.New(fault.Transient, err)
+	}
+	return err
+}
+
+// classify gives an error of a write its kind.
 func classify(err error) error {
 	switch {
 	case err == nil:

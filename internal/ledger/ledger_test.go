@@ -457,6 +457,18 @@ func (b bench) damage(t *testing.T) {
 			t.Errorf("%s: Delete: %v", what, err)
 		}
 	}
+	gone := bundled(app.Record{App: name("bad"), Claims: claims(2)}, bundle(1, 1200<<10))
+	save(t, l, &gone)
+	part := partOf(t, secrets)
+	if err := secrets.Delete(t.Context(), part, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Bundle(t.Context(), gone.App, ""); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "somebody deleted Secret "+part) {
+		t.Errorf("a part is gone: Bundle: %v", err)
+	}
+	if err := l.Delete(t.Context(), gone); err != nil {
+		t.Errorf("a part is gone: Delete: %v", err)
+	}
 	if left := names(t, secrets); len(left) != 1 {
 		t.Errorf("left: %v", left)
 	}

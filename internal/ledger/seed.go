@@ -37,7 +37,7 @@ func (l *Ledger) Seed(ctx context.Context, namespace, environment string) ([]byt
 		s, err = l.sow(ctx, name)
 	}
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("load the seed of %s/%s: %w", namespace, environment, classify(err))
+		return nil, time.Time{}, fmt.Errorf("load the seed of %s/%s: %w", namespace, environment, unread(err))
 	}
 	if len(s.Data[keySeed]) < seedSize {
 		return nil, time.Time{}, fault.Newf(fault.Invalid, "the Secret %s holds no seed: delete it to have another one made; what was generated will change", name)

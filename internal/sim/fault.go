@@ -136,6 +136,7 @@ func (w *world) intercept(r kube.Request) kube.Verdict {
 		}
 		if (stands || w.shares && w.now.Before(p.dreams)) && v.Refuse == nil { // no Lease keeps what is under way from arriving
 			w.claims = nil
+			w.history.excused = w.history.excused || stands || r.Resource.GroupResource() == served["Secret"].GroupResource() && r.Namespace == system
 			repairs := was && !w.isThere(r) // what it was about to change it must not make
 			w.haunted = w.haunted || !repairs && sends.covered() != nil
 		}

@@ -18,6 +18,8 @@ type history struct {
 	past     map[string]*past // by object
 	relapses map[string]int   // how often an object became again what it had been before
 	met      map[string]bool  // the objects that two replicas were about to make before the one could hear of the other
+	// excused says that one stood still over a write, or wrote a record by a clock that had stood still: no Lease, and nothing that is read, keeps it from going back.
+	excused bool
 }
 
 // past is what Fairlead made of an object since somebody else changed it last, and what it is now.
@@ -68,7 +70,7 @@ func (h *history) note(c kube.Change) {
 		clear(p.states)
 		return
 	}
-	if p.states[now] {
+	if p.states[now] && !h.excused {
 		h.relapses[key]++
 	}
 	p.states[now] = true
