@@ -311,6 +311,25 @@ func TestRollbackTo(t *testing.T) {
 		p.at("configmap/a", ".metadata.labels.of", "old")
 	})
 
+	// A commit that took everything away, and was held and reverted, is no state to go back to.
+	run("emptied", func(t *testing.T, p place) {
+		api := gitserver.Write("apps/api/c.yaml", config("c", ""))
+		history(p, gitserver.Write("apps/README.md", "the apps"))
+		p.push(gitserver.Delete("apps/web"), gitserver.Delete("apps/api"))
+		p.phase("prod-web", v1alpha1.PhaseHeld, "no longer has any app")
+		p.push(labelled("three"), api)
+		p.synced("prod-web")
+		if out, err := p.tries("rollback", "prod/web"); err == nil || !strings.Contains(out, "there is nothing else that was good before") {
+			t.Errorf("%v: %s", err, out)
+		}
+		p.synced("prod-web")
+		p.push(labelled("four"))
+		p.at("configmap/a", ".metadata.labels.of", "four")
+		p.synced("prod-web")
+		p.fairlead("rollback", "prod/web")
+		p.at("configmap/a", ".metadata.labels.of", "three")
+	})
+
 	// What there is to go back to is said, or why there is nothing: and nothing changes.
 	run("refused", func(t *testing.T, p place) {
 		broken := p.Git.Commit(t, "main", "broken", labelled("broken"), gitserver.Write("apps/web/b.yaml", "a: b: c\n"))

@@ -61,7 +61,7 @@ func (e *Engine) lookBack(ctx context.Context, m *memory, s Subject) error {
 	m.past.bundle.Digest = m.placed.bundle
 	m.past.bundle.Objects = m.placed.all()
 	m.past.want = release.Want{
-		Digest: m.placed.bundle, Revision: was.Revision, Author: was.Author, Committed: was.Committed, Images: imagesOf(m.past.bundle.Objects),
+		Digest: m.placed.bundle, None: m.placed.bundle == nothing, Revision: was.Revision, Author: was.Author, Committed: was.Committed, Images: imagesOf(m.past.bundle.Objects),
 	}
 	return nil
 }
@@ -95,13 +95,13 @@ func (e *Engine) lost(ctx context.Context, m *memory, n app.Name, from, to relea
 	if from.IsZero() || to.IsZero() || from.Digest == to.Digest || !slices.ContainsFunc(m.record.Claims.Keys(), defines) {
 		return nil, nil
 	}
-	was, err := e.Ledger.Bundle(ctx, n, from.Digest)
+	was, err := e.keptBundle(ctx, n, from)
 	if err != nil {
 		return nil, fmt.Errorf("compare with %s: %w", from.Revision, err)
 	}
 	is := m.past.bundle.Objects
 	if m.past.bundle.Digest != to.Digest {
-		if is, err = e.Ledger.Bundle(ctx, n, to.Digest); err != nil {
+		if is, err = e.keptBundle(ctx, n, to); err != nil {
 			return nil, fmt.Errorf("compare with %s: %w", to.Revision, err)
 		}
 	}
@@ -155,6 +155,9 @@ func (m *memory) resolve(a release.Asked) (*release.Asked, string) {
 		return nil, fmt.Sprintf("commit %s is none that is kept: %s", a.To.Revision, strings.Join(wants(m.keptWants()).revisions(), ", "))
 	default:
 		a.To = m.past.want
+	}
+	if a.To.None {
+		return nil, fmt.Sprintf("at %s the app has no objects: remove its directory in Git if that is what you want", a.To.Revision)
 	}
 	return &a, ""
 }

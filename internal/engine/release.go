@@ -64,7 +64,10 @@ func began(r app.Record) release.State {
 	if !r.Releases.IsZero() || r.Digest == "" {
 		return r.Releases
 	}
-	applied := release.Want{Digest: r.Digest, Revision: r.Revision}
+	applied := release.Want{Digest: r.Digest, Revision: r.Revision, None: r.Digest == nothing}
+	if applied.None {
+		return release.State{Released: applied}
+	}
 	return release.State{Released: applied, Good: applied}
 }
 
@@ -96,7 +99,7 @@ func (m *memory) recall(told release.Release) {
 	case cur.Phase == release.RollingBack && told.Phase == release.RolledBack:
 		cur.Phase, cur.Since, cur.Began, cur.Why = told.Phase, told.Since, told.Began, told.Why
 	}
-	if m.recalled = true; cur.Phase == release.Succeeded {
+	if m.recalled = true; cur.Phase == release.Succeeded && !cur.Want.None {
 		m.releases.Good = cur.Want
 	}
 }
@@ -106,7 +109,7 @@ func (m *memory) wanted(s Subject) release.Want {
 	if !s.Rendered {
 		return release.Want{}
 	}
-	return release.Want{Digest: m.git, Revision: s.Revision, Author: s.Author, Committed: s.Committed, Images: m.images, Cause: s.Cause}
+	return release.Want{Digest: m.git, None: m.git == nothing, Revision: s.Revision, Author: s.Author, Committed: s.Committed, Images: m.images, Cause: s.Cause}
 }
 
 // wantedLast identifies what Git wanted when the record was written: not what was applied, if that was gone back from, or is not released yet.
@@ -149,7 +152,7 @@ func (e *Engine) back(ctx context.Context, m *memory, s Subject) (Subject, func(
 	undo := func() { m.kept, m.placed, m.failing = m.placed, git, nil }
 	s.Rendered, s.Revision, s.Blocked, s.Doubtful, s.Digest, s.Files = true, to.Revision, "", false, "kept "+to.Digest, ""
 	if !m.isPlaced(s) {
-		objs, err := e.Ledger.Bundle(ctx, s.Name, to.Digest)
+		objs, err := e.keptBundle(ctx, s.Name, to)
 		if err != nil {
 			undo()
 			return s, nil, fmt.Errorf("go back to %s: %w", to.Revision, err)
@@ -166,6 +169,17 @@ func (e *Engine) back(ctx context.Context, m *memory, s Subject) (Subject, func(
 	}
 	m.placed.bundle = to.Digest
 	return s, undo, nil
+}
+
+// nothing identifies no objects. There is no bundle of it.
+var nothing = bundleOf(nil)
+
+// keptBundle reads what is kept of a want.
+func (e *Engine) keptBundle(ctx context.Context, n app.Name, w release.Want) ([]object.Object, error) {
+	if w.Digest == nothing {
+		return nil, nil
+	}
+	return e.Ledger.Bundle(ctx, n, w.Digest)
 }
 
 // tell says what an app wants: what Git wants of it, and what it is kept at.

@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
-var wants = []release.Want{{}, {Digest: "a", Revision: "1"}, {Digest: "b", Revision: "2"}, {Digest: "c", Revision: "3"}, {Digest: "a", Revision: "4"}}
+var wants = []release.Want{{}, {Digest: "a", Revision: "1"}, {Digest: "b", Revision: "2"}, {Digest: "c", Revision: "3"}, {Digest: "a", Revision: "4"}, {Digest: "none", Revision: "5", None: true}}
 
 func drawSeen(t *rapid.T, s release.State) release.Seen {
 	one := func(name string) bool { return rapid.Bool().Draw(t, name) }
@@ -93,6 +93,9 @@ func check(t *rapid.T, was release.State, seen release.Seen, p release.Policy, n
 	}
 	if !slices.Contains(from, s.Released) {
 		fail("nobody wanted %v", s.Released)
+	}
+	if s.Good.None || s.Current.Back.None && !was.Current.Back.None && !was.Released.None {
+		fail("what has no objects is gone back to")
 	}
 	if !s.Good.IsZero() && s.IsPinned(s.Good) {
 		fail("what is good is barred")

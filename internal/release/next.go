@@ -112,7 +112,7 @@ func (n *next) asked() {
 		if n.State.GivenUp() {
 			n.begin(n.State.Current.Want, "tried again by "+who)
 		}
-	case a.Back && !to.IsZero() && !to.is(n.State.Released):
+	case a.Back && !to.IsZero() && !to.None && !to.is(n.State.Released):
 		n.back(to, "by "+who)
 	}
 }
@@ -271,10 +271,18 @@ func (n *next) verifying() bool {
 }
 
 func (n *next) succeed() bool {
-	n.State.Good = n.State.Current.Want
-	n.State.Barred = slices.DeleteFunc(slices.Clone(n.State.Barred), n.State.Good.is)
+	w := n.State.Current.Want
+	n.good(w)
+	n.State.Barred = slices.DeleteFunc(slices.Clone(n.State.Barred), w.is)
 	n.enter(Succeeded, "")
 	return true
+}
+
+// good notes what got well. What has no objects is nothing to go back to: that would delete all there is.
+func (n *next) good(w Want) {
+	if !w.None {
+		n.State.Good = w
+	}
 }
 
 // watched takes a success back if health is lost soon after.
@@ -300,7 +308,7 @@ func (n *next) returning() bool {
 		n.enter(Failed, r.Why+"; and on the way back "+n.broken())
 		return true
 	case n.applied() && n.health() == Healthy && n.seen.Hook == "":
-		n.State.Good = r.Back
+		n.good(r.Back)
 		n.enter(RolledBack, r.Why)
 		return true
 	case n.policy.Deadline == 0:
@@ -365,7 +373,8 @@ func (n *next) back(to Want, why string) {
 	}
 	s.Barred = slices.DeleteFunc(slices.Clone(s.Barred), to.is)
 	if s.Good.is(bad) {
-		s.Good = to
+		s.Good = Want{}
+		n.good(to)
 	}
 	s.Current.Back, s.Released = to, to
 	n.enter(RollingBack, why)

@@ -95,7 +95,7 @@ func (s *story) sees(w string) {
 	switch key {
 	case "want":
 		s.seen.Hook, s.seen.Broken = "", ""
-		s.seen.Want, s.seen.Ready, s.seen.Applied, s.seen.Health, s.seen.Sick = release.Want{Digest: value, Revision: "commit-" + value}, true, false, release.Moving, ""
+		s.seen.Want, s.seen.Ready, s.seen.Applied, s.seen.Health, s.seen.Sick = release.Want{Digest: value, Revision: "commit-" + value, None: value == "none"}, true, false, release.Moving, ""
 	case "not-ready":
 		s.seen.Ready, s.seen.NotReady = false, value
 	case "ready":

@@ -9,6 +9,8 @@ import (
 type Want struct {
 	Digest   string `json:"digest,omitempty"` // identifies the objects; empty: nothing is wanted
 	Revision string `json:"revision,omitempty"`
+	// None says that no objects are wanted. What wants none is released as anything else, and is nothing to go back to.
+	None bool `json:"none,omitempty"`
 	// Author wrote the commit, at the time Committed, and Images are what its objects run, one a line: for the history alone.
 	Author    string    `json:"author,omitempty"`
 	Committed time.Time `json:"committed,omitzero"`
@@ -69,7 +71,7 @@ type State struct {
 	Current Release `json:"current"`
 	// Released is what the cluster is to be, also if somebody edits it by hand.
 	Released Want `json:"released,omitzero"`
-	// Good is what was released last and got well.
+	// Good is what was released last and got well. It has objects.
 	Good Want `json:"good,omitzero"`
 	// Barred are the wants that were rolled back, the last of them last, none twice.
 	Barred []Want `json:"barred,omitempty"`
