@@ -68,15 +68,20 @@ func (c *controller) askedSince(env *v1alpha1.Environment, since time.Time) (ask
 	return asked, failed
 }
 
-// overtaken lets an app be taken anew that another process worked on while this one believed that it had it: this one stood still, and that one may have read a
-// newer commit. What was asked of Git before does not count any more.
+// overtaken lets Git be asked about an app that another process worked on while this one believed that it had it: this one stood still, or that one knows nothing of
+// it, and may have read a newer commit. What was asked of Git before does not count any more.
 func (c *controller) overtaken(m *member) {
+	now := c.now()
 	c.mu.Lock()
-	c.gainedAt = c.now()
+	c.gainedAt = now
 	c.mu.Unlock()
 	m.mu.Lock()
-	m.hold = hold{}
-	m.unlock()
+	defer m.unlock()
+	if c.shared.Load() {
+		m.hold = hold{} // and whatever is known of it is read anew
+	} else {
+		m.takenAt = now
+	}
 }
 
 // noteOlder notes whether what was applied is newer, or may be, than what is read here, as a pass found it.
@@ -101,4 +106,4 @@ func (m *member) isUnheard() bool {
 }
 
 // errOlder is why an app goes no further that was another process's: that one may have read a newer commit.
-var errOlder = fault.Newf(fault.Transient, "the replica that took the app over cannot read it from Git: what was applied last is kept true")
+var errOlder = fault.Newf(fault.Transient, "another process had the app, and Git cannot be asked what it wants by now: what was applied last is kept true")

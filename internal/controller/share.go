@@ -449,7 +449,7 @@ func (c *controller) attend(ctx context.Context, m *member, env *v1alpha1.Enviro
 	} else if err := c.place(ctx, c.subject(ctx, m, env, obj), m); err != nil {
 		return reconcile.Result{}, err
 	}
-	if m.isRemoved() && !exists && len(c.engine.Claims(m.name)) == 0 {
+	if m.isRemoved() && !exists && c.engine.Claims(m.name) == nil { // a record without claims has to go, too, and who has the app may not get to it
 		c.forget(m)
 		return reconcile.Result{}, nil
 	}

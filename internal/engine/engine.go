@@ -187,7 +187,7 @@ type Outcome struct {
 	// Older says that the wanted objects are not those that were applied last, and may be older. Nothing but repairs was done then.
 	Older bool
 	// Overtaken says that another process wrote the record while this one believed that the app was its own: it may have read a newer commit. Nothing was done:
-	// the caller is to find out what Git wants now, and to take the app anew.
+	// the caller is to find out what Git wants now.
 	Overtaken bool
 	// Takers are the apps that want objects which the app claims and does not want any more.
 	Takers    []app.Owner

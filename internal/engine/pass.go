@@ -66,7 +66,7 @@ func (e *Engine) Pass(ctx context.Context, s Subject) (Outcome, error) {
 	overtaken := m.overtaken
 	m.overtaken = false
 	gone := m.record.Version == "" // whoever removed it may have read that the app is to be gone
-	if overtaken && s.Rendered && (!agreed || gone) && !s.Doubtful && e.isShared() {
+	if overtaken && s.Rendered && (!agreed || gone) && !s.Doubtful {
 		return Outcome{Overtaken: true}, nil
 	}
 	if out.Older = s.Doubtful && s.Rendered && !agreed; out.Older {
