@@ -328,6 +328,22 @@ func TestRollbackTo(t *testing.T) {
 		p.synced("prod-web")
 		p.fairlead("rollback", "prod/web")
 		p.at("configmap/a", ".metadata.labels.of", "three")
+
+		// Nor does it make what was good before it forgotten.
+		p.push(labelled("five"))
+		p.synced("prod-web")
+		p.push(labelled("six"))
+		p.at("configmap/a", ".metadata.labels.of", "six")
+		p.synced("prod-web")
+		p.push(gitserver.Delete("apps/web"), gitserver.Delete("apps/api"))
+		p.phase("prod-web", v1alpha1.PhaseHeld, "no longer has any app")
+		p.push(labelled("six"), api)
+		p.synced("prod-web")
+		for _, of := range []string{"five", "three"} { // each time a step further
+			p.fairlead("rollback", "prod/web")
+			p.at("configmap/a", ".metadata.labels.of", of)
+			p.phase("prod-web", v1alpha1.PhaseRolledBack)
+		}
 	})
 
 	// What there is to go back to is said, or why there is nothing: and nothing changes.

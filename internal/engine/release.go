@@ -100,7 +100,7 @@ func (m *memory) recall(told release.Release) {
 		cur.Phase, cur.Since, cur.Began, cur.Why = told.Phase, told.Since, told.Began, told.Why
 	}
 	if m.recalled = true; cur.Phase == release.Succeeded && !cur.Want.None {
-		m.releases.Good = cur.Want
+		m.releases.GotWell(cur.Want)
 	}
 }
 
@@ -411,13 +411,24 @@ func imagesOf(objs []object.Object) string {
 func (m *memory) keptWants() []release.Want {
 	st := m.releases
 	var out []release.Want
-	for _, w := range []release.Want{st.Good, st.Current.From, st.Current.Back, st.Released} {
+	add := func(w release.Want) {
 		if !w.IsZero() && !slices.ContainsFunc(out, func(o release.Want) bool { return o.Digest == w.Digest }) {
 			out = append(out, w)
 		}
 	}
+	for _, w := range []release.Want{st.Good, st.Current.From, st.Current.Back, st.Released} {
+		add(w)
+	}
+	for _, w := range st.Earlier {
+		if len(out) < mostKept {
+			add(w)
+		}
+	}
 	return out
 }
+
+// mostKept bounds how many bundles are kept for that they were good some time. What else is kept is needed.
+const mostKept = 3
 
 // keep are the digests of the bundles that stay stored.
 func (m *memory) keep() []string {

@@ -87,18 +87,34 @@ func check(t *rapid.T, was release.State, seen release.Seen, p release.Policy, n
 	if s.IsPinned(s.Released) && s.Released != was.Released {
 		fail("what was rolled back is released again")
 	}
-	from := []release.Want{was.Released, seen.Want, was.Good, was.Current.From, was.Current.Want}
+	from := append([]release.Want{was.Released, seen.Want, was.Good, was.Current.From, was.Current.Want}, was.Earlier...)
 	if seen.Asked != nil {
 		from = append(from, seen.Asked.To)
 	}
 	if !slices.Contains(from, s.Released) {
 		fail("nobody wanted %v", s.Released)
 	}
-	if s.Good.None || s.Current.Back.None && !was.Current.Back.None && !was.Released.None {
-		fail("what has no objects is gone back to")
+	good := append([]release.Want{s.Good}, s.Earlier...)
+	for i, w := range good {
+		switch {
+		case i > 0 && (w.IsZero() || s.Good.IsZero()):
+			fail("there was something good before nothing")
+		case w.None:
+			fail("what has no objects is good")
+		case !w.IsZero() && s.IsPinned(w):
+			fail("what is good is barred")
+		case slices.ContainsFunc(good[:i], func(o release.Want) bool { return o.Digest == w.Digest }):
+			fail("%s is good twice", w.Digest)
+		}
 	}
-	if !s.Good.IsZero() && s.IsPinned(s.Good) {
-		fail("what is good is barred")
+	if len(good) > 3 {
+		fail("%d are good", len(good))
+	}
+	if b := s.Before(); !b.IsZero() && (b.Digest == s.Released.Digest || b.None || s.IsPinned(b)) {
+		fail("%s was good before", b.Digest)
+	}
+	if s.Current.Back.None && !was.Current.Back.None && !was.Released.None {
+		fail("what has no objects is gone back to")
 	}
 	if len(s.Barred) > 10 {
 		fail("%d are barred", len(s.Barred))

@@ -131,10 +131,40 @@ func (s State) GivenUp() bool {
 
 // Before is what there is to go back to from where the app is; zero if there is nothing.
 func (s State) Before() Want {
-	if s.Good.is(s.Released) {
-		return s.Current.From
+	for _, w := range append([]Want{s.Good}, s.Earlier...) {
+		if !w.is(s.Released) {
+			return w
+		}
 	}
-	return s.Good
+	if from := s.Current.From; s.Current.Back.IsZero() && !from.is(s.Released) { // the record is of a Fairlead that wrote down no earlier ones
+		return from
+	}
+	return Want{}
+}
+
+// GotWell notes what got well. What has no objects is nothing to go back to: that would delete all there is.
+func (s *State) GotWell(w Want) {
+	if !w.IsZero() && !w.None {
+		s.setGood(slices.Insert(s.goodBut(w), 0, w))
+	}
+}
+
+// giveUp notes that a want is nothing to go back to any more.
+func (s *State) giveUp(w Want) { s.setGood(s.goodBut(w)) }
+
+// goodBut are those that there are to go back to, the last of them first, without one.
+func (s *State) goodBut(w Want) []Want {
+	return slices.DeleteFunc(append([]Want{s.Good}, s.Earlier...), func(o Want) bool { return o.IsZero() || o.is(w) })
+}
+
+func (s *State) setGood(all []Want) {
+	s.Good, s.Earlier = Want{}, nil
+	if len(all) > 0 {
+		s.Good = all[0]
+	}
+	if len(all) > 1 {
+		s.Earlier = all[1:min(len(all), 1+mostEarlier)]
+	}
 }
 
 // want begins a release if Git wants something else than before.
@@ -272,17 +302,10 @@ func (n *next) verifying() bool {
 
 func (n *next) succeed() bool {
 	w := n.State.Current.Want
-	n.good(w)
+	n.State.GotWell(w)
 	n.State.Barred = slices.DeleteFunc(slices.Clone(n.State.Barred), w.is)
 	n.enter(Succeeded, "")
 	return true
-}
-
-// good notes what got well. What has no objects is nothing to go back to: that would delete all there is.
-func (n *next) good(w Want) {
-	if !w.None {
-		n.State.Good = w
-	}
 }
 
 // watched takes a success back if health is lost soon after.
@@ -296,7 +319,8 @@ func (n *next) watched() bool {
 	if h := n.health(); h != Doomed && (h != Moving || n.seen.Sick == "") || !n.State.Released.is(r.Want) {
 		return false
 	}
-	n.State.Good = r.From
+	n.State.giveUp(r.Want)
+	n.State.GotWell(r.From)
 	return n.fail(n.seen.Sick + ", " + n.now.Sub(r.Since).String() + " after it succeeded")
 }
 
@@ -308,7 +332,7 @@ func (n *next) returning() bool {
 		n.enter(Failed, r.Why+"; and on the way back "+n.broken())
 		return true
 	case n.applied() && n.health() == Healthy && n.seen.Hook == "":
-		n.good(r.Back)
+		n.State.GotWell(r.Back)
 		n.enter(RolledBack, r.Why)
 		return true
 	case n.policy.Deadline == 0:
@@ -372,9 +396,15 @@ func (n *next) back(to Want, why string) {
 		s.Barred = s.Barred[max(0, len(s.Barred)-mostBarred):]
 	}
 	s.Barred = slices.DeleteFunc(slices.Clone(s.Barred), to.is)
-	if s.Good.is(bad) {
-		s.Good = Want{}
-		n.good(to)
+	good := s.Good
+	if left := s.Released; !left.is(to) && slices.ContainsFunc(s.Earlier, to.is) { // who goes further back does not want where he was
+		s.giveUp(left)
+	}
+	if !bad.is(to) {
+		s.giveUp(bad)
+	}
+	if !good.is(s.Good) {
+		s.GotWell(to)
 	}
 	s.Current.Back, s.Released = to, to
 	n.enter(RollingBack, why)

@@ -61,7 +61,7 @@ func (s *story) line(line string) {
 		fmt.Fprintf(&s.told, "\t%s\n", show(r))
 	}
 	c := d.State.Current
-	fmt.Fprintf(&s.told, "\t= %s %s, released %s, good %s, barred %v", c.Want.Digest, c.Phase, dash(d.State.Released), dash(d.State.Good), digests(d.State.Barred))
+	fmt.Fprintf(&s.told, "\t= %s %s, released %s, good %s, barred %v", c.Want.Digest, c.Phase, dash(d.State.Released), strings.Join(append([]string{dash(d.State.Good)}, digests(d.State.Earlier)...), " before "), digests(d.State.Barred))
 	if len(d.Records) == 0 && c.Why != "" {
 		fmt.Fprintf(&s.told, ": %s", c.Why)
 	}

@@ -73,6 +73,8 @@ type State struct {
 	Released Want `json:"released,omitzero"`
 	// Good is what was released last and got well. It has objects.
 	Good Want `json:"good,omitzero"`
+	// Earlier are those that were Good before, the last of them first, none twice, and nothing that was given up since.
+	Earlier []Want `json:"earlier,omitempty"`
 	// Barred are the wants that were rolled back, the last of them last, none twice.
 	Barred []Want `json:"barred,omitempty"`
 }
@@ -81,6 +83,9 @@ type State struct {
 func (s State) IsZero() bool {
 	return s.Current.Serial == 0 && s.Released.IsZero() && s.Good.IsZero() && len(s.Barred) == 0
 }
+
+// mostEarlier bounds what is kept to go back to, beside what is good: their bundles are kept, too.
+const mostEarlier = 2
 
 // mostBarred bounds what is remembered: who goes through more wants than that to an old bad one has changed his mind.
 const mostBarred = 10
