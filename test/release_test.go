@@ -236,6 +236,16 @@ spec:
 		p.fairlead("rollback", "prod/web", "--lift")
 		p.at("configmap/a", ".metadata.labels.of", "second")
 		p.synced("prod-web")
+		for range 3 { // what is tried again is tried at once
+			p.fairlead("rollback", "prod/web")
+			p.at("configmap/a", ".metadata.labels.of", "first")
+			p.fairlead("rollback", "prod/web", "--lift")
+			p.at("configmap/a", ".metadata.labels.of", "second")
+			p.synced("prod-web")
+		}
+		if log := p.ctl.Tail(p.Namespace, 100); strings.Contains(log, `"phase":"Failed"`) {
+			t.Errorf("nothing failed, and it says so in\n%s", log)
+		}
 
 		if out, err := p.tries("rollback", "prod/web", "--to", "0000"); err == nil || !strings.Contains(out, "there is none in the history of") || !strings.Contains(out, "; kept are main@") {
 			t.Errorf("a commit that there is not: %v: %s", err, out)

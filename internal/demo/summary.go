@@ -39,6 +39,7 @@ func (st *stage) addresses() {
 	s.table([][2]string{
 		{"cluster", "export KUBECONFIG=" + st.kubeconfig + " FAIRLEAD_SERVER=" + st.address},
 		{"fairlead", st.options.Program + " history -n " + tenantNamespace + "     and status, at, dora, rollback: see --help"},
+		{"its history", st.options.Program + " history verify --store sqlite:" + filepath.Join(st.dir, "controller", "history.db")},
 		{"kubectl", st.kubectl() + " get apps -A"},
 		{"Git", "git clone " + st.git.url() + "     and push to main"},
 		{"Ada's clone", st.git.clone},

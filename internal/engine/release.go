@@ -205,34 +205,51 @@ func (m *memory) claimed(s Subject) []object.Key {
 }
 
 // turns runs rounds until there is nothing more to do without waiting: for what Git wants, if that may be released, and for what is released, if that is
-// something else.
+// something else. What a person asked for, or a gate that opened, may have Git's want released while that was looked after: then it is its turn again.
 func (e *Engine) turns(ctx context.Context, session Session, m *memory, s Subject, out *Outcome) (done bool, err error) {
-	more := true
-	for n := 0; n < rounds && more && !m.goesBack(s); n++ {
-		if more, err = e.round(ctx, session, m, s, m.wanted(s), out); err != nil {
+	for turned, n := true, 0; turned; n++ {
+		if n == rounds {
+			return false, nil
+		}
+		if done, turned, err = e.turn(ctx, session, m, s, out); err != nil {
 			return true, err
 		}
 	}
+	return done, nil
+}
+
+// turn is one of them. Turned says that something else is released at its end than what it looked after.
+func (e *Engine) turn(ctx context.Context, session Session, m *memory, s Subject, out *Outcome) (done, turned bool, err error) {
+	more := true
+	out.Back = false
+	for n := 0; n < rounds && more && !m.goesBack(s); n++ {
+		if more, err = e.round(ctx, session, m, s, m.wanted(s), out); err != nil {
+			return true, false, err
+		}
+	}
 	if !m.goesBack(s) && (more || !m.unfinished(s)) {
-		return !more, nil
+		return !more, false, nil
 	}
 	git, ahead := m.wanted(s), out.Plan
 	kept, undo, err := e.back(ctx, m, s)
 	if err != nil {
-		return true, err
+		return true, false, err
 	}
 	defer undo()
 	out.Back = true
 	more = true
 	for n := 0; n < rounds && more && m.placed.bundle == m.releases.Released.Digest; n++ {
 		if more, err = e.round(ctx, session, m, kept, git, out); err != nil {
-			return true, err
+			return true, false, err
 		}
+	}
+	if m.placed.bundle != m.releases.Released.Digest {
+		return false, true, nil
 	}
 	if m.isAhead(s) { // what keeps Git's want from being released is for people to know
 		out.Plan.Refused, out.Plan.Waiting, out.Plan.Blocked = ahead.Refused, ahead.Waiting, ahead.Blocked
 	}
-	return !more, nil
+	return !more, false, nil
 }
 
 // decide says what follows for the release from what was seen of what m.placed holds. What it returns is not recorded yet.
