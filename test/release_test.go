@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/fairlead-cd/fairlead/api/v1alpha1"
 	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/gitserver"
@@ -215,6 +217,38 @@ spec:
 	})
 
 	// By hand, in an environment without any rules.
+	// A release that failed does not make what was good before forgotten, and what is gone cannot be gone back to.
+	run("further", func(t *testing.T, p place) {
+		of := func(value string) gitserver.Change {
+			return gitserver.Write("apps/web/a.yaml", strings.ReplaceAll(config("a"), "git", value))
+		}
+		p.begin(careful(short), []string{"web"}, of("first"))
+		for _, value := range []string{"second", "third"} {
+			p.push(of(value))
+			p.at("configmap/a", ".data.of", value)
+			p.synced("prod-web")
+		}
+		p.push(sick("a", "very"))
+		p.phase("prod-web", v1alpha1.PhaseRolledBack, "not healthy within 2s")
+		for _, value := range []string{"second", "first"} {
+			p.fairlead("rollback", "prod/web")
+			p.at("configmap/a", ".data.of", value)
+			p.phase("prod-web", v1alpha1.PhaseRolledBack)
+		}
+		if out, err := p.tries("rollback", "prod/web"); err == nil || !strings.Contains(out, "there is nothing else that was good before") {
+			t.Errorf("%v: %s", err, out)
+		}
+		p.push(of("fourth"))
+		p.at("configmap/a", ".data.of", "fourth")
+		p.synced("prod-web")
+		p.spoil("web")
+		if out, err := p.tries("rollback", "prod/web"); err == nil || !strings.Contains(out, "cannot be had") || !strings.Contains(out, "--to names any other commit") {
+			t.Errorf("what is kept is gone: %v: %s", err, out)
+		}
+		p.at("configmap/a", ".data.of", "fourth")
+		p.synced("prod-web")
+	})
+
 	run("asked", func(t *testing.T, p place) {
 		p.begin(nil, []string{"web", "api"}, write("apps/web", "a"), write("apps/api", "c"))
 		first := p.push(gitserver.Write("apps/web/a.yaml", config("a", "  labels: {of: first}\n")))
@@ -272,6 +306,34 @@ spec:
 			}
 		}
 	})
+}
+
+// spoil takes all bundles of an app away but the one that was applied last.
+func (p place) spoil(name string) {
+	p.t.Helper()
+	secrets := p.Plane.Kube.CoreV1().Secrets(testkit.Namespace)
+	list, err := secrets.List(p.t.Context(), metav1.ListOptions{LabelSelector: ledger.Heads})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for i := range list.Items {
+		s := &list.Items[i]
+		if s.Annotations["fairlead.dev/app"] != p.Namespace+"/prod-"+name {
+			continue
+		}
+		r, err := ledger.Read(s)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		maps.DeleteFunc(s.Data, func(key string, _ []byte) bool {
+			return strings.HasPrefix(key, "bundle-") && key != "bundle-"+r.Digest
+		})
+		if _, err := secrets.Update(p.t.Context(), s, metav1.UpdateOptions{}); err != nil {
+			p.t.Fatal(err)
+		}
+		return
+	}
+	p.t.Fatalf("app %s has no record", name)
 }
 
 // TestRollbackTo goes back to commits that nothing is kept of: they are read from Git, stored, and then the app needs Git no more.

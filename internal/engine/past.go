@@ -31,6 +31,7 @@ type past struct {
 	want   release.Want // zero if nothing was looked for
 	bundle app.Bundle   // of want: to be stored before anything follows from it
 	warns  string       // what would be lost with going back, if whoever asks is not sure
+	lacks  string       // why what is kept cannot be had
 }
 
 // lookBack finds what the app was at a commit that a person asks to go back to, if none that is kept is meant. The error is one that passes by itself.
@@ -69,17 +70,31 @@ func (e *Engine) lookBack(ctx context.Context, m *memory, s Subject) error {
 // Unsure begins the answer to who asks to go back, and has to say that he is sure of it before anything is done.
 const Unsure = "nothing is done until you are sure of what goes: "
 
-// weigh finds out what would be lost with going back where a person asks to, unless he is sure. The error is one that passes by itself.
+// weigh finds out whether there still is what a person asks to go back to, and what would be lost with it, unless he is sure. The error is one that passes by
+// itself.
 func (e *Engine) weigh(ctx context.Context, m *memory, s Subject) error {
 	r := m.request
-	if r == nil || !r.Asked.Back || r.Asked.Sure || m.past.sought {
+	if r == nil || !r.Asked.Back || m.past.sought {
 		return nil
 	}
-	to, _ := m.resolve(r.Asked)
-	if to == nil {
+	asked, _ := m.resolve(r.Asked)
+	if asked == nil {
 		return nil
 	}
-	lost, err := e.lost(ctx, m, s.Name, m.releases.Released, cmp.Or(to.To, m.releases.Before()))
+	to := cmp.Or(asked.To, m.releases.Before())
+	if to.Digest != m.past.bundle.Digest && to.Digest != m.releases.Current.Want.Digest { // somebody may have deleted it
+		_, err := e.keptBundle(ctx, s.Name, to)
+		if fault.KindOf(err) == fault.Invalid && err != nil {
+			m.past.lacks = "what is kept of " + to.Revision + " cannot be had: " + err.Error() + "; --to names any other commit"
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	if r.Asked.Sure {
+		return nil
+	}
+	lost, err := e.lost(ctx, m, s.Name, m.releases.Released, to)
 	if err != nil {
 		return err
 	}
@@ -136,6 +151,8 @@ func (m *memory) resolve(a release.Asked) (*release.Asked, string) {
 		return nil, "nothing of it was rolled back"
 	case !a.Back:
 		return &a, ""
+	case m.past.lacks != "":
+		return nil, m.past.lacks
 	case m.past.warns != "":
 		return nil, Unsure + m.past.warns
 	case a.To.Revision == "":
@@ -150,9 +167,9 @@ func (m *memory) resolve(a release.Asked) (*release.Asked, string) {
 	case len(meant) == 1:
 		a.To = meant[0]
 	case m.past.why != "":
-		return nil, fmt.Sprintf("%s; kept are %s", m.past.why, strings.Join(wants(m.keptWants()).revisions(), ", "))
+		return nil, fmt.Sprintf("%s; kept are %s", m.past.why, strings.Join(wants(m.releases.Kept()).revisions(), ", "))
 	case m.past.want.IsZero():
-		return nil, fmt.Sprintf("commit %s is none that is kept: %s", a.To.Revision, strings.Join(wants(m.keptWants()).revisions(), ", "))
+		return nil, fmt.Sprintf("commit %s is none that is kept: %s", a.To.Revision, strings.Join(wants(m.releases.Kept()).revisions(), ", "))
 	default:
 		a.To = m.past.want
 	}
@@ -174,7 +191,7 @@ func (w wants) revisions() []string {
 
 // keptAt are the wants that are kept of a commit, by its id or the first digits of that.
 func (m *memory) keptAt(commit string) (out wants) {
-	for _, w := range m.keptWants() {
+	for _, w := range m.releases.Kept() {
 		if id := w.Revision[strings.LastIndex(w.Revision, ":")+1:]; w.Revision == commit || strings.HasPrefix(id, commit) {
 			out = append(out, w)
 		}

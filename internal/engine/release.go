@@ -424,33 +424,10 @@ func imagesOf(objs []object.Object) string {
 	return strings.Join(slices.Sorted(maps.Keys(images)), "\n")
 }
 
-// keptWants are those whose bundles are kept, the newest first.
-func (m *memory) keptWants() []release.Want {
-	st := m.releases
-	var out []release.Want
-	add := func(w release.Want) {
-		if !w.IsZero() && !slices.ContainsFunc(out, func(o release.Want) bool { return o.Digest == w.Digest }) {
-			out = append(out, w)
-		}
-	}
-	for _, w := range []release.Want{st.Good, st.Current.From, st.Current.Back, st.Released} {
-		add(w)
-	}
-	for _, w := range st.Earlier {
-		if len(out) < mostKept {
-			add(w)
-		}
-	}
-	return out
-}
-
-// mostKept bounds how many bundles are kept for that they were good some time. What else is kept is needed.
-const mostKept = 3
-
 // keep are the digests of the bundles that stay stored.
 func (m *memory) keep() []string {
 	var out []string
-	for _, w := range m.keptWants() {
+	for _, w := range m.releases.Kept() {
 		out = append(out, w.Digest)
 	}
 	return out

@@ -31,9 +31,9 @@ const (
 	headSize   = 112 << 10
 	claimsSize = 1000 << 10
 	fewClaims  = 4000
-	// maxParts bounds a bundle to about 31 MiB compressed, maxBundles how many there are of an app.
+	// maxParts bounds a bundle to about 31 MiB compressed, maxBundles how many there are of an app: what is applied, and all that a release may go back to.
 	maxParts   = 64
-	maxBundles = 4
+	maxBundles = 7
 )
 
 // bundle is where one is stored.

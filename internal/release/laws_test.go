@@ -87,12 +87,20 @@ func check(t *rapid.T, was release.State, seen release.Seen, p release.Policy, n
 	if s.IsPinned(s.Released) && s.Released != was.Released {
 		fail("what was rolled back is released again")
 	}
-	from := append([]release.Want{was.Released, seen.Want, was.Good, was.Current.From, was.Current.Want}, was.Earlier...)
+	from := append(was.Kept(), seen.Want, was.Released, was.Current.Want) // what Git wants, or wanted last, was read
 	if seen.Asked != nil {
 		from = append(from, seen.Asked.To)
 	}
 	if !slices.Contains(from, s.Released) {
 		fail("nobody wanted %v", s.Released)
+	}
+	if n := len(s.Kept()); n > 6 {
+		fail("%d are kept", n)
+	}
+	for _, w := range s.Kept() {
+		if w.Digest != s.Released.Digest && !w.None && !slices.ContainsFunc(append(from, release.Want{}), func(o release.Want) bool { return o.Digest == w.Digest }) {
+			fail("%s is to be kept, and is not at hand", w.Digest)
+		}
 	}
 	good := append([]release.Want{s.Good}, s.Earlier...)
 	for i, w := range good {

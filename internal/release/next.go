@@ -142,6 +142,17 @@ func (s State) Before() Want {
 	return Want{}
 }
 
+// Kept are the wants that the app is to be, or may be gone back to, none twice: what is not among them, nor what Git wants or a person names, is never released.
+func (s State) Kept() []Want {
+	var out []Want
+	for _, w := range append([]Want{s.Good, s.Current.From, s.Current.Back, s.Released}, s.Earlier...) {
+		if !w.IsZero() && !slices.ContainsFunc(out, w.is) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
 // GotWell notes what got well. What has no objects is nothing to go back to: that would delete all there is.
 func (s *State) GotWell(w Want) {
 	if !w.IsZero() && !w.None {
