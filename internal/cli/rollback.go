@@ -159,7 +159,10 @@ func (o *rollbackOptions) confirm(w IO, unsure []v1alpha1.App) error {
 
 // begun waits until an app has taken a request in, and says what follows.
 func (o *rollbackOptions) begun(ctx context.Context, c client.Client, a *v1alpha1.App, request string) (string, error) {
-	since := serialOf(a.Status)
+	was := v1alpha1.ReleaseStatus{}
+	if r := a.Status.Release; r != nil {
+		was = *r
+	}
 	for {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(a), a); err != nil {
 			return "", err
@@ -174,24 +177,24 @@ func (o *rollbackOptions) begun(ctx context.Context, c client.Client, a *v1alpha
 		}
 	}
 	r := a.Status.Release
-	back, goes := wentBack(a.Status, since)
+	back, goes := wentBack(a.Status, was.Serial)
 	switch {
 	case a.Status.Rollback.Error != "":
 		return "", fmt.Errorf("app %s stays as it is: %s", appName(a), a.Status.Rollback.Error)
 	case o.lift && r != nil:
 		return fmt.Sprintf("app %s: %s is released again", appName(a), shortRevision(r.Revision)), nil
-	case goes:
-		return fmt.Sprintf("app %s goes back from %s to %s, and stays there until a newer commit", appName(a), shortRevision(back.Revision), shortRevision(back.Back)), nil
+	case goes && leaves(was, back) != back.Back:
+		return fmt.Sprintf("app %s goes back from %s to %s, and stays there until a newer commit", appName(a), shortRevision(leaves(was, back)), shortRevision(back.Back)), nil
 	}
 	return fmt.Sprintf("app %s is where it was asked to be", appName(a)), nil
 }
 
-// serialOf is that of the newest release; 0: there is none.
-func serialOf(st v1alpha1.AppStatus) int64 {
-	if st.Release == nil {
-		return 0
+// leaves is where an app was that went back, and whose newest release was as given before: it may have been back already.
+func leaves(was, back v1alpha1.ReleaseStatus) string {
+	if was.Serial == back.Serial && was.Back != "" {
+		return was.Back
 	}
-	return st.Release.Serial
+	return back.Revision
 }
 
 // wentBack is the newest release, of those since a serial, that was gone back from. The way back may be over, and another release on its way, by the time that

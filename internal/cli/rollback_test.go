@@ -28,3 +28,23 @@ func TestWentBack(t *testing.T) {
 		}
 	}
 }
+
+// TestLeaves: who goes further back leaves where he was, and not what Git wants.
+func TestLeaves(t *testing.T) {
+	r := func(serial int64, to string) v1alpha1.ReleaseStatus {
+		return v1alpha1.ReleaseStatus{Serial: serial, Revision: "c", Back: to}
+	}
+	for name, x := range map[string]struct {
+		was, is v1alpha1.ReleaseStatus
+		want    string
+	}{
+		"it had not gone back":             {r(3, ""), r(3, "b"), "c"},
+		"it had gone back":                 {r(3, "b"), r(3, "a"), "b"},
+		"something newer has begun since":  {r(2, "b"), r(3, "b"), "c"},
+		"it was never released until then": {v1alpha1.ReleaseStatus{}, r(1, "a"), "c"},
+	} {
+		if got := leaves(x.was, x.is); got != x.want {
+			t.Errorf("%s: %s, want %s", name, got, x.want)
+		}
+	}
+}
