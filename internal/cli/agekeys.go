@@ -69,6 +69,6 @@ func sayMissing(w IO, closed []object.Origin, unread []string) {
 		_, _ = fmt.Fprintf(w.Err, "note: %s: encrypted, and not opened: its values are not those that will be applied\n", at)
 	}
 	if len(closed) > 0 {
-		_, _ = fmt.Fprintln(w.Err, "note: SOPS files open with --age-key-file; SealedSecrets open in the cluster alone")
+		_, _ = fmt.Fprintln(w.Err, "note: SOPS files open with a key that they are encrypted for, in --age-key-file; SealedSecrets open in the cluster alone")
 	}
 }

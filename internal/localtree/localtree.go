@@ -76,6 +76,10 @@ func (t *Tree) ReadFile(name string) ([]byte, error) {
 	if err := hidden("read", name); err != nil {
 		return nil, err
 	}
+	const waits = fs.ModeNamedPipe | fs.ModeSocket | fs.ModeDevice | fs.ModeCharDevice
+	if info, err := fs.Stat(t.files, name); err == nil && info.Mode()&waits != 0 { // whoever reads it may wait for ever
+		return nil, fault.Newf(fault.Invalid, "%s: it is no file, but a pipe, a socket or a device", name)
+	}
 	data, err := fs.ReadFile(t.files, name)
 	return data, classify(err)
 }

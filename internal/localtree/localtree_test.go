@@ -2,9 +2,12 @@ package localtree_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -56,6 +59,17 @@ func TestSymlinks(t *testing.T) {
 	}
 	if _, err := tree.Stat("apps/web/gone"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a link to nothing: %v", err)
+	}
+}
+
+// TestPipe: whoever read one would wait for ever.
+func TestPipe(t *testing.T) {
+	tree, dir := open(t)
+	if err := syscall.Mkfifo(filepath.Join(dir, "apps/web/pipe.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tree.ReadFile("apps/web/pipe.yaml"); fault.KindOf(err) != fault.Invalid || !strings.Contains(fmt.Sprint(err), "apps/web/pipe.yaml: it is no file, but a pipe") {
+		t.Errorf("a pipe: %v", err)
 	}
 }
 

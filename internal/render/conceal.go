@@ -223,12 +223,17 @@ func (r *renderer) veiled(objs []object.Object) []object.Object {
 	out := slices.Clone(objs)
 	for i, o := range out {
 		if o.Kind() != "Secret" {
-			paths := append(c.veils(o), o.Veiled()...)
-			slices.Sort(paths)
-			out[i] = o.WithVeiled(slices.Compact(paths))
+			out[i] = alsoVeiled(o, c.veils(o))
 		}
 	}
 	return out
+}
+
+// alsoVeiled marks fields beside those that are marked.
+func alsoVeiled(o object.Object, paths []string) object.Object {
+	all := slices.Concat(o.Veiled(), paths)
+	slices.Sort(all)
+	return o.WithVeiled(slices.Compact(all))
 }
 
 // veils are the paths in an object that show one of them.

@@ -88,13 +88,14 @@ func TestVeiled(t *testing.T) {
 		"apps/plain/web.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, annotations: {note: 'x ${KEY}'}}\nspec: {template: {spec: {containers: [" +
 			"{name: web, args: [a, '${KEY^^}'], env: [{name: KEY, value: '${KEY}'}, {name: LEVEL, value: debug-all}], envFrom: [{secretRef: {name: settings}}]}]}}}\n" +
 			"---\napiVersion: v1\nkind: Secret\nmetadata: {name: web}\nstringData: {key: '${KEY}'}\n",
-		"apps/chart/Chart.yaml":            "apiVersion: v2\nname: chart\nversion: 1.0.0\n",
-		"apps/chart/fairlead.yaml":         "helm: {valuesFrom: [{kind: Secret, name: values}]}\n",
-		"apps/chart/templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {a: '{{ .Values.key | b64enc }}', port: '{{ .Values.port }}', c: plain}\n",
+		"apps/chart/Chart.yaml":    "apiVersion: v2\nname: chart\nversion: 1.0.0\n",
+		"apps/chart/fairlead.yaml": "helm: {valuesFrom: [{kind: Secret, name: values}]}\n",
+		"apps/chart/templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {a: '{{ .Values.key | b64enc }}', port: '{{ .Values.port }}', c: plain, " +
+			"user: '{{ printf \"user:%s\" .Values.key | b64enc }}', begins: '{{ trunc 5 .Values.key }}', loud: '{{ upper .Values.key }}', sum: '{{ sha256sum .Values.key }}'}\n",
 	}
 	for app, want := range map[string]string{
 		"plain": "[metadata.annotations.note spec.template.spec.containers[web].args spec.template.spec.containers[web].env[KEY].value]",
-		"chart": "[data.a data.port]",
+		"chart": "[data.a data.begins data.loud data.port data.user]",
 	} {
 		res, err := Render(Request{
 			Tree: sourcetest.New(files), Dir: "apps/" + app, Place: Place{App: "web", Environment: "prod", Home: "shop", Namespace: "shop"}, Outside: keyed{c},

@@ -139,11 +139,21 @@ func (r *renderer) valuesFrom(values map[string]any, from app.ValuesFrom) (map[s
 	case !ok:
 		return nil, at.errorf("helm.valuesFrom: the %s %s/%s has no key %s", from.Kind, r.at.Home, from.Name, from.Key)
 	case from.TargetPath != "":
+		r.given = r.given || from.Kind == "Secret"
+		if r.disguise == disguiseValues && from.Kind == "Secret" {
+			text = mask(text)
+		}
 		return chart.Merge(values, nested(strings.Split(from.TargetPath, "."), text)), nil
 	}
 	over, err := chart.Layer(map[string]any{}, chart.File{Name: from.Key, At: at.String() + ": " + from.Kind + " " + r.at.Home + "/" + from.Name, Data: []byte(text)})
 	if err != nil {
 		return nil, err
+	}
+	if from.Kind == "Secret" {
+		r.given = true
+		if r.disguise == disguiseValues {
+			over, _ = maskValues(over).(map[string]any)
+		}
 	}
 	return chart.Merge(values, over), nil
 }

@@ -91,13 +91,7 @@ const chartFile = "Chart.yaml"
 // Render renders one app. Errors that the user can mend are fault.Invalid and name file and line. With an error there are
 // no objects, but Inputs are always there. It is safe for concurrent use.
 func Render(req Request) (Result, error) {
-	rec := source.NewRecorder(req.Tree)
-	asks := &asker{outside: req.Outside, fetch: req.Fetch}
-	secrets := newSecrets(req, asks)
-	r := &renderer{
-		dir: req.Dir, at: req.Place, rules: req.Rules, files: newFiles(rec, req.Limits.withDefaults(), secrets.open), secrets: secrets, outside: asks,
-		record: req.Record, memory: req.Memory, read: map[reading][]object.Object{},
-	}
+	r := newRenderer(req, &asker{outside: req.Outside, fetch: req.Fetch})
 	res, err := r.render()
 	if err != nil {
 		res.Objects = nil
@@ -106,12 +100,13 @@ func Render(req Request) (Result, error) {
 		r.memory.keys.Forget()
 	}
 	err = r.conceal(err)
-	res.Inputs, res.Asked, res.Closed, res.Sealed, res.Charts = rec.Inputs(), r.outside.asked(), secrets.closed, secrets.sealed, r.named
+	res.Inputs, res.Asked, res.Closed, res.Sealed, res.Charts = r.files.rec.own.Inputs(), r.outside.asked(), r.secrets.closed, r.secrets.sealed, r.named
 	res.Unread = r.unread
 	return res, err
 }
 
 type renderer struct {
+	req     Request
 	dir     string
 	at      Place
 	rules   Rules
@@ -125,12 +120,23 @@ type renderer struct {
 	recorded helmrelease.Packed
 	named    []ChartNamed
 	unread   []string
+	// disguise is what has other texts in its place in this render; empty: nothing. Given says that a chart was given values of a Secret.
+	disguise disguise
+	given    bool
 	// hidden is what was read of encrypted files for charts.
 	hidden []hidden
 	// without is what was left out first; nil: nothing.
 	without error
 	// unanswered is why a question of a template was not answered, where that passes by itself.
 	unanswered error
+}
+
+func newRenderer(req Request, asks *asker) *renderer {
+	secrets := newSecrets(req, asks)
+	return &renderer{
+		req: req, dir: req.Dir, at: req.Place, rules: req.Rules, files: newFiles(source.NewRecorder(req.Tree), req.Limits.withDefaults(), secrets.open), secrets: secrets,
+		outside: asks, record: req.Record, memory: req.Memory, read: map[reading][]object.Object{},
+	}
 }
 
 func (r *renderer) render() (Result, error) {
@@ -152,18 +158,11 @@ func (r *renderer) render() (Result, error) {
 	if res.Kind, err = r.kind(names, res.Declaration); err != nil {
 		return res, err
 	}
-	switch res.Kind {
-	case Kustomize:
-		res.Objects, err = r.kustomize(r.dir)
-	case Helm:
-		res.Objects, err = r.helm(res.Declaration.Helm)
-		res.Chart = r.recorded
-	case Jsonnet:
-		res.Objects, err = r.jsonnet(res.Declaration.Jsonnet)
-	case Plain:
-		res.Objects, err = r.plain()
+	if res.Objects, err = r.make(res.Kind, res.Declaration); err != nil {
+		return res, err
 	}
-	if err != nil {
+	res.Chart = r.recorded
+	if res.Objects, err = r.betrays(res.Kind, res.Declaration, res.Objects); err != nil {
 		return res, err
 	}
 	if res.Objects, err = r.substitute(res.Objects); err != nil {
@@ -179,6 +178,20 @@ func (r *renderer) render() (Result, error) {
 	}
 	res.Objects, err = r.restarts(res.Objects)
 	return res, err
+}
+
+// make makes the objects as they are written.
+func (r *renderer) make(kind Kind, decl app.Declaration) ([]object.Object, error) {
+	switch kind {
+	case Kustomize:
+		return r.kustomize(r.dir)
+	case Helm:
+		return r.helm(decl.Helm)
+	case Jsonnet:
+		return r.jsonnet(decl.Jsonnet)
+	case Plain:
+	}
+	return r.plain()
 }
 
 // kind says how the app's directory is rendered, of which these are the kustomizations.

@@ -79,7 +79,7 @@ func (r *renderer) substitute(objs []object.Object) ([]object.Object, error) {
 			return nil, err
 		}
 		if masked != nil && o.Kind() != "Secret" {
-			out[i] = out[i].WithVeiled(unlike(o, out[i], masked))
+			out[i] = alsoVeiled(out[i].WithVeiled(o.Veiled()), unlike(o, out[i], masked))
 		}
 	}
 	return out, nil

@@ -38,6 +38,8 @@ type secrets struct {
 	ask   func(Question) (Answer, error)
 	alone bool // there is nobody to ask
 
+	disguised bool // placeholders stand for the values of encrypted files
+
 	keys    *sops.Keys // once they were asked for
 	files   map[string]*encryptedFile
 	sniffed bool // some file has what looks like a value of SOPS
@@ -86,6 +88,11 @@ func (s *secrets) open(name string, data []byte) ([]byte, error) {
 		}
 		return again.Placeholders(placeholder)
 	}}
+	if s.disguised {
+		s.files[name] = was
+		was.exact, err = f.Placeholders(placeholder)
+		return was.exact, err
+	}
 	keys, err := s.sopsKeys(name)
 	if err == nil {
 		var opened sops.Opened
@@ -93,6 +100,9 @@ func (s *secrets) open(name string, data []byte) ([]byte, error) {
 			was.exact, was.texts = opened.Exact, opened.Texts
 			s.files[name] = was
 			return opened.Lines, nil
+		}
+		if !errors.Is(err, sops.ErrNoKey) { // it is refused whoever looks: nothing may stand for what is damaged
+			return nil, err
 		}
 	}
 	if !s.how.Look {

@@ -174,6 +174,12 @@ func TestEncrypted(t *testing.T) {
 		}, render.Decryption{Secret: "sops"}, ""},
 		{"values of a chart that shows them", charted("password: "+canary+"\n", inConfig), render.Decryption{Secret: "sops"}, "chart/templates/a.yaml:1: ConfigMap db shows password of app/secrets.yaml, which is encrypted"},
 		{"values of a chart that shows them as base64", charted("password: "+canary+"\n", strings.Replace(inConfig, "password }}", "password | b64enc }}", 1)), render.Decryption{Secret: "sops"}, "ConfigMap db shows password of"},
+		{"values of a chart that shows them within base64", charted("password: "+canary+"\n", strings.Replace(inConfig, ".Values.password }}", "printf \"user:%s\" .Values.password | b64enc }}", 1)), render.Decryption{Secret: "sops"}, "chart/templates/a.yaml:1: a ConfigMap shows in data.a what is encrypted in app/secrets.yaml"},
+		{"values of a chart that shows how they begin", charted("password: "+canary+"\n", strings.Replace(inConfig, "password }}", "password | upper | trunc 6 }}", 1)), render.Decryption{Secret: "sops"}, "a ConfigMap shows in data.a what is encrypted in app/secrets.yaml"},
+		{"a replacement that copies it", sourcetest.Files{
+			"app/kustomization.yaml": "resources: [db.yaml, web.yaml]\nreplacements:\n- source: {kind: Secret, name: db, fieldPath: stringData.password}\n  targets: [{select: {kind: ConfigMap, name: web}, fieldPaths: [data.a]}]\n",
+			"app/db.yaml":            encrypted, "app/web.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {a: b, c: d}\n",
+		}, render.Decryption{Secret: "sops"}, "app/web.yaml:1: a ConfigMap shows in data.a what is encrypted in app/db.yaml"},
 		{"values of a chart that shows a line", charted("password: |\n  first\n  second "+canary+"\n", strings.Replace(inConfig, "{{ .Values.password }}", "{{ .Values.password | splitList \"\\n\" | join \" \" }}", 1)), render.Decryption{Secret: "sops"}, "ConfigMap db shows password of"},
 		{"values of a chart that names an object so", charted("password: "+canary+"\n", strings.Replace(inConfig, "name: db", "name: {{ .Values.password }}", 1)), render.Decryption{Secret: "sops"}, "chart/templates/a.yaml:1: a ConfigMap shows password of"},
 		{"values of a chart that fails with them", charted("password: "+canary+"\n", "{{ fail .Values.password }}"), render.Decryption{Secret: "sops"}, "•••"},
@@ -261,8 +267,8 @@ func TestEncrypted(t *testing.T) {
 func TestEncryptedSum(t *testing.T) {
 	k := newKeyring(t)
 	res, err := render.Render(render.Request{Dir: "app", Decryption: render.Decryption{Secret: "sops"}, Place: render.Place{Home: "shop"}, Outside: k.vault, Tree: sourcetest.New(sourcetest.Files{
-		"app/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n", "app/values.yaml": k.encrypt("values.yaml", "password: "+canary+"\non: true\nshort: abc\n"),
-		"app/templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: abc, annotations: {sum: {{ .Values.password | sha256sum }}, on: \"{{ .Values.on }}\"}}\n",
+		"app/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n", "app/values.yaml": k.encrypt("values.yaml", "password: "+canary+"\non: true\nshort: abc\nport: 8080\n"),
+		"app/templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: abc, annotations: {sum: {{ .Values.password | sha256sum }}, on: \"{{ .Values.on }}\", port: \"{{ .Values.port }}\"}}\n",
 	})})
 	if err != nil || len(res.Objects) != 1 {
 		t.Errorf("%d objects, %v", len(res.Objects), err)
@@ -331,6 +337,10 @@ func TestLook(t *testing.T) {
 			t.Errorf("%s has its values", o)
 		}
 	}
+	files["app/a.yaml"] = strings.Replace(files["app/a.yaml"], "name: db", "name: web", 1)
+	if _, err := render.Render(render.Request{Tree: sourcetest.New(files), Dir: "app", Decryption: render.Decryption{Look: true, Keys: k.keys}}); err == nil || !strings.Contains(err.Error(), "the MAC of the file is another") {
+		t.Errorf("who looks with the key sees what was changed: %v", err)
+	}
 	delete(files, "app/a.yaml")
 	res, err = render.Render(render.Request{Tree: sourcetest.New(files), Dir: "app", Decryption: render.Decryption{KeepSealed: true}, Outside: k.vault})
 	if err != nil || res.Objects[0].Kind() != "SealedSecret" || len(res.Asked.Questions()) != 0 {
@@ -348,5 +358,17 @@ func TestAskedForKeys(t *testing.T) {
 	}
 	if q := res.Asked.Questions()[0]; q.Namespace != "shop" || q.Name != "sops" || q.About != render.AboutObject {
 		t.Errorf("asked %+v", q)
+	}
+}
+
+// TestEncryptedNames: a generated Secret is named by what it holds, and whoever refers to it names it so, too.
+func TestEncryptedNames(t *testing.T) {
+	k := newKeyring(t)
+	res, err := render.Render(render.Request{Dir: "app", Decryption: render.Decryption{Secret: "sops"}, Place: render.Place{Home: "shop"}, Outside: k.vault, Tree: sourcetest.New(sourcetest.Files{
+		"app/kustomization.yaml": "resources: [web.yaml]\nsecretGenerator: [{name: db, envs: [db.env]}]\n", "app/db.env": k.encrypt("db.env", "PASSWORD="+canary+"\n"),
+		"app/web.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: web, envFrom: [{secretRef: {name: db}}]}]}}}\n",
+	})})
+	if err != nil || len(res.Objects) != 2 {
+		t.Errorf("%d objects, %v", len(res.Objects), err)
 	}
 }

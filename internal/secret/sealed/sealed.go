@@ -292,6 +292,9 @@ func Seal(secret object.Object, namespace string, key *rsa.PublicKey, scope Scop
 	if k := secret.Key(); k.Group != "" || k.Kind != "Secret" {
 		return object.Object{}, fault.Newf(fault.Invalid, "%s is no Secret: only a Secret is sealed", secret)
 	}
+	if secret.At("sops") != nil {
+		return object.Object{}, fault.Newf(fault.Invalid, "%s is encrypted by SOPS, and would be sealed as it is: open it first, with `fairlead secret decrypt`", secret)
+	}
 	namespace = cmp.Or(secret.Namespace(), namespace)
 	name := secret.Name()
 	if scope != ClusterWide && namespace == "" || scope == Strict && name == "" {

@@ -226,6 +226,9 @@ func TestSeal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := sealed.Seal(secretOf(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {a: \"ENC[AES256_GCM,data:YQ==]\"}\nsops: {mac: a}\n"), "shop", public, sealed.Strict); err == nil || !strings.Contains(err.Error(), "is encrypted by SOPS") {
+		t.Errorf("what is encrypted already: %v", err)
+	}
 	plain := secretOf(t, "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  labels: {app: web}\n  annotations: {kubectl.kubernetes.io/last-applied-configuration: canary, a: b}\ntype: Opaque\ndata: {a: Y2FuYXJ5}\nstringData: {b: canary}\n")
 	for scope, label := range map[sealed.Scope]string{sealed.Strict: "shop/db", sealed.NamespaceWide: "shop", sealed.ClusterWide: ""} {
 		o, err := sealed.Seal(plain, "shop", public, scope)

@@ -46,6 +46,9 @@ func Encrypt(name string, data []byte, how Creation) ([]byte, error) {
 		return nil, err
 	}
 	for _, doc := range f.docs {
+		if l := appliedLast(doc); l != nil && len(how.Rule) > 0 {
+			return nil, at(name, l.line, "the annotation %s holds all of the object, and stays in plain text: remove it", lastApplied)
+		}
 		for _, e := range doc {
 			if e.comment == nil && (e.key == metadataKey || f.format == Dotenv && strings.HasPrefix(e.key, flatPrefix)) {
 				return nil, at(name, e.line, "the key %s is that of the metadata of SOPS: name it otherwise", e.key)
@@ -53,6 +56,22 @@ func Encrypt(name string, data []byte, how Creation) ([]byte, error) {
 		}
 	}
 	return f.encrypt(how)
+}
+
+// lastApplied is where kubectl apply keeps what it was given.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// appliedLast is that of an object; nil if it has none.
+func appliedLast(doc branch) *leaf {
+	for _, key := range []string{"metadata", "annotations"} {
+		next, ok := doc.value(key).(branch)
+		if !ok {
+			return nil
+		}
+		doc = next
+	}
+	l, _ := doc.value(lastApplied).(*leaf)
+	return l
 }
 
 func plainFormat(name string) Format {
@@ -68,7 +87,7 @@ func plainFormat(name string) Format {
 }
 
 // Rotate encrypts the file again, with a new data key, for other recipients; without any in how, for the same ones. What the file says of which values are
-// encrypted stays. With accept, a MAC that is another is no error.
+// encrypted stays. With accept, values that were added in plain text and a MAC that is another are no error.
 func (f *File) Rotate(keys Keys, how Creation, accept bool) ([]byte, error) {
 	for _, group := range f.meta.groups {
 		for _, r := range group {
@@ -84,6 +103,7 @@ func (f *File) Rotate(keys Keys, how Creation, accept bool) ([]byte, error) {
 	if len(f.meta.groups) > 1 {
 		return nil, at(f.name, f.meta.line, "its key is shared between groups, which only sops can do again: use `sops rotate`")
 	}
+	f.acceptPlain = accept
 	if err := f.open(keys); err != nil {
 		var changed changedError
 		if !accept || !errors.As(err, &changed) {

@@ -36,6 +36,8 @@ type File struct {
 	docs   []branch
 	meta   metadata
 	texts  []Text // those that were opened
+	// acceptPlain lets values be opened that are not encrypted, and have to be.
+	acceptPlain bool
 }
 
 // Sniff reports whether a file may be one of SOPS: it costs nothing to ask. Read says for sure.
@@ -268,14 +270,18 @@ func (f *File) open(keys Keys) error {
 			covered := f.meta.rule.covers(path, comments, false)
 			if covered {
 				text, ok := l.value.(string)
-				if !ok {
-					return f.notEncrypted(path, l)
+				opened, gone, err := any(nil), false, errForm
+				if ok {
+					opened, gone, err = decrypt(text, key, additional(path))
 				}
-				var err error
-				if l.value, l.gone, err = decrypt(text, key, additional(path)); errors.Is(err, errForm) && !strings.HasPrefix(text, mark) {
+				switch isPlain := !ok || errors.Is(err, errForm) && !strings.HasPrefix(text, mark); {
+				case isPlain && !f.acceptPlain:
 					return f.notEncrypted(path, l)
-				} else if err != nil {
+				case isPlain: // the MAC is another one then
+				case err != nil:
 					return at(f.name, l.line, "%s does not open: %w", dotted(path), err)
+				default:
+					l.value, l.gone = opened, gone
 				}
 			}
 			if text, ok := l.value.(string); ok && covered && !l.gone {
@@ -297,7 +303,7 @@ func (f *File) open(keys Keys) error {
 
 func (f *File) notEncrypted(path []string, l *leaf) error {
 	return at(f.name, l.line, "%s is not encrypted, and has to be by the file's own rule: was it added by hand? "+
-		"Write it with `sops edit`, or encrypt the whole file again with `fairlead secret encrypt`", dotted(path))
+		"If it is meant as it is, `fairlead secret rotate --accept-changes` encrypts it with the rest", dotted(path))
 }
 
 func additional(path []string) string { return strings.Join(path, ":") + ":" }
@@ -325,7 +331,7 @@ func (f *File) verify(key []byte, sum hash.Hash) error {
 	text, _ := recorded.(string)
 	if subtle.ConstantTimeCompare([]byte(strings.ToUpper(text)), fmt.Appendf(nil, "%X", sum.Sum(nil))) != 1 {
 		return changedError{at(f.name, f.meta.line, "the MAC of the file is another: something in it was changed, added, removed or reordered after it was "+
-			"encrypted. Undo that, or do it with `sops edit`; if it is meant as it is, `fairlead secret rotate --accept-changes` encrypts it again")}
+			"encrypted. Undo that; if it is meant as it is, `fairlead secret rotate --accept-changes` encrypts it again")}
 	}
 	return nil
 }
@@ -354,7 +360,7 @@ func (f *File) key(keys Keys) ([]byte, error) {
 	case failed != nil:
 		return nil, failed
 	default:
-		return nil, f.noKey(keys, len(parts), need)
+		return nil, noKeyError{f.noKey(keys, len(parts), need)}
 	}
 	if len(key) != keyBytes {
 		return nil, at(f.name, f.meta.line, "what the keys open is no data key: the file is damaged")
@@ -380,6 +386,14 @@ func (f *File) part(group []recipient, keys Keys, tries *int) ([]byte, error) {
 	}
 	return nil, failed
 }
+
+// ErrNoKey is that no key which is here opens a file. Nothing else is known of it then.
+var ErrNoKey = errors.New("no key that is here opens it")
+
+type noKeyError struct{ error }
+
+func (e noKeyError) Unwrap() error        { return e.error }
+func (e noKeyError) Is(target error) bool { return target == ErrNoKey }
 
 // noKey says for whom the file is, and which keys are here.
 func (f *File) noKey(keys Keys, parts, need int) error {

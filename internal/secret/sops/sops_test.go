@@ -280,6 +280,52 @@ func TestRotate(t *testing.T) {
 	opensTo(t, "secret.yaml", out, only, bytes.Replace(want, []byte("name: database"), []byte("name: other"), 1))
 }
 
+// TestRotateAdded: a value that somebody added in plain text is encrypted with the rest, if he says that it is meant so.
+func TestRotateAdded(t *testing.T) {
+	keys := realKeys(t)
+	key, _, err := Generate(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var other Keys
+	if err := other.AddAge("other", key); err != nil {
+		t.Fatal(err)
+	}
+	added := "    added: correct-horse\n    number: 7\n"
+	data := bytes.Replace(readFile(t, realDir, "secret.yaml"), []byte("stringData:\n"), []byte("stringData:\n"+added), 1)
+	f, err := Read("secret.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Open(other); !errors.Is(err, ErrNoKey) {
+		t.Errorf("with another key: %v", err)
+	}
+	if _, err := f.Open(keys); err == nil || errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), "stringData.added is not encrypted") || !strings.Contains(err.Error(), "--accept-changes") {
+		t.Errorf("%v", err)
+	}
+	if f, err = Read("secret.yaml", data); err != nil {
+		t.Fatal(err)
+	}
+	out, err := f.Rotate(keys, Creation{Now: time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)}, true)
+	if err != nil || bytes.Contains(out, []byte("correct-horse")) {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	opensTo(t, "secret.yaml", out, keys, bytes.Replace(readFile(t, realDir, "secret.yaml.plain"), []byte("stringData:\n"), []byte("stringData:\n"+added), 1))
+}
+
+// TestEncryptApplied: what kubectl apply noted down holds all values, and would stay as it is.
+func TestEncryptApplied(t *testing.T) {
+	how := Creation{Age: realKeys(t).Names()[:1], Rule: map[string]string{"encrypted_regex": "^(data|stringData)$"}}
+	file := "kind: Secret\nmetadata:\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: '{}'\nstringData: {a: b}\n"
+	if _, err := Encrypt("a.yaml", []byte(file), how); err == nil || !strings.HasPrefix(err.Error(), "a.yaml:4: the annotation kubectl.kubernetes.io/last-applied-configuration") {
+		t.Errorf("%v", err)
+	}
+	how.Rule = nil // all is encrypted
+	if _, err := Encrypt("a.yaml", []byte(file), how); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRotateINI: a file of SOPS stays one of the same format.
 func TestRotateINI(t *testing.T) {
 	keys := realKeys(t)
