@@ -108,6 +108,9 @@ func (s *secrets) open(name string, data []byte) ([]byte, error) {
 	if !s.how.Look {
 		return nil, err
 	}
+	if err := f.Intact(); err != nil {
+		return nil, err
+	}
 	s.closed = append(s.closed, object.Origin{File: name, Line: 1})
 	out, err := f.Placeholders(placeholder)
 	was.exact = out
@@ -194,6 +197,9 @@ func (s *secrets) ofSecrets(name string) error {
 		return nil
 	}
 	for _, k := range f.kinds {
+		if sops.IsCiphertext(k.Kind) || sops.IsCiphertext(k.APIVersion) {
+			return place{name, k.Line}.errorf("what kind of object it is is encrypted, too: encrypt the values of a Secret alone, as `fairlead secret encrypt` does with one")
+		}
 		if k.Kind != "Secret" && k.Kind != "SecretList" || k.APIVersion != "v1" {
 			return place{name, k.Line}.errorf("encrypted values of %s: only those of a Secret are kept out of plans, diffs and events. "+
 				"Move them into a Secret that it refers to", an(cmp.Or(k.Kind, "object of no kind")))
@@ -264,6 +270,9 @@ func LookAt(name string, data []byte) (Result, error) {
 		return Result{}, err
 	}
 	objs, err := object.Parse(name, data)
+	if err == nil {
+		err = s.ofSecrets(name)
+	}
 	if err == nil {
 		objs, err = s.unseal(objs)
 	}

@@ -361,6 +361,23 @@ func TestAskedForKeys(t *testing.T) {
 	}
 }
 
+// TestLookAt: a file that nobody here can open, and that is refused by whoever can.
+func TestLookAt(t *testing.T) {
+	k := newKeyring(t)
+	config := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: " + canary + "}\n"
+	for want, text := range map[string]string{
+		"a.yaml:1: encrypted values of a ConfigMap":       k.encrypt("a.yaml", config),
+		"stringData.b is not encrypted, and has to be by": strings.Replace(k.encrypt("a.yaml", plainSecret), "stringData:\n", "stringData:\n    b: "+canary+"\n", 1),
+	} {
+		if _, err := render.LookAt("a.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), canary) {
+			t.Errorf("%v, wanted %s", err, want)
+		}
+	}
+	if res, err := render.LookAt("a.yaml", []byte(k.encrypt("a.yaml", plainSecret))); err != nil || len(res.Objects) != 1 {
+		t.Errorf("%d objects, %v", len(res.Objects), err)
+	}
+}
+
 // TestEncryptedNames: a generated Secret is named by what it holds, and whoever refers to it names it so, too.
 func TestEncryptedNames(t *testing.T) {
 	k := newKeyring(t)

@@ -301,6 +301,36 @@ func (f *File) open(keys Keys) error {
 	return f.verify(key, sum)
 }
 
+// Intact says what can be seen to be wrong without a key: values that are not encrypted and have to be, those that have not the form that SOPS writes, and no MAC.
+func (f *File) Intact() error {
+	v := visitor{comment: func([]string, [][]string, *comment) error { return nil }}
+	v.leaf = func(path []string, comments [][]string, l *leaf) error {
+		if !f.meta.rule.covers(path, comments, false) {
+			return nil
+		}
+		text, ok := l.value.(string)
+		if ok && text == "" {
+			return nil
+		}
+		if !ok || !strings.HasPrefix(text, mark) {
+			return f.notEncrypted(path, l)
+		}
+		if _, err := parseSealed(text); err != nil {
+			return at(f.name, l.line, "%s does not open: %w", dotted(path), err)
+		}
+		return nil
+	}
+	for _, doc := range f.docs {
+		if err := v.branch(doc, nil, nil); err != nil {
+			return err
+		}
+	}
+	if _, err := parseSealed(f.meta.mac); err != nil {
+		return at(f.name, f.meta.line, "sops.mac does not open: %w", err)
+	}
+	return nil
+}
+
 func (f *File) notEncrypted(path []string, l *leaf) error {
 	return at(f.name, l.line, "%s is not encrypted, and has to be by the file's own rule: was it added by hand? "+
 		"If it is meant as it is, `fairlead secret rotate --accept-changes` encrypts it with the rest", dotted(path))

@@ -313,6 +313,37 @@ func TestRotateAdded(t *testing.T) {
 	opensTo(t, "secret.yaml", out, keys, bytes.Replace(readFile(t, realDir, "secret.yaml.plain"), []byte("stringData:\n"), []byte("stringData:\n"+added), 1))
 }
 
+// TestIntact: what is wrong with a file that nobody here can open, and that nothing is with those that sops wrote.
+func TestIntact(t *testing.T) {
+	for _, name := range []string{"secret.yaml", "settings.ini"} {
+		f, err := Read(name, readFile(t, realDir, name))
+		if err == nil {
+			err = f.Intact()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for want, change := range map[string]func(string) string{
+		"stringData.added is not encrypted": func(s string) string {
+			return strings.Replace(s, "stringData:\n", "stringData:\n    added: correct-horse\n", 1)
+		},
+		"stringData.number is not encrypted": func(s string) string { return strings.Replace(s, "stringData:\n", "stringData:\n    number: 7\n", 1) },
+		"does not open: it has not the form": func(s string) string {
+			return strings.Replace(s, "stringData:\n", "stringData:\n    cut: ENC[AES256_GCM,data:YQ==\n", 1)
+		},
+		"sops.mac does not open": func(s string) string { return strings.Replace(s, "mac: ENC[", "mac: EN[", 1) },
+	} {
+		f, err := Read("secret.yaml", []byte(change(string(readFile(t, realDir, "secret.yaml")))))
+		if err == nil {
+			err = f.Intact()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "correct-horse") {
+			t.Errorf("%v, wanted %s", err, want)
+		}
+	}
+}
+
 // TestEncryptApplied: what kubectl apply noted down holds all values, and would stay as it is.
 func TestEncryptApplied(t *testing.T) {
 	how := Creation{Age: realKeys(t).Names()[:1], Rule: map[string]string{"encrypted_regex": "^(data|stringData)$"}}
