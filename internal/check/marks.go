@@ -32,3 +32,14 @@ func neverApplied(c *call) {
 		c.say(object.PathOf("kind"), atValue, "if it is an order of an engine that Fairlead took over from, remove it", "it is not applied, as its annotation fairlead.dev/apply or spec.render.neverApply of the Environment says")
 	}
 }
+
+// unheededMark is the rule for words in the annotations of other systems that mean nothing.
+func unheededMark(c *call) {
+	for _, u := range app.UnheededWords(c.o.Object) {
+		known := "a whole number stands there"
+		if len(u.Known) > 0 {
+			known = "these are known: " + strings.Join(u.Known, ", ")
+		}
+		c.say(object.PathOf("metadata", "annotations", u.Name), atValue, known, "nobody knows %.60q, and it has no effect", u.Word)
+	}
+}

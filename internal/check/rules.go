@@ -61,6 +61,7 @@ var table = []Rule{
 	{"unknown-rule", Warning, "The annotation fairlead.dev/check-ignore names a rule that there is not.", unknownRule},
 	{"contradicting-marks", Warning, "Annotations of two systems say different things of one object: how it is applied, pruned, ordered or run.", contradictingMarks},
 	{"hook-not-run", Warning, "A hook is to be run at a moment that nobody knows.", hookNotRun},
+	{"unheeded-mark", Warning, "An annotation of Argo CD, Flux or Helm has a word that means nothing, so that it has no effect.", unheededMark},
 	{"never-applied", Note, "An object is not applied, as its annotation or spec.render.neverApply of the Environment says. Jobs are not looked at: they may be smoke tests.", neverApplied},
 	{ruleSealed, Error, "A SealedSecret can be opened by nobody: it has nothing sealed in it, a value is no base64 or cut off, or its scope is misspelt.", nil},
 	{ruleUnpinned, Note, "A chart of a registry or repository is named by a range of versions, or by none.", nil},
