@@ -75,9 +75,11 @@ func (a App) Title() string {
 
 // Trouble is something in the files of an app that stops it from being rendered.
 type Trouble struct {
-	Syntax  bool // no YAML; else what is in it cannot be used
-	Place   origin.Place
-	Message string
+	Syntax bool // no YAML; else what is in it cannot be used
+	// Elsewhere says that nothing is wrong but that something is not in the tree, and not fetched.
+	Elsewhere bool
+	Place     origin.Place
+	Message   string
 }
 
 // Origins finds where a field of an object is written.
@@ -144,8 +146,11 @@ func (w *world) broken(a *member) []Finding {
 	var out []Finding
 	for _, t := range a.Broken {
 		f := Finding{Rule: ruleRender, Severity: Error, App: a.Title(), Place: t.Place, Message: t.Message}
-		if t.Syntax {
+		switch {
+		case t.Syntax:
 			f.Rule = ruleSyntax
+		case t.Elsewhere:
+			f.Rule, f.Severity = ruleElsewhere, Warning
 		}
 		if f.Severity = w.config.severity(f.Rule, f.Severity, t.Place.File); f.Severity != Off {
 			out = append(out, f)

@@ -22,8 +22,9 @@ const (
 	ruleSyntax = "syntax"
 	ruleRender = "render"
 
-	ruleUnpinned = "unpinned-chart"
-	ruleSealed   = "sealed-secret"
+	ruleElsewhere = "not-fetched"
+	ruleUnpinned  = "unpinned-chart"
+	ruleSealed    = "sealed-secret"
 )
 
 // table is all rules, in the order of the reference page.
@@ -64,6 +65,7 @@ var table = []Rule{
 	{"unheeded-mark", Warning, "An annotation of Argo CD, Flux or Helm has a word that means nothing, so that it has no effect.", unheededMark},
 	{"never-applied", Note, "An object is not applied, as its annotation or spec.render.neverApply of the Environment says. Jobs are not looked at: they may be smoke tests.", neverApplied},
 	{ruleSealed, Error, "A SealedSecret can be opened by nobody: it has nothing sealed in it, a value is no base64 or cut off, or its scope is misspelt.", nil},
+	{ruleElsewhere, Warning, "A chart or a base is in a registry or another repository, so that the app was not looked at: --fetch fetches it.", nil},
 	{ruleUnpinned, Note, "A chart of a registry or repository is named by a range of versions, or by none.", nil},
 	{"image-tag", Note, "An image has no tag, or the tag latest.", imageTag},
 }

@@ -264,8 +264,8 @@ func (v *visitor) remote(at place, p string) (string, error) {
 	}
 	outside := v.renderer.outside
 	if !outside.fetches() {
-		return "", at.errorf("%s is a base in another repository, and nothing is fetched here: the controller fetches it, if spec.render.remoteBases of the Environment allows; "+
-			"have it fetched with --fetch, or copy it into the repository", withoutUser(p))
+		return "", at.errorf("%s is a base in another repository, and %w: the controller fetches it, if spec.render.remoteBases of the Environment allows; "+
+			"have it fetched with --fetch, or copy it into the repository", withoutUser(p), ErrNotFetched)
 	}
 	q := Question{About: AboutBase, URL: b.url, Version: b.commit}
 	answer, err := outside.ask(q)

@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -123,6 +124,9 @@ var exactVersion = regexp.MustCompile(`^(v?[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z
 // Pinned reports whether it is the same chart tomorrow: its version is exact, or its digest is named.
 func (c ChartNamed) Pinned() bool { return c.Version != "" && exactVersion.MatchString(c.Version) }
 
+// ErrNotFetched is that what an app is made of is elsewhere, and that there is nobody to fetch it.
+var ErrNotFetched = errors.New("nothing is fetched here")
+
 // fetched asks for a chart that is elsewhere.
 func (r *renderer) fetched(at string, q Question) ([]chart.File, error) {
 	_, rest, _ := strings.Cut(q.URL, "://")
@@ -133,8 +137,8 @@ func (r *renderer) fetched(at string, q Question) ([]chart.File, error) {
 	}
 	r.named = append(r.named, ChartNamed{At: at, URL: q.URL, Name: q.Chart, Version: q.Version})
 	if !r.outside.fetches() {
-		return nil, fault.Newf(fault.Invalid, "%s: the chart %s of %s is not in this tree, and nothing is fetched here: "+
-			"commit the chart (helm pull, or helm dependency build), have it fetched with --fetch, or leave it to the controller, which fetches it", at, q.Chart, q.URL)
+		return nil, fault.Newf(fault.Invalid, "%s: the chart %s of %s is not in this tree, and %w: "+
+			"commit the chart (helm pull, or helm dependency build), have it fetched with --fetch, or leave it to the controller, which fetches it", at, q.Chart, q.URL, ErrNotFetched)
 	}
 	answer, err := r.outside.ask(q)
 	if err != nil {

@@ -2,6 +2,7 @@ package survey
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -83,7 +84,9 @@ func rendered(tree source.Tree, files *origin.Files, a App, fetch render.Outside
 		r.Broken = broken(tree, res.Inputs.Files())
 	}
 	if len(r.Broken) == 0 {
-		r.Broken = []check.Trouble{trouble(err, a.Dir)}
+		t := trouble(err, a.Dir)
+		t.Elsewhere = errors.Is(err, render.ErrNotFetched)
+		r.Broken = []check.Trouble{t}
 	}
 	return r, nil
 }
