@@ -71,7 +71,8 @@ func (x *execution) certificate(function string, r request) (Certificate, error)
 	if err != nil {
 		return Certificate{}, err
 	}
-	t, err := r.template(since, from)
+	rest := from.apart("certificate")
+	t, err := r.template(since, rest)
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -81,7 +82,7 @@ func (x *execution) certificate(function string, r request) (Certificate, error)
 			return Certificate{}, err
 		}
 	}
-	der, err := x509.CreateCertificate(deterministic{from}, t, parent, key.Public(), signer)
+	der, err := x509.CreateCertificate(deterministic{rest}, t, parent, key.Public(), signer)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("create certificate: %w", err)
 	}

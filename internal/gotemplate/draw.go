@@ -83,6 +83,9 @@ func streamOf(secret []byte, call string) stream {
 	return s
 }
 
+// apart is another stream, which does not follow from how much of this one was drawn: who remembers a key draws nothing for it.
+func (s stream) apart(what string) stream { return streamOf(s.id[:], what) }
+
 func (x *execution) secret(days int) ([]byte, time.Time, error) {
 	if x.options.Draw == nil || x.options.Draw.Secret == nil {
 		return nil, time.Time{}, &refusal{"nothing can be generated here"}

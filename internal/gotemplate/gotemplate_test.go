@@ -133,6 +133,23 @@ func TestDraw(t *testing.T) {
 	}
 }
 
+// TestRemembered: certificates are the same whether their keys are found or remembered.
+func TestRemembered(t *testing.T) {
+	const text = `{{ $ca := genCA "ca" 365 }}{{ $c := genSignedCert "web" nil (list "web.shop.svc") 90 $ca }}{{ $ca.Cert }}{{ $c.Cert }}{{ $c.Key }}`
+	known := draw("one")
+	first, err := one(t, text, nil, Options{Draw: known})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := draw("one")
+	alone.Keys = nil
+	for name, d := range map[string]*Draw{"remembered": known, "found anew": draw("one"), "by who remembers none": alone} {
+		if again, err := one(t, text, nil, Options{Draw: d}); err != nil || again != first {
+			t.Errorf("%s: it is something else: %v", name, err)
+		}
+	}
+}
+
 func TestBcrypted(t *testing.T) {
 	hash, err := bcrypted("correct horse", []byte("0123456789abcdef"))
 	if err != nil {

@@ -26,7 +26,9 @@ const (
 func (r *renderer) disguised(as disguise, kind Kind, decl app.Declaration, objs []object.Object) ([]object.Object, bool) {
 	again := newRenderer(r.req, r.outside)
 	again.disguise, again.secrets.disguised = as, as == disguiseFiles
-	again.memory, again.record = nil, false
+	if again.record, again.memory = false, nil; r.memory != nil {
+		again.memory = &Memory{keys: r.memory.keys} // they take long to find
+	}
 	others, err := again.make(kind, decl)
 	if err != nil || len(others) != len(objs) {
 		return nil, false
