@@ -95,8 +95,12 @@ func (r *renderer) betrays(kind Kind, decl app.Declaration, objs []object.Object
 	}
 	if name := r.secrets.opened(); name != "" {
 		if others, ok := r.disguised(disguiseFiles, kind, decl, objs); ok {
-			for i, paths := range betrayed(objs, others) {
-				o := objs[i]
+			shown := betrayed(objs, others)
+			for i, o := range objs { // the first of them, each time
+				paths := shown[i]
+				if len(paths) == 0 {
+					continue
+				}
 				at := place{o.Origin().File, o.Origin().Line}
 				return nil, at.errorf("%s shows in %s what is encrypted in %s: only a Secret may, as nothing else is kept out of plans, diffs and events. Put it into a Secret "+
 					"that this refers to; if it is no secret, leave it in plain text, in another file or with encrypted_regex in .sops.yaml", an(o.Kind()), paths[0], name)
