@@ -43,7 +43,7 @@ func (r *renderer) hide(name string) {
 
 // shows refuses an object other than a Secret that shows what was encrypted.
 func (r *renderer) shows(o object.Object) error {
-	if len(r.hidden) == 0 || o.Kind() == "Secret" && o.APIVersion() == "v1" {
+	if len(r.hidden) == 0 || isCoreSecret(o) {
 		return nil
 	}
 	h := shown(o.Content(), r.hidden)
