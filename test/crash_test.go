@@ -87,7 +87,7 @@ func (g *gate) deadly(ctx context.Context, ctl *testkit.Controller, namespace, a
 		}
 		defer mu.Unlock()
 		if after {
-			pass.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context()))) // done, but nobody hears of it
+			pass.ServeHTTP(httptest.NewRecorder(), r) // done, but nobody hears of it
 		}
 		ctl.Kill()
 		kill()

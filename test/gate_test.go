@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -69,12 +70,20 @@ func startGate(t *testing.T, proxy *httputil.ReverseProxy) *gate {
 	proxy.FlushInterval, proxy.ErrorLog = -1, log.New(io.Discard, "", 0)
 	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	proxy.ModifyResponse = g.note
-	g.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f := g.meets(r); f != nil {
-			f(w, r, proxy)
-			return
+	pass := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isWrite(r) { // what is sent is noted, even if the sender dies before it is answered
+			ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+			defer cancel()
+			r = r.WithContext(ctx)
 		}
 		proxy.ServeHTTP(w, r)
+	})
+	g.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f := g.meets(r); f != nil {
+			f(w, r, pass)
+			return
+		}
+		pass.ServeHTTP(w, r)
 	}))
 	g.server.Config.ErrorLog = proxy.ErrorLog
 	g.server.Start()
@@ -92,6 +101,44 @@ func (g *gate) kubeconfig(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// TestGateNotesWhatNobodyHears has the sender of a deletion gone before the API server answers: an object that is deleted all the same was deleted by somebody.
+func TestGateNotesWhatNobodyHears(t *testing.T) {
+	t.Parallel()
+	sent, gone := make(chan struct{}), make(chan struct{})
+	upstream := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(sent)
+		<-gone
+	}))
+	defer upstream.Close()
+	target, err := url.Parse(upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startGate(t, httputil.NewSingleHostReverseProxy(target))
+	ctx, die := context.WithCancel(t.Context())
+	go func() {
+		<-sent
+		die()
+	}()
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, g.server.URL+"/api/v1/namespaces/here/configmaps/a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err == nil {
+		_ = res.Body.Close()
+		t.Fatal("the sender hears of it")
+	}
+	time.Sleep(50 * time.Millisecond) // until the gate, too, knows that nobody listens
+	close(gone)
+	testkit.Eventually(t, func(context.Context) error {
+		if n := len(g.deleted("here", "configmaps")); n != 1 {
+			return fmt.Errorf("%d deletions are noted, want 1", n)
+		}
+		return nil
+	})
 }
 
 // meets returns the answer to a request; nil if it passes.

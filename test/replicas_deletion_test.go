@@ -189,7 +189,7 @@ func (r replicas) stops(g *gate, at map[string]stop) *stops {
 			return
 		}
 		if done {
-			pass.ServeHTTP(httptest.NewRecorder(), req.WithContext(context.WithoutCancel(req.Context())))
+			pass.ServeHTTP(httptest.NewRecorder(), req)
 		}
 		<-over
 		panic(http.ErrAbortHandler)
