@@ -63,7 +63,7 @@ why:          std @values kin api/v1alpha1 apimachinery
 starter:      std fault
 migrate:      std object gotemplate go.yaml.in/yaml/v3
 release:      std
-helmrelease:  std fault object app release
+helmrelease:  std fault object app release restart
 candidate:    std
 history:      std fault release
 verify:       std @values release api/v1alpha1 apimachinery
@@ -130,7 +130,7 @@ source/sourcetest: std source archive fault github.com/rogpeppe/go-internal/txta
 
 var groups = map[string][]string{
 	"@values": {"fault", "nearest", "strict", "contest", "source", "object", "release", "app", "diff", "fingerprint", "health", "order", "observed"},
-	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "release", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin", "why", "block", "starter"},
+	"@core":   {"fault", "nearest", "strict", "contest", "source", "object", "release", "app", "diff", "fingerprint", "health", "order", "observed", "plan", "fleet", "discover", "report", "schema", "kin", "why", "block", "starter", "restart"},
 	"client-go": {
 		"k8s.io/client-go", "k8s.io/api", "k8s.io/apiextensions-apiserver", "sigs.k8s.io/controller-runtime",
 	},

@@ -22,7 +22,8 @@ type Render struct {
 
 	// RestartOnChange says which workloads are restarted when a ConfigMap or Secret changes that they read: those get a hash of it in their pod template, so that
 	// the change is a rollout. All are all but those with the annotation fairlead.dev/restart-on-change: disabled; Annotated are those with enabled, or with
-	// annotations of Reloader. When it is set, workloads that are concerned are restarted once.
+	// annotations of Reloader; None are none. If nothing is set it is as with All, but where the environment's ServiceAccount may not read what a workload
+	// reads, that workload is left as it is, which is an error with All. Workloads that are there already are not restarted by this field.
 	//
 	// +kubebuilder:validation:Enum=None;Annotated;All
 	RestartOnChange RestartOnChange `json:"restartOnChange,omitempty"`
@@ -67,7 +68,7 @@ type GroupKind struct {
 // RestartOnChange says which workloads are restarted when what they read changes.
 type RestartOnChange string
 
-// The choices for RestartOnChange. None set is None.
+// The choices for RestartOnChange. If nothing is set it is like RestartAll, but for what may not be read.
 const (
 	RestartNone      RestartOnChange = "None"
 	RestartAnnotated RestartOnChange = "Annotated"

@@ -63,6 +63,7 @@ func (s *stage) createEnvironment(ctx context.Context) (time.Time, error) {
 		"spec": map[string]any{
 			"sources":     []any{map[string]any{"repository": repository, "path": "apps/*", "ref": map[string]any{"branch": "main"}}},
 			"destination": map[string]any{"serviceAccount": "deployer", "namespace": "{app}"},
+			"render":      map[string]any{"restartOnChange": "None"}, // a line that is changed is one object that is changed, as with the peers
 		},
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/live"
 	"github.com/fairlead-cd/fairlead/internal/lookout"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/release"
 	"github.com/fairlead-cd/fairlead/internal/render"
 	"github.com/fairlead-cd/fairlead/internal/restart"
 	"github.com/fairlead-cd/fairlead/internal/source"
@@ -71,7 +73,7 @@ func PlaceOf(env *v1alpha1.Environment, name string) render.Place {
 
 // RulesOf is what an Environment says of rendering.
 func RulesOf(env *v1alpha1.Environment) render.Rules {
-	var out render.Rules
+	out := render.Rules{Restart: restart.Readable}
 	r := env.Spec.Render
 	if r == nil {
 		return out
@@ -93,6 +95,7 @@ func RulesOf(env *v1alpha1.Environment) render.Rules {
 	case v1alpha1.RestartAnnotated:
 		out.Restart = restart.Annotated
 	case v1alpha1.RestartNone:
+		out.Restart = restart.None
 	}
 	return out
 }
@@ -136,7 +139,7 @@ func (c *controller) reconsider(m *member, asking *lookout.Asking) (cause string
 		return "", false, nil
 	}
 	m.mu.Lock()
-	asked, wait := m.questions, m.restless.next(c.now())
+	asked, wait, begun := m.questions, m.restless.next(c.now()), m.isUnderWay()
 	m.unlock()
 	if wait > 0 {
 		c.appQueue.after(owner.Namespace, owner.Name, wait)
@@ -154,6 +157,9 @@ func (c *controller) reconsider(m *member, asking *lookout.Asking) (cause string
 		m.delayed = nil
 		m.unlock()
 		return "", false, nil
+	case begun && !slices.ContainsFunc(changed, func(x render.Change) bool { return !x.Came }):
+		c.appQueue.after(owner.Namespace, owner.Name, cameAgain)
+		return "", false, nil
 	}
 	m.mu.Lock()
 	m.restless = m.restless.again(c.now())
@@ -161,8 +167,22 @@ func (c *controller) reconsider(m *member, asking *lookout.Asking) (cause string
 	return causeOf(changed), true, nil
 }
 
+// cameAgain is how soon it is looked again whether a release has ended that goes on though a setting came: it has nothing to begin anew for, and its hooks are not to
+// be run twice. That the setting is there is noted afterwards.
+const cameAgain = time.Second
+
+// isUnderWay reports whether a release is being applied, or tried. The lock is held.
+func (m *member) isUnderWay() bool {
+	r := m.status.Release
+	if r == nil {
+		return false
+	}
+	p := release.Phase(r.Phase)
+	return p == release.Applying || p == release.Progressing || p == release.Verifying
+}
+
 // causeOf says what changed.
-func causeOf(changed []render.Question) string {
+func causeOf(changed []render.Change) string {
 	const most = 3
 	var names []string
 	for i, q := range changed {

@@ -20,6 +20,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/observed"
 	"github.com/fairlead-cd/fairlead/internal/plan"
+	"github.com/fairlead-cd/fairlead/internal/restart"
 )
 
 // parallel is how many requests one pass has under way at once, if nobody says.
@@ -265,8 +266,10 @@ func contested(edit fingerprint.Edit, left time.Duration) string {
 		who, fields, left.Round(time.Second), app.AnnotationIgnore)
 }
 
-// ceded is the want without the fields that Fairlead applies at creation only.
+// ceded is the want as it is applied over what is live: without the fields that Fairlead applies at creation only, and with nothing that would restart pods for
+// nothing.
 func (l *look) ceded(key object.Key, want, live object.Object) object.Object {
+	want = restart.Settle(want, live)
 	if want.IsZero() || live.IsZero() {
 		return want
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
+	"github.com/fairlead-cd/fairlead/internal/restart"
 )
 
 // Chart is a chart, and what it was given, as Helm records both.
@@ -92,7 +93,7 @@ func (c Content) body(name, namespace string, revision int, i info) map[string]j
 	return body
 }
 
-// manifests are the objects as Helm tells of them: what is applied in one text, and the hooks by themselves. What is in crds/ is in neither.
+// manifests are the objects as the chart has them: what is applied in one text, and the hooks by themselves. What is in crds/ is in neither.
 func (c Content) manifests() (string, []Hook) {
 	var text strings.Builder
 	var hooks []Hook
@@ -105,7 +106,7 @@ func (c Content) manifests() (string, []Hook) {
 			hooks = append(hooks, h)
 			continue
 		}
-		text.WriteString("---\n# Source: " + cmp.Or(file, "unknown") + "\n" + string(o.YAML()))
+		text.WriteString("---\n# Source: " + cmp.Or(file, "unknown") + "\n" + string(restart.Unmark(o).YAML()))
 	}
 	return text.String(), slices.Concat(hooks, c.Tests)
 }

@@ -73,7 +73,7 @@ func (a *Asking) found(q render.Question) (found, bool) {
 }
 
 func (a *Asking) matter(q render.Question) matter {
-	if q.About == render.AboutObject || q.About == render.AboutObjects {
+	if q.About == render.AboutObject || q.About == render.AboutSetting || q.About == render.AboutObjects {
 		return matter{a.by, q}
 	}
 	return matter{q: q}
@@ -83,7 +83,7 @@ func (a *Asking) ask(q render.Question) (found, error) {
 	f := found{at: a.l.o.Now()} // before it is read
 	var err error
 	switch q.About {
-	case render.AboutObject, render.AboutObjects:
+	case render.AboutObject, render.AboutSetting, render.AboutObjects:
 		err = a.objects(q, &f)
 	case render.AboutCluster:
 		f.answer, err = a.cluster()
@@ -140,6 +140,9 @@ func (a *Asking) objects(q render.Question, f *found) error {
 
 // answer makes an answer of objects as they were read. What changes with every write, or says who made it, is no part of it.
 func answer(objs []object.Object) render.Answer {
+	if len(objs) == 0 {
+		return render.Answer{ID: render.Nothing}
+	}
 	objs = slices.Clone(objs)
 	for i, o := range objs {
 		objs[i] = plain(o)

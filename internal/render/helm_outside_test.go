@@ -39,7 +39,8 @@ func (c *cluster) Ask(q Question) (Answer, error) {
 		return Answer{}, fault.Newf(fault.Invalid, "there is no such chart")
 	case AboutObjects:
 		return Answer{ID: "1", Objects: []object.Object{object.New(map[string]any{"kind": "Namespace", "metadata": map[string]any{"name": "one"}})}}, nil
-	case AboutObject:
+	case AboutObject, AboutSetting:
+		q.About = AboutObject
 		if m := c.objects[q]; m != nil {
 			return Answer{ID: "1", Objects: []object.Object{object.New(m)}}, nil
 		}

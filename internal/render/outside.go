@@ -33,7 +33,7 @@ type Outside interface {
 // Question is one thing that is asked of an Outside. It is comparable; equal questions have equal answers for as long as nothing changed outside.
 type Question struct {
 	About About
-	// Of kind Object and Objects: what is asked for. Objects are all of a namespace, or of the cluster if none is named.
+	// Of kind Object, Setting and Objects: what is asked for. Objects are all of a namespace, or of the cluster if none is named.
 	GVK             object.GVK
 	Namespace, Name string
 	// Label leaves of Objects those that have it, whatever its value.
@@ -59,7 +59,7 @@ func (q Question) Compare(o Question) int {
 func (q Question) String() string {
 	key := object.Key{Group: q.GVK.Group, Kind: q.GVK.Kind, Namespace: q.Namespace, Name: q.Name}
 	switch q.About {
-	case AboutObject:
+	case AboutObject, AboutSetting:
 		return key.String()
 	case AboutObjects:
 		text := "every " + key.KindName()
@@ -90,6 +90,7 @@ type About string
 // The kinds of questions. What is read of the cluster is read with the rights of the environment's ServiceAccount.
 const (
 	AboutObject  About = "object"  // one object as it is now; no Objects in the answer: there is none
+	AboutSetting About = "setting" // the same, of a ConfigMap or Secret of which only a hash is wanted, for those who read it
 	AboutObjects About = "objects" // all objects of a kind
 	AboutCluster About = "cluster" // which Kubernetes it is, and which kinds it serves
 	AboutChart   About = "chart"   // the files of a Helm chart
@@ -97,6 +98,9 @@ const (
 	AboutKey     About = "key"     // a key of this Fairlead's, for hashes of what is secret
 	AboutSeed    About = "seed"    // what generated values of the environment are drawn from: see decision 16
 )
+
+// Nothing is the ID of an answer that there is no such object.
+const Nothing = "nothing"
 
 // Answer is what an Outside says. It is not changed by who gets it.
 type Answer struct {
@@ -132,16 +136,23 @@ func (a Asked) Questions() []Question {
 	return slices.SortedFunc(maps.Keys(a.answers), Question.Compare)
 }
 
-// Changed returns the questions that have another answer than they had, ordered. An error is one of asking: nothing is known then.
-func (a Asked) Changed(o Outside) ([]Question, error) {
-	var out []Question
+// Change is a question that has another answer than it had.
+type Change struct {
+	Question
+	// Came says that it is about a setting which was not there before: pods that need it have waited for it.
+	Came bool
+}
+
+// Changed returns what has another answer than it had, ordered. An error is one of asking: nothing is known then.
+func (a Asked) Changed(o Outside) ([]Change, error) {
+	var out []Change
 	for _, q := range a.Questions() {
 		now, err := o.Ask(q)
 		if err != nil {
 			return nil, err
 		}
-		if now.ID != a.answers[q] {
-			out = append(out, q)
+		if was := a.answers[q]; now.ID != was {
+			out = append(out, Change{q, q.About == AboutSetting && was == Nothing})
 		}
 	}
 	return out, nil

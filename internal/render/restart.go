@@ -1,9 +1,11 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
 	"github.com/fairlead-cd/fairlead/internal/restart"
 )
@@ -59,8 +61,9 @@ func (r *renderer) restarts(objs []object.Object) ([]object.Object, error) {
 			return nil, fmt.Errorf("%s: %s reads it: %w", o.Origin(), o, err)
 		}
 		if len(settings) > 0 {
-			about := fmt.Sprintf("%s/%s/%s %s", r.at.Home, r.at.Environment, r.at.App, o.Key())
-			out[i] = restart.Mark(o, restart.Hash(key, about, settings))
+			where := o.Key() // not the app: an object goes from one to another without a restart
+			where.Namespace = cmp.Or(where.Namespace, r.at.Namespace)
+			out[i] = restart.Mark(o, restart.Hash(key, fmt.Sprintf("%s/%s %s", r.at.Home, r.at.Environment, where), settings))
 		}
 	}
 	if out == nil {
@@ -83,14 +86,14 @@ func (r *renderer) settings(objs []object.Object) map[object.Key]object.Object {
 	return own
 }
 
-// lookUp finds what references name.
+// lookUp finds what references name. What may not be read is taken for what is not there, if the rules say so: nobody is restarted for that.
 func (r *renderer) lookUp(own map[object.Key]object.Object, refs []restart.Reference) ([]restart.Setting, error) {
 	var out []restart.Setting
 	for _, ref := range refs {
 		o, is := own[object.Key{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}]
 		if mode := app.ApplyOf(o); !is || mode == app.ApplyOnce || mode == app.ApplyNever { // what Git says is not what is there
-			answer, err := r.outside.ask(Question{About: AboutObject, GVK: object.GVK{Version: "v1", Kind: ref.Kind}, Namespace: ref.Namespace, Name: ref.Name})
-			if err != nil {
+			answer, err := r.outside.ask(Question{About: AboutSetting, GVK: object.GVK{Version: "v1", Kind: ref.Kind}, Namespace: ref.Namespace, Name: ref.Name})
+			if err != nil && (fault.KindOf(err) != fault.Denied || r.rules.Restart != restart.Readable) {
 				return nil, err
 			}
 			if len(answer.Objects) > 0 {

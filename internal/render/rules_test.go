@@ -21,17 +21,17 @@ type cluster []object.Object
 
 func (c cluster) Ask(q render.Question) (render.Answer, error) {
 	for _, o := range c {
-		if k := o.Key(); q.About == render.AboutObject && k == (object.Key{Group: q.GVK.Group, Kind: q.GVK.Kind, Namespace: q.Namespace, Name: q.Name}) {
+		if k := o.Key(); (q.About == render.AboutObject || q.About == render.AboutSetting) && k == (object.Key{Group: q.GVK.Group, Kind: q.GVK.Kind, Namespace: q.Namespace, Name: q.Name}) {
 			return render.Answer{ID: o.Hash(), Objects: []object.Object{o}}, nil
 		}
 	}
 	if q.About == render.AboutKey {
 		return render.Answer{ID: "key", Key: []byte("a key")}, nil
 	}
-	if q.About != render.AboutObject {
+	if q.About != render.AboutObject && q.About != render.AboutSetting {
 		return render.Answer{}, fault.Newf(fault.Invalid, "nobody answers %s", q)
 	}
-	return render.Answer{ID: "absent"}, nil
+	return render.Answer{ID: render.Nothing}, nil
 }
 
 var inHome = render.Place{App: "web", Environment: "production", Home: "team", Namespace: "shop"}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
 	"hash"
@@ -23,9 +24,11 @@ const (
 	None      Mode = ""
 	Annotated Mode = "Annotated" // those that an annotation asks it for
 	All       Mode = "All"       // all but those that an annotation asks to leave
+	Readable  Mode = "Readable"  // like All, but for workloads that read what Fairlead may not
 )
 
-// Annotation is that of a pod template which holds the hash.
+// Annotation is that of a pod template which holds the hashes. As a label of the workload itself it holds those of what its pods are taken to have read, where the
+// template has others, or none. An annotation there would count the Deployment as changed.
 const Annotation = "fairlead.dev/settings-hash"
 
 // Reference is a ConfigMap or Secret that a workload reads.
@@ -66,7 +69,7 @@ func References(o object.Object, mode Mode, namespace string) []Reference {
 	if !is || mode == None || own == disabled || own == "" && asks(reloader+"auto") == "false" {
 		return nil
 	}
-	auto := mode == All || own == enabled || asks(reloader+"auto") == "true"
+	auto := mode == All || mode == Readable || own == enabled || asks(reloader+"auto") == "true"
 	search := !auto && asks(reloader+"search") == "true"
 	f := finder{namespace: cmp.Or(o.Namespace(), namespace), found: map[thing]map[string]bool{}}
 	pod, _ := o.At(slices.Concat(path, []string{"spec"})...).(map[string]any)
@@ -202,21 +205,29 @@ type Setting struct {
 	Object object.Object
 }
 
-// Hash is one of what workloads read, made with a key. About keeps the hashes of different places apart.
+// Hash is what workloads read: for each setting a tag, which says which it is, and a hash of what it holds, made with a key; a tag alone of what is not there, or not
+// known. About keeps the hashes of different places apart. Of many settings there is one hash of all.
 func Hash(key []byte, about string, settings []Setting) string {
-	h := hmac.New(sha256.New, key)
-	write(h, about)
+	hashes := map[string]hash.Hash{}
+	out := prints{}
 	for _, s := range settings {
-		if s.Object.IsZero() {
-			continue // that it comes is a change; that it is not there yet is none
+		tag := strings.Repeat("0", tagSize)
+		if len(settings) <= mostApart {
+			tag = digest(tagSize, hmac.New(sha256.New, key), s.Kind, s.Name)
 		}
-		write(h, s.Kind)
-		write(h, s.Name)
-		data := content(s.Object)
-		keys := s.Keys
+		if out[tag] += ""; s.Object.IsZero() {
+			continue
+		}
+		if hashes[tag] == nil {
+			hashes[tag] = hmac.New(sha256.New, key)
+			write(hashes[tag], about)
+		}
+		h, data, keys := hashes[tag], content(s.Object), s.Keys
 		if keys == nil {
 			keys = slices.Sorted(maps.Keys(data))
 		}
+		write(h, s.Kind)
+		write(h, s.Name)
 		for _, k := range keys {
 			if v, there := data[k]; there {
 				write(h, k)
@@ -225,7 +236,69 @@ func Hash(key []byte, about string, settings []Setting) string {
 		}
 		write(h, "")
 	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:15])
+	for tag, h := range hashes {
+		out[tag] = digest(hashSize, h)
+	}
+	return out.text(tagSize + hashSize)
+}
+
+// The sizes are of characters of five bits. A label has room for mostApart hashes of three at least.
+const (
+	tagSize   = 3
+	hashSize  = 13
+	labelSize = 63
+	mostApart = 9
+)
+
+// text32 is what may be a label, too.
+var text32 = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+func digest(size int, h hash.Hash, more ...string) string {
+	for _, m := range more {
+		write(h, m)
+	}
+	return text32.EncodeToString(h.Sum(nil))[:size]
+}
+
+// prints are hashes of settings by their tags; empty where nothing is known.
+type prints map[string]string
+
+func parse(text string) prints {
+	out := prints{}
+	for part := range strings.SplitSeq(text, ".") {
+		if len(part) >= tagSize {
+			out[part[:tagSize]] = part[tagSize:]
+		}
+	}
+	return out
+}
+
+// text writes each tag and hash with as many characters as given, at most.
+func (p prints) text(size int) string {
+	var out []string
+	for _, tag := range slices.Sorted(maps.Keys(p)) {
+		part := tag + p[tag]
+		out = append(out, part[:min(len(part), size)])
+	}
+	return strings.Join(out, ".")
+}
+
+// label is as much of the hashes as a label has room for.
+func (p prints) label() string {
+	return p.text((labelSize+1)/len(p) - 1)
+}
+
+// on are the hashes, and those of an earlier look where nothing is known now. It reports whether something that was known is another.
+func (p prints) on(earlier prints) (all prints, changed bool) {
+	all = maps.Clone(p)
+	for tag, now := range p {
+		was := earlier[tag]
+		if now == "" {
+			all[tag] = was
+		}
+		changed = changed || !strings.HasPrefix(now, was) && !strings.HasPrefix(was, now)
+	}
+	return all, changed
 }
 
 func write(h hash.Hash, s string) {
@@ -253,11 +326,65 @@ func content(o object.Object) map[string]string {
 	return out
 }
 
-// Mark notes a hash in the pod template of a workload.
+// Mark notes in the pod template of a workload what it reads.
 func Mark(o object.Object, hash string) object.Object {
-	path, is := templates[o.Key().GroupKind()]
-	if !is {
+	if path := inTemplate(o); path != nil {
+		return o.With(hash, path...)
+	}
+	return o
+}
+
+// Unmark takes what Mark noted out of a pod template, and what was made to hold it.
+func Unmark(o object.Object) object.Object {
+	path := inTemplate(o)
+	if path == nil || o.At(path...) == nil {
 		return o
 	}
-	return o.With(hash, slices.Concat(path, []string{"metadata", "annotations", Annotation})...)
+	o = o.With(nil, path...)
+	for holder := path[:len(path)-1]; len(holder) > len(path)-3; holder = holder[:len(holder)-1] { // the annotations and the metadata
+		if rest, is := o.At(holder...).(map[string]any); is && len(rest) == 0 {
+			o = o.With(nil, holder...)
+		}
+	}
+	return o
+}
+
+// inTemplate is where a workload has the hashes; nil if it is none.
+func inTemplate(o object.Object) []string {
+	path, is := templates[o.Key().GroupKind()]
+	if !is {
+		return nil
+	}
+	return slices.Concat(path, []string{"metadata", "annotations", Annotation})
+}
+
+// Settle is how a workload, which was marked, is applied over what is live, so that a hash by itself restarts nobody. What is not there yet is made as it is marked.
+// The pods of what is there have read what is noted of it, and are taken to have read everything of which nothing is. The template is another only if some of that
+// changed: not if a setting comes, or goes, or may not be read any more; and a hash stays that nobody wants.
+func Settle(want, live object.Object) object.Object {
+	path := inTemplate(want)
+	if path == nil || live.IsZero() {
+		return want
+	}
+	template, taken := live.Text(path...), live.Label(Annotation)
+	marked := want.Text(path...)
+	if marked == "" {
+		if template != "" {
+			want = want.With(template, path...)
+		}
+		return want
+	}
+	all, changed := parse(marked).on(parse(cmp.Or(taken, template)))
+	if changed {
+		return want.With(all.text(tagSize+hashSize), path...)
+	}
+	if template == "" {
+		want = Unmark(want)
+	} else {
+		want = want.With(template, path...)
+	}
+	if text := all.text(tagSize + hashSize); text != template {
+		want = want.With(all.label(), "metadata", "labels", Annotation)
+	}
+	return want
 }

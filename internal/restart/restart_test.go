@@ -2,6 +2,8 @@ package restart_test
 
 import (
 	"fmt"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -111,7 +113,7 @@ func TestHash(t *testing.T) {
 		}
 		seen[other] = name
 	}
-	if len(base) != 20 {
+	if one, of, two := strings.Cut(base, "."); len(one) != 16 || len(of) != 16 || !two {
 		t.Errorf("the hash is %q", base)
 	}
 }
@@ -144,3 +146,76 @@ func TestMark(t *testing.T) {
 		t.Error("the object itself was changed")
 	}
 }
+
+// A life is what a workload reads, setting by setting, as it is found again and again; "-" is not there.
+type life [][]string
+
+// TestSettle holds what becomes of a workload, whatever it looked like when it was found: a change restarts it, and nothing else.
+func TestSettle(t *testing.T) {
+	workload := one(t, deployment("", `{containers: [{name: a}]}`)).With("shop", "metadata", "labels", "team")
+	reads := func(values []string) string {
+		var settings []restart.Setting
+		for i, v := range values {
+			s := restart.Setting{Reference: restart.Reference{Kind: "Secret", Name: fmt.Sprintf("s%d", i)}}
+			if v != "-" {
+				s.Object = one(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: "+v+"}\n")
+			}
+			settings = append(settings, s)
+		}
+		return restart.Hash([]byte("key"), "web", settings)
+	}
+	many := func(last string) []string {
+		return []string{"bg==", "bg==", "bg==", "bg==", "bg==", "bg==", "bg==", "bg==", last}
+	}
+	const a, b = "YQ==", "Yg=="
+	for name, c := range map[string]struct {
+		found    object.Object
+		life     life
+		restarts []bool
+	}{
+		"made by us":                 {life: life{{a}, {a}, {b}, {b}, {a}}, restarts: []bool{false, false, true, false, true}},
+		"found without":              {found: workload, life: life{{a}, {a}, {b}, {b}, {a}}, restarts: []bool{false, false, true, false, true}},
+		"found with":                 {found: restart.Mark(workload, reads([]string{a})), life: life{{a}, {b}}, restarts: []bool{false, true}},
+		"it comes, and changes":      {life: life{{a, "-"}, {a, a}, {a, a}, {a, b}}, restarts: []bool{false, false, false, true}},
+		"it comes beside a change":   {life: life{{a, "-"}, {b, a}, {b, b}}, restarts: []bool{false, true, true}},
+		"it goes":                    {life: life{{a, a}, {a, "-"}, {a, a}}, restarts: []bool{false, false, false}},
+		"it is made anew":            {life: life{{a, a}, {a, "-"}, {a, b}}, restarts: []bool{false, false, true}},
+		"found, gone, and made anew": {found: workload, life: life{{a, a}, {a, "-"}, {a, b}}, restarts: []bool{false, false, true}},
+		"another is read":            {life: life{{a}, {a, b}, {a, a}}, restarts: []bool{false, false, true}},
+		"one is not read any more":   {life: life{{a, b}, {a}, {b}}, restarts: []bool{false, false, true}},
+		"nobody asks any more":       {life: life{{a}, {}, {}, {b}}, restarts: []bool{false, false, false, true}},
+		"nobody asks":                {found: workload, life: life{{}, {}}, restarts: []bool{false, false}},
+		"found with as many as fit":  {found: workload, life: life{many(a), many(a), many(b)}, restarts: []bool{false, false, true}},
+		"more than fit":              {found: workload, life: life{append(many(a), a), append(many(a), b)}, restarts: []bool{false, true}},
+	} {
+		live := c.found
+		for i, values := range c.life {
+			want := workload
+			if hash := reads(values); hash != "" {
+				want = restart.Mark(workload, hash)
+			}
+			before := live
+			live = restart.Settle(want, before)
+			if got := !before.IsZero() && !reflect.DeepEqual(live.At("spec", "template"), before.At("spec", "template")); got != c.restarts[i] {
+				t.Errorf("%s: it is restarted after %v: %t", name, c.life[:i+1], got)
+			}
+			if label := live.Label(restart.Annotation); !labels.MatchString(label) {
+				t.Errorf("%s: %q is no label", name, label)
+			}
+			if again := restart.Settle(want, live); again.Hash() != live.Hash() {
+				t.Errorf("%s: it does not come to rest after %v", name, c.life[:i+1])
+			}
+			pods := live.With(nil, "metadata", "labels", restart.Annotation).With(nil, "spec", "template", "metadata")
+			if pods.Hash() != workload.Hash() {
+				t.Errorf("%s: more of it than the hash is another after %v", name, c.life[:i+1])
+			}
+		}
+	}
+	flags := one(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flags}\n")
+	if o := restart.Settle(flags, restart.Mark(workload, "abc")); o.Hash() != flags.Hash() {
+		t.Error("what is no workload is another")
+	}
+}
+
+// labels is what the API server takes for the value of a label.
+var labels = regexp.MustCompile(`^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$`)

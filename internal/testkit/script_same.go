@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/fairlead-cd/fairlead/internal/app"
+	"github.com/fairlead-cd/fairlead/internal/restart"
 )
 
 // cmdSame compares the objects of a file with the cluster: every field of the file has its value there, and every leaf that Fairlead owns there is in the
@@ -123,7 +124,8 @@ func compareObjects(want, live *unstructured.Unstructured) error {
 	}
 	owned.Leaves().Iterate(func(p fieldpath.Path) {
 		text := p.String()
-		if !strings.HasPrefix(text, ".metadata.labels.fairlead.dev/") && !has(want.Object, p) {
+		mark := strings.HasPrefix(text, ".metadata.labels.fairlead.dev/") || strings.HasSuffix(text, ".metadata.annotations."+restart.Annotation)
+		if !mark && !has(want.Object, p) {
 			problems = append(problems, fmt.Errorf("fairlead owns %s, which is not in Git", text))
 		}
 	})
