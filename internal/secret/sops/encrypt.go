@@ -39,23 +39,38 @@ func Encrypt(name string, data []byte, how Creation) ([]byte, error) {
 		}
 	}
 	f := &File{name: name, format: plainFormat(name)}
-	var err error
-	if f.format == Binary {
-		f.docs = []branch{{{key: "data", value: &leaf{value: string(data)}}}}
-	} else if f.docs, err = f.format.read(name, data); err != nil {
+	if err := f.readPlain(data); err != nil {
 		return nil, err
 	}
+	if err := f.encryptable(len(how.Rule) > 0); err != nil {
+		return nil, err
+	}
+	return f.encrypt(how)
+}
+
+// readPlain reads what is to be encrypted.
+func (f *File) readPlain(data []byte) (err error) {
+	if f.format == Binary {
+		f.docs = []branch{{{key: "data", value: &leaf{value: string(data)}}}}
+		return nil
+	}
+	f.docs, err = f.format.read(f.name, data)
+	return err
+}
+
+// encryptable says what cannot be encrypted. If a rule says which values are, others stay in plain text.
+func (f *File) encryptable(ruled bool) error {
 	for _, doc := range f.docs {
-		if l := appliedLast(doc); l != nil && len(how.Rule) > 0 {
-			return nil, at(name, l.line, "the annotation %s holds all of the object, and stays in plain text: remove it", lastApplied)
+		if l := appliedLast(doc); l != nil && ruled {
+			return at(f.name, l.line, "the annotation %s holds all of the object, and stays in plain text: remove it", lastApplied)
 		}
 		for _, e := range doc {
 			if e.comment == nil && (e.key == metadataKey || f.format == Dotenv && strings.HasPrefix(e.key, flatPrefix)) {
-				return nil, at(name, e.line, "the key %s is that of the metadata of SOPS: name it otherwise", e.key)
+				return at(f.name, e.line, "the key %s is that of the metadata of SOPS: name it otherwise", e.key)
 			}
 		}
 	}
-	return f.encrypt(how)
+	return nil
 }
 
 // lastApplied is where kubectl apply keeps what it was given.
@@ -110,15 +125,7 @@ func (f *File) Rotate(keys Keys, how Creation, accept bool) ([]byte, error) {
 			return nil, err
 		}
 	}
-	how.Rule = map[string]string{}
-	for _, field := range append([]string{"mac_only_encrypted"}, ruleFields...) {
-		if text := f.meta.raw.text(field); text != "" {
-			how.Rule[field] = strings.ToLower(text)
-			if field != "mac_only_encrypted" {
-				how.Rule[field] = text
-			}
-		}
-	}
+	how.Rule = f.meta.rules()
 	return f.encrypt(how)
 }
 
@@ -152,13 +159,18 @@ func (f *File) encrypt(how Creation) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.assemble(meta)
+}
+
+// assemble writes the encrypted documents with their metadata.
+func (f *File) assemble(meta branch) ([]byte, error) {
 	docs := make([]branch, len(f.docs))
 	for i, doc := range f.docs {
 		docs[i] = append(doc[:len(doc):len(doc)], entry{key: metadataKey, value: meta})
 	}
 	switch f.format {
 	case Binary:
-		return writeJSON(docs[0])
+		return writeJSON(docs[0], f.style)
 	case Dotenv:
 		return f.write([]branch{flatten(f.docs[0], flatPrefix, meta)}, false)
 	case INI:
@@ -185,7 +197,7 @@ func (f *File) encryptValues(r rule, key []byte, macOnly bool, sum hash.Hash) (n
 				return nil
 			}
 			var err error
-			c.text, err = encrypt(c.text, true, key, additional(path))
+			c.text, err = f.seal(c.text, true, key, path)
 			return err
 		},
 		leaf: func(path []string, comments [][]string, l *leaf) error {
@@ -198,7 +210,7 @@ func (f *File) encryptValues(r rule, key []byte, macOnly bool, sum hash.Hash) (n
 			}
 			n++
 			var err error
-			l.value, err = encrypt(l.value, l.gone, key, additional(path))
+			l.value, err = f.seal(l.value, l.gone, key, path)
 			return err
 		},
 	}
@@ -208,6 +220,14 @@ func (f *File) encryptValues(r rule, key []byte, macOnly bool, sum hash.Hash) (n
 		}
 	}
 	return n, nil
+}
+
+// seal encrypts a value, unless it is kept as it is.
+func (f *File) seal(value any, isComment bool, key []byte, path []string) (string, error) {
+	if text, ok := f.kept.take(placeOf(value, isComment, path)); ok {
+		return text, nil
+	}
+	return encrypt(value, isComment, key, additional(path))
 }
 
 // newMetadata is the metadata of a file that was encrypted now.

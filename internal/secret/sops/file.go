@@ -38,6 +38,8 @@ type File struct {
 	texts  []Text // those that were opened
 	// acceptPlain lets values be opened that are not encrypted, and have to be.
 	acceptPlain bool
+	own, style  style // how it is written, and how it will be
+	kept        *kept // the ciphertexts of a draft, nil of any other file
 }
 
 // Sniff reports whether a file may be one of SOPS: it costs nothing to ask. Read says for sure.
@@ -53,7 +55,7 @@ func Read(name string, data []byte) (*File, error) {
 	if len(data) > maxBytes {
 		return nil, at(name, 0, "the file is larger than %d MiB: split it", maxBytes>>20)
 	}
-	f := &File{name: name, format: formatOf(name, data)}
+	f := &File{name: name, format: formatOf(name, data), own: styleOf(data)}
 	if !Sniff(data) {
 		return nil, plain(name)
 	}
@@ -219,17 +221,17 @@ func (f *File) Open(keys Keys) (Opened, error) {
 }
 
 func (f *File) write(docs []branch, oneLine bool) ([]byte, error) {
-	out, err := f.format.write(docs, oneLine)
+	out, err := f.format.write(docs, f.style, oneLine)
 	if err != nil {
 		return nil, at(f.name, 0, "%w", err)
 	}
 	return out, nil
 }
 
-func (f Format) write(docs []branch, oneLine bool) ([]byte, error) {
+func (f Format) write(docs []branch, s style, oneLine bool) ([]byte, error) {
 	switch f {
 	case JSON:
-		return writeJSON(docs[0])
+		return writeJSON(docs[0], s)
 	case Dotenv:
 		return writeDotenv(docs[0])
 	case INI:
@@ -246,7 +248,7 @@ func (f Format) write(docs []branch, oneLine bool) ([]byte, error) {
 		return []byte(text), nil
 	case YAML:
 	}
-	return writeYAML(docs, oneLine)
+	return writeYAML(docs, s, oneLine)
 }
 
 // open decrypts all values, once.
@@ -255,12 +257,17 @@ func (f *File) open(keys Keys) error {
 	if err != nil {
 		return err
 	}
+	return f.openWith(key)
+}
+
+func (f *File) openWith(key []byte) error {
 	sum := newMAC(f.meta.macOnly)
 	v := visitor{
 		comment: func(path []string, comments [][]string, c *comment) error {
 			if f.meta.rule.covers(path, comments, true) {
 				// One that does not open was not encrypted: older versions of SOPS left them.
 				if plain, _, err := decrypt(c.text, key, additional(path)); err == nil {
+					f.kept.note(placeOf(plain, true, path), c.text)
 					c.text = textOf(plain)
 				}
 			}
@@ -281,6 +288,10 @@ func (f *File) open(keys Keys) error {
 				case err != nil:
 					return at(f.name, l.line, "%s does not open: %w", dotted(path), err)
 				default:
+					f.kept.note(placeOf(opened, gone, path), text)
+					if gone {
+						f.kept.noteItem(text)
+					}
 					l.value, l.gone = opened, gone
 				}
 			}

@@ -2,6 +2,7 @@ package sops
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ func readINI(file string, data []byte) (branch, error) {
 		name    = iniDefault
 		begun   = 1
 		above   []string
-		line    int
+		rows    = strings.Split(string(data), "\n")
 	)
 	end := func() {
 		if len(section) > 0 || name != iniDefault {
@@ -29,9 +30,8 @@ func readINI(file string, data []byte) (branch, error) {
 		}
 		section = nil
 	}
-	for raw := range bytes.SplitSeq(data, []byte("\n")) {
-		line++
-		text := strings.TrimSpace(string(raw))
+	for i := 0; i < len(rows); i++ {
+		line, text := i+1, strings.TrimSpace(rows[i])
 		switch {
 		case text == "":
 			continue
@@ -48,10 +48,11 @@ func readINI(file string, data []byte) (branch, error) {
 				section = append(section, iniComment(above))
 			}
 		default:
-			e, err := iniEntry(file, line, text)
+			e, more, err := iniEntry(file, line, strings.TrimLeft(rows[i], " \t"), rows[i+1:])
 			if err != nil {
 				return nil, err
 			}
+			i += more
 			section = append(section, e)
 			if len(above) > 0 {
 				section = append(section, iniComment(above))
@@ -74,16 +75,56 @@ func iniComment(lines []string) entry {
 	return entry{comment: &comment{text: strings.TrimLeft(text, text[:1]+" ")}}
 }
 
-func iniEntry(file string, line int, text string) (entry, error) {
+// iniEntry reads a key with its value, which can go on in the lines below, and says in how many.
+func iniEntry(file string, line int, text string, below []string) (entry, int, error) {
 	i := strings.IndexAny(text, "=:")
 	if i < 1 || strings.ContainsAny(text[:i], "`\"") {
-		return entry{}, at(file, line, "the line is no key with a value, or its key is quoted, which is not read: encrypt the file with `sops encrypt --input-type binary`")
+		return entry{}, 0, at(file, line, "the line is no key with a value, or its key is quoted, which is not read: encrypt the file with `sops encrypt --input-type binary`")
 	}
-	value := strings.TrimSpace(text[i+1:])
-	if value != "" && strings.ContainsAny(value[:1], "`\"'") || strings.HasSuffix(value, `\`) || strings.ContainsAny(value, "#;") {
-		return entry{}, at(file, line, "the value of %s is quoted, which is not read where it is not encrypted: encrypt the file with `sops encrypt --input-type binary`", strings.TrimSpace(text[:i]))
+	key := strings.TrimSpace(text[:i])
+	value, more, err := iniUnquoted(strings.TrimLeft(text[i+1:], " \t"), below)
+	if err != nil {
+		return entry{}, 0, at(file, line, "the value of %s %w", key, err)
 	}
-	return entry{key: strings.TrimSpace(text[:i]), line: line, value: &leaf{value: value, line: line}}, nil
+	return entry{key: key, line: line, value: &leaf{value: value, line: line}}, more, nil
+}
+
+var (
+	errQuote    = errors.New("is quoted, and its quote does not end")
+	errUnquoted = errors.New("has a comment or a backslash behind it, or in it: quote it with backticks, or with three quotes if it has some")
+)
+
+// iniUnquoted reads a value as SOPS does. A quote that spans lines has its end in one of those below.
+func iniUnquoted(text string, below []string) (value string, more int, err error) {
+	for _, quote := range []string{`"""`, "`"} {
+		rest, ok := strings.CutPrefix(text, quote)
+		if !ok {
+			continue
+		}
+		for n := 0; ; n++ {
+			if end := strings.LastIndex(rest, quote); end >= 0 {
+				if strings.TrimSpace(rest[end+len(quote):]) != "" {
+					return "", 0, errUnquoted
+				}
+				return value + rest[:end], n, nil
+			}
+			if n == len(below) {
+				return "", 0, errQuote
+			}
+			value += rest + "\n"
+			rest = below[n]
+		}
+	}
+	text = strings.TrimSpace(text)
+	if strings.HasSuffix(text, `\`) || strings.ContainsAny(text, "#;") {
+		return "", 0, errUnquoted
+	}
+	for _, quote := range []string{`"`, "'"} {
+		if inner := strings.TrimPrefix(text, quote); strings.HasPrefix(text, quote) && strings.Index(inner, quote) == len(inner)-1 && inner != "" {
+			return inner[:len(inner)-1], 0, nil
+		}
+	}
+	return text, 0, nil
 }
 
 // writeINI writes a file as SOPS does.
@@ -193,10 +234,10 @@ func unflattenINI(file string, b branch) (branch, error) {
 // flattenINI is the reverse of unflattenINI.
 func flattenINI(meta branch) branch {
 	out := flatten(nil, "", meta)
-	for _, e := range out {
+	for i, e := range out {
 		if l, ok := e.value.(*leaf); ok {
 			if text, ok := l.value.(string); ok {
-				l.value = strings.ReplaceAll(text, "\n", `\n`)
+				out[i].value = &leaf{value: strings.ReplaceAll(text, "\n", `\n`)}
 			}
 		}
 	}

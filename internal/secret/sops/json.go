@@ -2,6 +2,7 @@ package sops
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -119,12 +120,12 @@ func (r *jsonReader) array(depth int) (any, error) {
 }
 
 // writeJSON prints an object as SOPS does.
-func writeJSON(b branch) ([]byte, error) {
+func writeJSON(b branch, s style) ([]byte, error) {
 	var raw, out bytes.Buffer
 	if err := jsonValue(&raw, b); err != nil {
 		return nil, err
 	}
-	if err := json.Indent(&out, raw.Bytes(), "", "\t"); err != nil {
+	if err := json.Indent(&out, raw.Bytes(), "", cmp.Or(s.jsonIndent, "\t")); err != nil {
 		return nil, err
 	}
 	out.WriteByte('\n')

@@ -117,6 +117,20 @@ func (m *metadata) bounds(file string) error {
 	return nil
 }
 
+// rules are what a file says of which values are encrypted, as a Creation has it.
+func (m *metadata) rules() map[string]string {
+	out := map[string]string{}
+	for _, field := range ruleFields {
+		if text := m.raw.text(field); text != "" {
+			out[field] = text
+		}
+	}
+	if m.macOnly {
+		out["mac_only_encrypted"] = "true"
+	}
+	return out
+}
+
 // recipients reads the lists of one group.
 func recipients(b branch) []recipient {
 	out := listed(b, kindAge, "recipient")

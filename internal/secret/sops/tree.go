@@ -145,6 +145,9 @@ type rule struct {
 	unencryptedCommentRegex, encryptedCommentRegex *regexp.Regexp
 }
 
+// some reports whether the rule leaves some values in plain text that a manifest has.
+func (r rule) some() bool { return r.unencryptedSuffix == "" }
+
 // covers reports whether the value at a path is encrypted, or the comment that is the last of comments.
 func (r rule) covers(path []string, comments [][]string, isComment bool) bool {
 	some := func(match func(string) bool) bool {

@@ -2,6 +2,7 @@ package sops
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"regexp"
@@ -185,10 +186,10 @@ func (r yamlReader) scalar(n *yaml.Node) (any, error) {
 const yamlIndent = 4
 
 // writeYAML prints documents as SOPS does. With oneLine a text of several lines takes one, as its ciphertext did.
-func writeYAML(docs []branch, oneLine bool) ([]byte, error) {
+func writeYAML(docs []branch, s style, oneLine bool) ([]byte, error) {
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
-	enc.SetIndent(yamlIndent)
+	enc.SetIndent(cmp.Or(s.yamlIndent, yamlIndent))
 	for _, doc := range docs {
 		w := yamlWriter{oneLine}
 		n, err := w.mapping(doc)
