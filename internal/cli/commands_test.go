@@ -45,7 +45,7 @@ var meanings = map[string]string{
 	"image": "string", "replicas": "int", "export": "bool", "cluster-path": "string", "branch": "string", "secret": "string", "root": "string", "no-descriptions": "bool",
 	"server": "string", "fairlead-namespace": "string", "store": "string",
 	"commit": "string", "for": "duration", "dry-run": "bool", "repository": "string",
-	"age": "stringArray", "age-key-file": "string", "key-namespace": "string", "name": "string",
+	"age": "stringArray", "age-key-file": "string", "pgp": "stringArray", "pgp-key-file": "string", "pgp-keyring": "stringArray", "key-namespace": "string", "name": "string",
 	"fetch": "bool", "plain-http": "bool", "registry-config": "string",
 }
 

@@ -12,19 +12,21 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/secret/sops"
 )
 
-// ageKeys are the private keys of who runs a command, found where sops finds them.
-type ageKeys struct{ file string }
+// privateKeys are those of who runs a command. Age keys are found where sops finds them; nobody is asked for OpenPGP keys.
+type privateKeys struct{ age, pgp string }
 
-func (a *ageKeys) flag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.file, "age-key-file", "", "file of private age keys that open SOPS files (default: $SOPS_AGE_KEY_FILE, or the keys in $SOPS_AGE_KEY)")
+func (p *privateKeys) flag(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&p.age, "age-key-file", "", "file of private age keys that open SOPS files (default: $SOPS_AGE_KEY_FILE, or the keys in $SOPS_AGE_KEY)")
+	f.StringVar(&p.pgp, "pgp-key-file", "", "file of private OpenPGP keys without a passphrase that open SOPS files")
 }
 
 // maxKeyFile bounds a file of keys.
 const maxKeyFile = 1 << 20
 
-func (a ageKeys) read(w IO) (sops.Keys, error) {
+func (p privateKeys) read(w IO) (sops.Keys, error) {
 	var keys sops.Keys
-	file := a.file
+	file := p.age
 	if file == "" && w.Getenv != nil {
 		if text := w.Getenv("SOPS_AGE_KEY"); text != "" {
 			if err := keys.AddAge("SOPS_AGE_KEY", []byte(text)); err != nil {
@@ -33,14 +35,30 @@ func (a ageKeys) read(w IO) (sops.Keys, error) {
 		}
 		file = w.Getenv("SOPS_AGE_KEY_FILE")
 	}
-	if file == "" {
-		return keys, nil
+	for _, from := range []struct {
+		file string
+		add  func(string, []byte) error
+	}{{file, keys.AddAge}, {p.pgp, keys.AddPGP}} {
+		if from.file == "" {
+			continue
+		}
+		data, err := readBounded(from.file, maxKeyFile)
+		if err == nil {
+			err = from.add(from.file, data)
+		}
+		if err != nil {
+			return keys, err
+		}
 	}
-	data, err := readBounded(file, maxKeyFile)
-	if err != nil {
-		return keys, err
+	return keys, nil
+}
+
+// orName says how a person names keys, if there are none and the file takes one.
+func orName(keys sops.Keys, err error) error {
+	if errors.Is(err, sops.ErrNoKey) && keys.None() {
+		return fmt.Errorf("%w: name yours with --age-key-file or --pgp-key-file", err)
 	}
-	return keys, keys.AddAge(file, data)
+	return err
 }
 
 // readBounded reads a file that a person named.
@@ -69,6 +87,6 @@ func sayMissing(w IO, closed []object.Origin, unread []string) {
 		_, _ = fmt.Fprintf(w.Err, "note: %s: encrypted, and not opened: its values are not those that will be applied\n", at)
 	}
 	if len(closed) > 0 {
-		_, _ = fmt.Fprintln(w.Err, "note: SOPS files open with a key that they are encrypted for, in --age-key-file; SealedSecrets open in the cluster alone")
+		_, _ = fmt.Fprintln(w.Err, "note: SOPS files open with a key that they are encrypted for, in --age-key-file or --pgp-key-file; SealedSecrets open in the cluster alone")
 	}
 }

@@ -30,7 +30,7 @@ type renderOptions struct {
 	at             render.Place
 	substitute     map[string]string
 	form           output
-	keys           ageKeys
+	keys           privateKeys
 }
 
 func renderCommand(w IO) *cobra.Command {

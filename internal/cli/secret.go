@@ -20,11 +20,11 @@ func secretCommand(w IO) *cobra.Command {
 		Use:   "secret",
 		Short: "Encrypt what is secret, so that it can be in Git",
 		Long: `Writes and reads the two formats of secrets in Git that Fairlead opens when it renders an app: files of SOPS, encrypted for
-age keys, and SealedSecrets. No other program is needed, and each other program that knows these formats works as well.
+age and OpenPGP keys, and SealedSecrets. No other program is needed, and each other program that knows these formats works as well.
 
-Plain text is printed by 'decrypt' alone.`,
+Plain text is printed by 'decrypt' alone, and shown by 'edit' to the editor.`,
 	}
-	cmd.AddCommand(secretEncryptCommand(w), secretDecryptCommand(w), secretRotateCommand(w), secretSealCommand(w), secretKeysCommand(w))
+	cmd.AddCommand(secretEncryptCommand(w), secretDecryptCommand(w), secretEditCommand(w), secretRotateCommand(w), secretSealCommand(w), secretKeysCommand(w))
 	return cmd
 }
 
@@ -33,7 +33,7 @@ const maxSecretFile = 16 << 20
 
 // encryptOptions are the flags of encrypt.
 type encryptOptions struct {
-	age    []string
+	to     recipients
 	regex  string
 	stdout bool
 }
@@ -45,11 +45,13 @@ func secretEncryptCommand(w IO) *cobra.Command {
 		Short: "Encrypt files in place, as SOPS does",
 		Long: `Encrypts YAML, JSON and dotenv files value by value, and any other file as a whole, in place. Whoever has the private key of
 one of the recipients can open them: the cluster, with the Secret that spec.render.decryption.secretRef of the Environment
-names, and people, with 'fairlead secret decrypt' or sops.
+names, and people, with 'fairlead secret decrypt', 'fairlead secret edit' or sops.
 
 The recipients, and which values are encrypted, are said by the creation rules of the nearest ` + sops.RulesFile + ` at or above a file, or
-by flags. Of a file that says "kind: Secret" only what is below data and stringData is encrypted, unless a rule says otherwise.`,
+by flags. Where a rule has the fingerprint of an OpenPGP key, the public key has to be in the nearest ` + sops.PublicFile + `, or in
+what --pgp-keyring names: GnuPG is not asked. Of a file that says "kind: Secret" only what is below data and stringData is encrypted, unless a rule says otherwise.`,
 		Example: `  fairlead secret encrypt apps/web/production/database.yaml --age age1…
+  fairlead secret encrypt apps/web/production/database.yaml --pgp team.asc
   fairlead secret encrypt apps/web/production/settings.env`,
 		Args: someFiles,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -65,7 +67,7 @@ by flags. Of a file that says "kind: Secret" only what is below data and stringD
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.age, "age", nil, "recipient: the public key of an age key, age1…, or an SSH key; may be given several times")
+	o.to.flags(f)
 	f.StringVar(&o.regex, "encrypted-regex", "", "encrypt what is below the keys that match, and nothing else")
 	f.BoolVar(&o.stdout, "stdout", false, "print the encrypted file, and leave the file as it is")
 	return cmd
@@ -83,12 +85,12 @@ func (o *encryptOptions) encrypt(w IO, name string) error {
 	if err != nil {
 		return err
 	}
-	how, err := creation(name, o.age)
+	how, err := creation(name, o.to)
 	if err != nil {
 		return err
 	}
-	if len(how.Age) == 0 {
-		return fmt.Errorf("%s: no recipients: name one with --age age1…, or in the creation rules of a %s at or above it", name, sops.RulesFile)
+	if len(how.Recipients()) == 0 {
+		return fmt.Errorf("%s: no recipients: name one with --age age1… or --pgp FILE, or in the creation rules of a %s at or above it", name, sops.RulesFile)
 	}
 	switch {
 	case o.regex != "":
@@ -107,7 +109,7 @@ func (o *encryptOptions) encrypt(w IO, name string) error {
 	if err := replaceFile(name, out); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w.Out, "%s is encrypted for %s\n", name, strings.Join(how.Age, ", "))
+	_, err = fmt.Fprintf(w.Out, "%s is encrypted for %s\n", name, strings.Join(how.Recipients(), ", "))
 	return err
 }
 
@@ -120,66 +122,9 @@ func isSecretManifest(name string, data []byte) bool {
 	return false
 }
 
-// creation is how a file is encrypted by the rules above it, for the recipients that were named, if any were.
-func creation(name string, age []string) (sops.Creation, error) {
-	how := sops.Creation{}
-	full, err := filepath.Abs(name)
-	if err != nil {
-		return how, err
-	}
-	for dir := filepath.Dir(full); ; dir = filepath.Dir(dir) {
-		file := filepath.Join(dir, sops.RulesFile)
-		data, err := readBounded(file, maxKeyFile)
-		if err != nil && !isAbsentFile(file) {
-			return how, err
-		}
-		if err == nil {
-			if how, err = ruled(file, data, full, len(age) > 0); err != nil {
-				return how, err
-			}
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
-	}
-	for _, to := range age {
-		if err := sops.CheckRecipient(to); err != nil {
-			return how, err
-		}
-	}
-	if len(age) > 0 {
-		how.Age = age
-	}
-	how.Now = time.Now()
-	return how, nil
-}
-
 func isAbsentFile(name string) bool {
 	_, err := os.Stat(name)
 	return errors.Is(err, os.ErrNotExist)
-}
-
-// ruled reads the rule for a file. If recipients are named, a rule that cannot be followed does not count.
-func ruled(file string, data []byte, full string, named bool) (sops.Creation, error) {
-	rules, err := sops.ParseRules(file, data)
-	if err != nil {
-		return sops.Creation{}, err
-	}
-	rel, err := filepath.Rel(filepath.Dir(file), full)
-	if err != nil {
-		return sops.Creation{}, err
-	}
-	how, matches, err := rules.For(filepath.ToSlash(rel))
-	switch {
-	case err != nil && named:
-		return sops.Creation{}, nil
-	case err != nil:
-		return how, err
-	case !matches && !named:
-		return how, fmt.Errorf("%s: no creation rule of %s matches it: name the recipients with --age, or add a rule", full, file)
-	}
-	return how, nil
 }
 
 // replaceFile writes a file whole or not at all. Of a link it is what that points to: in its place, the file itself would stay as it was.
@@ -207,11 +152,11 @@ func replaceFile(name string, data []byte) error {
 }
 
 func secretDecryptCommand(w IO) *cobra.Command {
-	var keys ageKeys
+	var keys privateKeys
 	cmd := &cobra.Command{
 		Use:     "decrypt FILE",
 		Short:   "Print what a SOPS file holds",
-		Long:    "Decrypts a file of SOPS with an age key of this machine, and prints it. Its MAC is verified: nothing is printed of a file that was changed.",
+		Long:    "Decrypts a file of SOPS with an age or OpenPGP key of this machine, and prints it. Its MAC is verified: nothing is printed of a file that was changed.",
 		Example: "  fairlead secret decrypt apps/web/production/database.yaml --age-key-file ~/keys.txt",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -234,7 +179,7 @@ func secretDecryptCommand(w IO) *cobra.Command {
 			}
 			plain, err := file.Open(held)
 			if err != nil {
-				return err
+				return orName(held, err)
 			}
 			_, err = w.Out.Write(plain.Exact)
 			return err
@@ -247,8 +192,8 @@ func secretDecryptCommand(w IO) *cobra.Command {
 // rotateOptions are the flags of rotate.
 type rotateOptions struct {
 	target
-	keys         ageKeys
-	age          []string
+	keys         privateKeys
+	to           recipients
 	accept       bool
 	keyNamespace string
 }
@@ -258,8 +203,8 @@ func secretRotateCommand(w IO) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate FILE...",
 		Short: "Encrypt files again, for other keys",
-		Long: `Encrypts files of SOPS again, in place, with a new data key: for the recipients that --age names, else for those of the creation
-rule for the file, else for the same. It takes an age key of this machine that opens them. A manifest with SealedSecrets is
+		Long: `Encrypts files of SOPS again, in place, with a new data key: for the recipients that --age and --pgp name, else for those of the
+creation rule for the file, else for the same. It takes a key of this machine that opens them. A manifest with SealedSecrets is
 sealed again with the newest key of the cluster, for which your own identity has to be able to read the keys.
 
 Nothing has to be done at once: the cluster tries all of its keys, so that a new key can be added first, files be rotated one
@@ -280,7 +225,7 @@ by one, and the old key be removed when nothing needs it any more.`,
 	o.clusterFlags(cmd.Flags())
 	o.namespaceFlag(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&o.age, "age", nil, "recipient to encrypt for; may be given several times")
+	o.to.flags(f)
 	f.BoolVar(&o.accept, "accept-changes", false, "accept a SOPS file whose MAC is another: its values are as they should be")
 	f.StringVar(&o.keyNamespace, "key-namespace", "", "namespace with the keys of SealedSecrets (default: that of -n)")
 	return cmd
@@ -302,25 +247,34 @@ func (o *rotateOptions) rotate(ctx context.Context, w IO, name string) error {
 	if err != nil {
 		return err
 	}
-	how, err := creation(name, o.age)
-	if err != nil {
-		if len(file.Recipients()) == 0 {
-			return err
-		}
-		how = sops.Creation{Now: time.Now()} // no rule is for it: for whom it was, it is again
-	}
-	out, err := file.Rotate(keys, how, o.accept)
+	how, err := o.creation(name)
 	if err != nil {
 		return err
+	}
+	how.Public = how.Public.And(keys.Public())
+	out, err := file.Rotate(keys, how, o.accept)
+	if err != nil {
+		return orName(keys, err)
 	}
 	if err := replaceFile(name, out); err != nil {
 		return err
 	}
-	if len(how.Age) == 0 {
-		how.Age = file.Recipients()
+	names := how.Recipients()
+	if len(names) == 0 {
+		names = file.Recipients()
 	}
-	_, err = fmt.Fprintf(w.Out, "%s is encrypted for %s\n", name, strings.Join(how.Age, ", "))
+	_, err = fmt.Fprintf(w.Out, "%s is encrypted for %s\n", name, strings.Join(names, ", "))
 	return err
+}
+
+// creation is how a file is encrypted again. If no rule says for whom, it has no recipients: the file is for the same ones then.
+func (o *rotateOptions) creation(name string) (sops.Creation, error) {
+	how, err := creation(name, o.to)
+	if errors.As(err, &errNoRule{}) || errors.Is(err, sops.ErrNobody) || errors.Is(err, sops.ErrOthers) {
+		how = sops.Creation{Now: time.Now()}
+		err = o.to.name(&how, name)
+	}
+	return how, err
 }
 
 // readInput reads a file, or what is piped in if its name is -.

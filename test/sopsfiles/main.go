@@ -46,6 +46,11 @@ func run(args []string) error {
 
 // open decrypts every file NAME of a directory for which there is NAME.plain, and compares: but for comments, since SOPS moves them when it decrypts.
 func open(dir string) error {
+	home, err := importPGP(filepath.Join(dir, "pgp.asc"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(home) }()
 	if err := os.Setenv("SOPS_AGE_KEY_FILE", filepath.Join(dir, "age.agekey")); err != nil {
 		return err
 	}
@@ -58,12 +63,9 @@ func open(dir string) error {
 	}
 	for _, plain := range plains {
 		name := strings.TrimSuffix(plain, ".plain")
-		format := strings.TrimPrefix(filepath.Ext(name), ".")
-		switch format {
-		case "txt", "ini": // Fairlead encrypts these as a whole
-			format = "binary"
-		case "env":
-			format = "dotenv"
+		format, err := formatOf(name)
+		if err != nil {
+			return err
 		}
 		got, err := decrypt.File(name, format)
 		if err != nil {
@@ -79,6 +81,48 @@ func open(dir string) error {
 	}
 	fmt.Printf("%d files open\n", len(plains))
 	return nil
+}
+
+// formatOf is how a file was encrypted. Fairlead encrypts INI files as a whole, and leaves those that SOPS encrypted as they are when it edits them.
+func formatOf(name string) (string, error) {
+	data, err := os.ReadFile(name)
+	whole := bytes.HasPrefix(data, []byte("{"))
+	switch ext := filepath.Ext(name); {
+	case ext == ".txt" || ext == ".ini" && whole:
+		return "binary", err
+	case ext == ".env":
+		return "dotenv", err
+	default:
+		return ext[1:], err
+	}
+}
+
+// importPGP makes a directory of GnuPG in which SOPS finds the private keys of a file.
+func importPGP(name string) (home string, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	ring, err := openpgp.ReadArmoredKeyRing(f)
+	if err != nil {
+		return "", err
+	}
+	var private bytes.Buffer
+	for _, e := range ring {
+		if err := e.SerializePrivateWithoutSigning(&private, nil); err != nil {
+			return "", err
+		}
+	}
+	if home, err = os.MkdirTemp("", "gnupg"); err != nil {
+		return "", err
+	}
+	return home, errors.Join(os.WriteFile(filepath.Join(home, "secring.gpg"), private.Bytes(), 0o600), onlyHome(home))
+}
+
+// onlyHome lets SOPS look for OpenPGP keys in a directory, and not ask GnuPG.
+func onlyHome(home string) error {
+	return errors.Join(os.Setenv("GNUPGHOME", home), os.Setenv("SOPS_GPG_EXEC", "/nonexistent"))
 }
 
 func withoutComments(name string, data []byte) []byte {
@@ -350,6 +394,6 @@ func generatePGP(dir string) (fingerprint string, err error) {
 	return fmt.Sprintf("%X", e.PrimaryKey.Fingerprint), errors.Join(
 		os.WriteFile(filepath.Join(home, "pubring.gpg"), public.Bytes(), 0o600),
 		os.WriteFile(filepath.Join(home, "secring.gpg"), nil, 0o600),
-		os.Setenv("GNUPGHOME", home), os.Setenv("SOPS_GPG_EXEC", "/nonexistent"),
+		onlyHome(home),
 	)
 }

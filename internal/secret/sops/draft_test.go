@@ -47,7 +47,7 @@ func TestDraftUnchanged(t *testing.T) {
 	}
 }
 
-// TestDraft changes one thing of each file. Its other lines stay as they are, but for the time and the MAC.
+// TestDraft changes one thing of each file. Its other lines stay as they are, but for the time and the MAC. With -update it writes the files to testdata/ours.
 func TestDraft(t *testing.T) {
 	for _, c := range []struct{ file, old, by, lines string }{
 		{"secret.yaml", "correct horse battery staple", "other", "password"},
@@ -94,6 +94,14 @@ func TestDraft(t *testing.T) {
 			}
 			opensTo(t, c.file, out, realKeys(t), want)
 			otherLines(t, string(data), string(out), c.lines)
+			oursIs(t, "edited_"+c.file, out, want) // the last change of each
+			f, err := Read(c.file, readFile(t, oursDir, "edited_"+c.file))
+			if err == nil {
+				err = f.open(realKeys(t))
+			}
+			if err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,10 @@ const version = "3.13.3"
 
 // Creation says how a file is encrypted.
 type Creation struct {
-	// Age are the recipients: each of them can open the file.
-	Age []string
+	// Age and PGP are the recipients: each of them can open the file. PGP has fingerprints as ParseFingerprint returns them.
+	Age, PGP []string
+	// Public is where the keys of the fingerprints are found.
+	Public Public
 	// Rule holds, under the names that SOPS has for them, what says which values are encrypted: at most one of ruleFields, and mac_only_encrypted.
 	Rule map[string]string
 	Now  time.Time
@@ -101,19 +104,38 @@ func plainFormat(name string) Format {
 	return Binary
 }
 
-// Rotate encrypts the file again, with a new data key, for other recipients; without any in how, for the same ones. What the file says of which values are
-// encrypted stays. With accept, values that were added in plain text and a MAC that is another are no error.
-func (f *File) Rotate(keys Keys, how Creation, accept bool) ([]byte, error) {
+// Recipients are all who will be able to open the file.
+func (c Creation) Recipients() []string { return slices.Concat(c.Age, c.PGP) }
+
+// same makes the recipients those that the file has.
+func (f *File) same(how *Creation) error {
 	for _, group := range f.meta.groups {
 		for _, r := range group {
-			if r.kind != kindAge && len(how.Age) == 0 {
-				return nil, at(f.name, f.meta.line, "it is encrypted for %s too, which only sops can do again: name its new recipients, all of them age keys, "+
+			switch r.kind {
+			case kindAge:
+				how.Age = append(how.Age, r.name)
+			case kindPGP:
+				name, err := ParseFingerprint(r.name)
+				if err != nil {
+					return at(f.name, f.meta.line, "%w", err)
+				}
+				how.PGP = append(how.PGP, name)
+			default:
+				return at(f.name, f.meta.line, "it is encrypted for %s too, which only sops can do again: name its new recipients, all of them age or OpenPGP keys, "+
 					"or use `sops rotate`", r)
 			}
 		}
 	}
-	if len(how.Age) == 0 {
-		how.Age = f.Recipients()
+	return nil
+}
+
+// Rotate encrypts the file again, with a new data key, for other recipients; without any in how, for the same ones. What the file says of which values are
+// encrypted stays. With accept, values that were added in plain text and a MAC that is another are no error.
+func (f *File) Rotate(keys Keys, how Creation, accept bool) ([]byte, error) {
+	if len(how.Recipients()) == 0 {
+		if err := f.same(&how); err != nil {
+			return nil, err
+		}
 	}
 	if len(f.meta.groups) > 1 {
 		return nil, at(f.name, f.meta.line, "its key is shared between groups, which only sops can do again: use `sops rotate`")
@@ -232,18 +254,14 @@ func (f *File) seal(value any, isComment bool, key []byte, path []string) (strin
 
 // newMetadata is the metadata of a file that was encrypted now.
 func (f *File) newMetadata(how Creation, key []byte, modified, mac string) (branch, error) {
-	var recipients list
-	for _, to := range how.Age {
-		enc, err := encryptFor(to, key)
-		if err != nil {
-			return nil, err
-		}
-		recipients = append(recipients, branch{{key: "enc", value: &leaf{value: enc}}, {key: "recipient", value: &leaf{value: to}}})
+	age, pgp, err := f.recipients(how, key, modified)
+	if err != nil {
+		return nil, err
 	}
-	if len(recipients) == 0 {
-		return nil, fault.Newf(fault.Invalid, "%s: no recipients: name one with --age age1…, or in the creation rules of .sops.yaml", f.name)
+	var meta branch
+	if len(age) > 0 {
+		meta = branch{{key: kindAge, value: age}}
 	}
-	meta := branch{{key: kindAge, value: recipients}}
 	text := func(key, value string) {
 		if value != "" {
 			meta = append(meta, entry{key: key, value: &leaf{value: value}})
@@ -258,11 +276,37 @@ func (f *File) newMetadata(how Creation, key []byte, modified, mac string) (bran
 	if rule["mac_only_encrypted"] == "true" {
 		meta = append(meta, entry{key: "mac_only_encrypted", value: &leaf{value: true}})
 	}
+	if len(pgp) > 0 {
+		meta = append(meta, entry{key: kindPGP, value: pgp})
+	}
 	for _, field := range []string{"unencrypted_comment_regex", "unencrypted_regex", "unencrypted_suffix"} {
 		text(field, rule[field])
 	}
 	text("version", version)
 	return meta, nil
+}
+
+// recipients are the lists of the metadata: the data key for each.
+func (f *File) recipients(how Creation, key []byte, modified string) (age, pgp list, err error) {
+	text := func(key, value string) entry { return entry{key: key, value: &leaf{value: value}} }
+	for _, to := range how.Age {
+		enc, err := encryptFor(to, key)
+		if err != nil {
+			return nil, nil, err
+		}
+		age = append(age, branch{text("enc", enc), text("recipient", to)})
+	}
+	for _, to := range how.PGP {
+		enc, err := how.Public.encryptFor(to, key, how.Now)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		pgp = append(pgp, branch{text("created_at", modified), text("enc", enc), text("fp", to)})
+	}
+	if len(age)+len(pgp) == 0 {
+		err = fault.Newf(fault.Invalid, "%s: no recipients: name one with --age age1… or --pgp, or in the creation rules of .sops.yaml", f.name)
+	}
+	return age, pgp, err
 }
 
 // CheckRecipient says what is wrong with an age recipient.

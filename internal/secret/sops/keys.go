@@ -12,6 +12,7 @@ import (
 	"filippo.io/age/armor"
 	"github.com/ProtonMail/go-crypto/openpgp"
 	pgparmor "github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/fairlead-cd/fairlead/internal/fault"
@@ -39,7 +40,7 @@ func (k Keys) Names() []string {
 		out = append(out, id.recipient)
 	}
 	for _, e := range k.pgp {
-		out = append(out, fingerprint(e))
+		out = append(out, fingerprint(e.PrimaryKey))
 	}
 	return out
 }
@@ -119,20 +120,16 @@ func (k *Keys) AddPGP(name string, data []byte) error {
 	if len(data) > maxBytes>>4 {
 		return fault.Newf(fault.Invalid, "%s: more than a file of keys", name)
 	}
-	read := openpgp.ReadKeyRing
-	if bytes.Contains(data, []byte("-----BEGIN")) {
-		read = openpgp.ReadArmoredKeyRing
-	}
-	ring, err := read(bytes.NewReader(data))
+	ring, err := readRing(data)
 	if err != nil {
 		return fault.Newf(fault.Invalid, "%s: no private OpenPGP key: write it with `gpg --export-secret-keys --armor`", name)
 	}
 	for _, e := range ring {
 		switch {
 		case e.PrivateKey == nil:
-			return fault.Newf(fault.Invalid, "%s: %s is a public key: write it with `gpg --export-secret-keys --armor`", name, fingerprint(e))
+			return fault.Newf(fault.Invalid, "%s: %s is a public key: write it with `gpg --export-secret-keys --armor`", name, fingerprint(e.PrimaryKey))
 		case e.PrivateKey.Encrypted:
-			return fault.Newf(fault.Invalid, "%s: %s has a passphrase, which nobody could type: remove it with `gpg --change-passphrase`", name, fingerprint(e))
+			return fault.Newf(fault.Invalid, "%s: %s has a passphrase, which nobody could type: remove it with `gpg --change-passphrase`", name, fingerprint(e.PrimaryKey))
 		case len(k.pgp) == maxKeys:
 			return fault.Newf(fault.Invalid, "%s: more than %d keys", name, maxKeys)
 		}
@@ -141,10 +138,10 @@ func (k *Keys) AddPGP(name string, data []byte) error {
 	return nil
 }
 
-func fingerprint(e *openpgp.Entity) string {
+func fingerprint(key *packet.PublicKey) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
-	for _, c := range e.PrimaryKey.Fingerprint {
+	for _, c := range key.Fingerprint {
 		b.WriteByte(hex[c>>4])
 		b.WriteByte(hex[c&15])
 	}
@@ -190,7 +187,7 @@ func (k Keys) pgpKey(r recipient) ([]byte, error) {
 	}
 	m, err := openpgp.ReadMessage(block.Body, k.pgp, nil, nil)
 	if err != nil {
-		if slices.ContainsFunc(k.pgp, func(e *openpgp.Entity) bool { return strings.EqualFold(fingerprint(e), r.name) }) {
+		if slices.ContainsFunc(k.pgp, func(e *openpgp.Entity) bool { return strings.EqualFold(fingerprint(e.PrimaryKey), r.name) }) {
 			return nil, err
 		}
 		return nil, errOther

@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/fairlead-cd/fairlead/internal/fault"
 )
 
 // RulesFile is the name of the file that says how the files beside and below it are encrypted.
@@ -26,12 +24,14 @@ type Rules struct {
 type creationRule struct {
 	PathRegex string         `yaml:"path_regex"`
 	Age       any            `yaml:"age"`
+	PGP       any            `yaml:"pgp"`
 	KeyGroups []keyGroup     `yaml:"key_groups"`
 	Rest      map[string]any `yaml:",inline"`
 }
 
 type keyGroup struct {
 	Age  []string       `yaml:"age"`
+	PGP  []string       `yaml:"pgp"`
 	Rest map[string]any `yaml:",inline"`
 }
 
@@ -70,36 +70,28 @@ func (r Rules) For(path string) (Creation, bool, error) {
 	return Creation{}, false, nil
 }
 
-// others are the fields of a rule, and of a group of keys, that name recipients which are no age keys.
-var others = []string{"kms", "gcp_kms", "azure_keyvault", "hc_vault_transit_uri", "hc_vault", "hckms", "pgp", "merge"}
+// others are the fields of a rule, and of a group of keys, that name recipients which are neither age nor OpenPGP keys.
+var others = []string{"kms", "gcp_kms", "azure_keyvault", "hc_vault_transit_uri", "hc_vault", "hckms", "merge"}
 
-var errOthers = errors.New("only sops encrypts for them: use `sops encrypt`, or name age recipients alone")
+// ErrOthers is that a rule names whom nobody but sops encrypts for, and ErrNobody that it names nobody.
+var (
+	ErrOthers = errors.New("only sops encrypts for them: use `sops encrypt`, or name age and OpenPGP recipients alone")
+	ErrNobody = errors.New("it names no age or OpenPGP recipients")
+)
 
 func (r creationRule) creation() (Creation, error) {
 	c := Creation{Rule: map[string]string{}}
-	switch age := r.Age.(type) {
-	case nil:
-	case string:
-		for to := range strings.SplitSeq(age, ",") {
-			if to = strings.TrimSpace(to); to != "" {
-				c.Age = append(c.Age, to)
-			}
-		}
-	case []any:
-		for _, to := range age {
-			text, ok := to.(string)
-			if !ok {
-				return c, errors.New("age is a list of recipients")
-			}
-			c.Age = append(c.Age, text)
-		}
-	default:
-		return c, errors.New("age is a recipient, or a list of them")
+	pgp, err := texts("pgp", r.PGP)
+	if err != nil {
+		return c, err
+	}
+	if c.Age, err = texts("age", r.Age); err != nil {
+		return c, err
 	}
 	for field, value := range r.Rest {
 		switch {
 		case slices.Contains(others, field):
-			return c, fmt.Errorf("%s: %w", field, errOthers)
+			return c, fmt.Errorf("%s: %w", field, ErrOthers)
 		case slices.Contains(ruleFields, field):
 			c.Rule[field] = fmt.Sprint(value)
 		case field == "mac_only_encrypted" && value == true:
@@ -107,18 +99,22 @@ func (r creationRule) creation() (Creation, error) {
 		}
 	}
 	if len(r.KeyGroups) > 1 {
-		return c, fmt.Errorf("several key_groups: %w", errOthers)
+		return c, fmt.Errorf("several key_groups: %w", ErrOthers)
 	}
 	for _, g := range r.KeyGroups {
 		for field := range g.Rest {
 			if slices.Contains(others, field) {
-				return c, fmt.Errorf("%s: %w", field, errOthers)
+				return c, fmt.Errorf("%s: %w", field, ErrOthers)
 			}
 		}
 		c.Age = append(c.Age, g.Age...)
+		pgp = append(pgp, g.PGP...)
 	}
-	if len(c.Age) == 0 {
-		return c, fault.Newf(fault.Invalid, "it names no age recipients")
+	if c.PGP, err = fingerprints(pgp); err != nil {
+		return c, err
+	}
+	if len(c.Recipients()) == 0 {
+		return c, ErrNobody
 	}
 	for _, to := range c.Age {
 		if err := CheckRecipient(to); err != nil {
@@ -126,4 +122,29 @@ func (r creationRule) creation() (Creation, error) {
 		}
 	}
 	return c, nil
+}
+
+// texts are recipients of a rule: a list, or a text with commas.
+func texts(field string, value any) ([]string, error) {
+	var out []string
+	switch value := value.(type) {
+	case nil:
+	case string:
+		for to := range strings.SplitSeq(value, ",") {
+			if to = strings.TrimSpace(to); to != "" {
+				out = append(out, to)
+			}
+		}
+	case []any:
+		for _, to := range value {
+			text, ok := to.(string)
+			if !ok {
+				return nil, fmt.Errorf("%s is a list of recipients", field)
+			}
+			out = append(out, text)
+		}
+	default:
+		return nil, fmt.Errorf("%s is a recipient, or a list of them", field)
+	}
+	return out, nil
 }

@@ -199,14 +199,12 @@ func TestOurs(t *testing.T) {
 				t.Fatal(err)
 			}
 			how := how
-			how.Rule = map[string]string{}
-			for _, field := range ruleFields {
-				if text := f.meta.raw.text(field); text != "" {
-					how.Rule[field] = text
-				}
-			}
-			if f.meta.macOnly {
-				how.Rule["mac_only_encrypted"] = "true"
+			how.Rule = f.meta.rules()
+			switch name {
+			case "pgp.yaml", "shared.env":
+				how = Creation{PGP: keys.Names()[2:], Public: keys.Public(), Rule: how.Rule, Now: edited}
+			case "either.yaml":
+				how.PGP, how.Public, how.Now = keys.Names()[2:], keys.Public(), edited
 			}
 			want := readFile(t, realDir, name+".plain")
 			out, err := Encrypt(name, want, how)
@@ -214,19 +212,30 @@ func TestOurs(t *testing.T) {
 				t.Fatal(err)
 			}
 			opensTo(t, name, out, keys, want)
-			if golden.Updating() {
-				dir := filepath.Join("testdata", "ours")
-				if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, name), out, 0o644),
-					os.WriteFile(filepath.Join(dir, name+".plain"), want, 0o644),
-					os.WriteFile(filepath.Join(dir, "age.agekey"), readFile(t, realDir, "age.agekey"), 0o644)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			opensTo(t, name, readFile(t, "testdata", "ours", name), keys, want)
+			oursIs(t, name, out, want)
+			opensTo(t, name, readFile(t, oursDir, name), keys, want)
 			if _, err := Encrypt(name, out, how); err == nil || !strings.Contains(err.Error(), "encrypted already") {
 				t.Errorf("what is encrypted is encrypted again: %v", err)
 			}
 		})
+	}
+}
+
+// testdata/ours is what we encrypted: see TestOurs and TestDraft.
+const oursDir = "testdata/ours"
+
+// oursIs writes a file to testdata/ours, with the keys that open it, if the test is to.
+func oursIs(t *testing.T, name string, data, plain []byte) {
+	t.Helper()
+	if !golden.Updating() {
+		return
+	}
+	err := errors.Join(os.MkdirAll(oursDir, 0o755), os.WriteFile(filepath.Join(oursDir, name), data, 0o644), os.WriteFile(filepath.Join(oursDir, name+".plain"), plain, 0o644))
+	for _, key := range []string{"age.agekey", "pgp.asc"} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(oursDir, key), readFile(t, realDir, key), 0o644))
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -372,6 +381,50 @@ func TestRotateINI(t *testing.T) {
 		t.Errorf("rotated it is\n%s", out)
 	}
 	opensTo(t, "settings.ini", out, keys, readFile(t, realDir, "settings.ini.plain"))
+}
+
+// TestRotatePGP: OpenPGP recipients stay, if their public keys are here, and others can be named.
+func TestRotatePGP(t *testing.T) {
+	keys := realKeys(t)
+	want := readFile(t, realDir, "pgp.yaml.plain")
+	rotate := func(file string, how Creation) ([]byte, error) {
+		f, err := Read(file, readFile(t, realDir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		how.Now = edited
+		return f.Rotate(keys, how, false)
+	}
+	var public Public
+	names, err := public.Add("pgp.asc", append(readFile(t, realDir, "pgp.asc"), readFile(t, realDir, "pgp.asc")...))
+	if err != nil || len(names) != 2 || names[0] != keys.Names()[2] || names[1] != names[0] {
+		t.Fatal(names, err)
+	}
+	var only Keys
+	only.pgp = keys.pgp
+	out, err := rotate("pgp.yaml", Creation{Public: public})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opensTo(t, "pgp.yaml", out, only, want)
+	if out, err = rotate("secret.yaml", Creation{PGP: names[:1], Public: public}); err != nil {
+		t.Fatal(err)
+	}
+	opensTo(t, "secret.yaml", out, only, want)
+	if _, err = rotate("pgp.yaml", Creation{}); err == nil || !strings.Contains(err.Error(), "pgp.yaml: the public key of OpenPGP "+names[0]+" is not here: write it with `gpg --export --armor") {
+		t.Error(err)
+	}
+	f, err := Read("pgp.yaml", readFile(t, realDir, "pgp.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := Creation{Public: public, Now: time.Date(2020, 3, 3, 10, 0, 0, 0, time.UTC)}
+	if _, err = f.Rotate(keys, early, false); err == nil || !strings.Contains(err.Error(), "nothing can be encrypted for OpenPGP "+names[0]) {
+		t.Error(err)
+	}
+	if _, err := public.Add("none.asc", []byte("-----BEGIN PGP canary")); err == nil || strings.Contains(err.Error(), "canary") {
+		t.Error(err)
+	}
 }
 
 func TestPlaceholders(t *testing.T) {
