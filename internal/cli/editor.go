@@ -51,7 +51,7 @@ func (e editor) run(w IO, s *signals, name string) error {
 			defer func() { _ = term.Restore(int(in.Fd()), before) }()
 		}
 	}
-	cmd.Stdout, cmd.Stderr = w.Out, w.Err
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = w.Out, w.Err, editorPatience
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("run the editor %s: %w", e, err)
 	}
@@ -68,7 +68,7 @@ func (e editor) run(w IO, s *signals, name string) error {
 			if caught == os.Interrupt || caught == syscall.SIGQUIT {
 				continue
 			}
-			end(cmd.Process, caught, done)
+			_ = end(cmd.Process, caught, done) // that it was ended is known
 			return fmt.Errorf("ended by the signal %q", caught)
 		}
 	}
@@ -77,13 +77,15 @@ func (e editor) run(w IO, s *signals, name string) error {
 // editorPatience is how long an editor has to end.
 const editorPatience = 2 * time.Second
 
-func end(p *os.Process, with os.Signal, done <-chan error) {
+// end ends an editor, and returns when it has.
+func end(p *os.Process, with os.Signal, done <-chan error) error {
 	_ = p.Signal(with)
 	select {
-	case <-done:
+	case err := <-done:
+		return err
 	case <-time.After(editorPatience):
 		_ = p.Kill()
-		<-done
+		return <-done
 	}
 }
 

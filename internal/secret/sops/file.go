@@ -372,7 +372,7 @@ func (f *File) verify(key []byte, sum hash.Hash) error {
 	text, _ := recorded.(string)
 	if subtle.ConstantTimeCompare([]byte(strings.ToUpper(text)), fmt.Appendf(nil, "%X", sum.Sum(nil))) != 1 {
 		return changedError{at(f.name, f.meta.line, "the MAC of the file is another: something in it was changed, added, removed or reordered after it was "+
-			"encrypted. Undo that; if it is meant as it is, `fairlead secret rotate --accept-changes` encrypts it again")}
+			"encrypted. Undo that, and change it with `fairlead secret edit`; if it is meant as it is, `fairlead secret rotate --accept-changes` encrypts it again")}
 	}
 	return nil
 }
