@@ -325,8 +325,12 @@ const finalizersOfArgo = "resources-finalizer.argocd.argoproj.io"
 
 // stops are what keeps an object of a kind from being acted upon: the fields to merge into it.
 var stops = map[string]func(*unstructured.Unstructured) map[string]any{
-	"Kustomization": func(*unstructured.Unstructured) map[string]any {
-		return map[string]any{"spec": map[string]any{"suspend": true, "prune": false}}
+	"Kustomization": func(u *unstructured.Unstructured) map[string]any {
+		spec := map[string]any{"suspend": true, "prune": false}
+		if _, said, _ := unstructured.NestedString(u.Object, "spec", "deletionPolicy"); said { // what counts instead when it is deleted
+			spec["deletionPolicy"] = "Orphan"
+		}
+		return map[string]any{"spec": spec}
 	},
 	"HelmRelease": func(*unstructured.Unstructured) map[string]any {
 		return map[string]any{"spec": map[string]any{"suspend": true}}

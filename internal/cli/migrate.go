@@ -53,7 +53,8 @@ func migrateCommand(w IO) *cobra.Command {
 		Short: "Write the Environments that mean what Flux or Argo CD is told",
 		Long: `Reads the objects of Flux (GitRepository, OCIRepository, HelmRepository, Kustomization, HelmRelease) or of Argo CD (Application,
 ApplicationSet, AppProject) from the manifests in a directory, or from the cluster, and prints the Repositories and Environments
-that mean the same. A report says what has no equal, and what to do about it. Nothing is changed.
+that mean the same. A report says what has no equal, and what to do about it, and names each field that is not known. Nothing
+is changed.
 
 The Environments are suspended: 'fairlead adopt' shows what taking over would do, stops the other engine, and lets them begin.
 

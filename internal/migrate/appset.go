@@ -13,7 +13,12 @@ import (
 // it gives. It is false if the Applications that it made in the cluster are to be taken in its place.
 func (a argocd) set(o object.Object) bool {
 	spec := specOf(o)
-	spec.skip("generators", "template", "templatePatch", "goTemplate", "goTemplateOptions", "syncPolicy", "strategy", "preservedFields", "ignoreApplicationDifferences", "applyNestedSelectors")
+	spec.skip("generators", "template", "templatePatch", "goTemplate", "goTemplateOptions", "applyNestedSelectors")
+	spec.skip("preservedFields", "ignoreApplicationDifferences") // of Applications, which there are none of
+	spec.sub("syncPolicy").skip("applicationsSync", "preserveResourcesOnDeletion")
+	if strategy, _ := spec.value("strategy").(map[string]any); len(strategy) > 0 && strategy["type"] != "AllAtOnce" {
+		a.note(about(o), "spec.strategy", "apps are not released in steps: write dependsOn into the sources that wait for others, or a gate into an Environment that waits for another, such as soak")
+	}
 	a.leave(about(o), spec, nil)
 	made := slices.ContainsFunc(a.all, func(x object.Object) bool { return maker(x) == named(o) })
 	var todo []func()
@@ -105,7 +110,7 @@ func (s expansion) applications(g map[string]any) ([]object.Object, error) {
 		meta, _ := m["metadata"].(map[string]any)
 		out = append(out, object.New(map[string]any{
 			"apiVersion": argo + "/v1alpha1", "kind": "Application", "spec": m["spec"],
-			"metadata": map[string]any{"namespace": s.o.Namespace(), "name": meta["name"]},
+			"metadata": map[string]any{"namespace": s.o.Namespace(), "name": meta["name"], "annotations": meta["annotations"]},
 		}))
 	}
 	return out, nil
@@ -256,6 +261,12 @@ func (a argocd) directories(s expansion, generator map[string]any) {
 	policy := tspec.sub("syncPolicy")
 	a.automation(d.about, policy, &d)
 	a.syncOptions(d.about, policy, &d)
+	annotations, _ := s.templated("metadata", "annotations").(map[string]any)
+	a.annotations(d.about, "spec.template.metadata.annotations", annotations, &d)
+	if sync := o.Text("spec", "syncPolicy", "applicationsSync"); !d.holds && (sync == "create-only" || sync == "create-update") {
+		d.holds = true
+		a.note(d.about, "spec.syncPolicy.applicationsSync", "an app stays today though its directory is gone, so its Environment has sync.prune.maxObjects: 0: what is gone from Git is held until a person approves")
+	}
 	policy.skip("retry")
 	source := tspec.sub("source")
 	repository, revision := a.repository(d.home, git.text("repoURL")), source.text("targetRevision")
@@ -268,12 +279,7 @@ func (a argocd) directories(s expansion, generator map[string]any) {
 	}
 	tspec.skip("project", "info", "revisionHistoryLimit")
 	template := source.text("path")
-	a.leave(d.about, tspec, map[string]string{
-		"source.helm":       "write a fairlead.yaml with these options into each directory",
-		"source.kustomize":  "put images, patches and prefixes into each directory's kustomization.yaml: they are Kustomize's own",
-		"source.directory":  "a plain directory is taken as a whole, with those below it: name what belongs to the app in a kustomization.yaml, and Jsonnet in a fairlead.yaml",
-		"ignoreDifferences": "mostly not needed: fields that controllers own are theirs. fairlead.dev/ignore on the object for the rest",
-	})
+	a.leave(d.about, tspec, adviceFound)
 	for _, dir := range git.items("directories") {
 		p, ok := within(dir.text("path"))
 		switch {

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"cmp"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -120,6 +121,8 @@ func (a argocd) application(o object.Object, about, from string) {
 	a.automation(about, policy, &d)
 	a.syncOptions(about, policy, &d)
 	policy.skip("retry")
+	annotations, _ := o.At("metadata", "annotations").(map[string]any)
+	a.annotations(about, "metadata.annotations", annotations, &d)
 	spec.skip("info", "revisionHistoryLimit")
 	if p := spec.text("project"); p != "" && p != "default" {
 		a.note("AppProject "+o.Namespace()+"/"+p, "", "%s", noteRights)
@@ -128,6 +131,7 @@ func (a argocd) application(o object.Object, about, from string) {
 	if len(sources) == 0 {
 		sources = []*fields{spec.sub("source")}
 	}
+	spec.skip("source") // it does not count beside others
 	named := map[string]*fields{}
 	for _, s := range sources {
 		if r := s.text("ref"); r != "" {
@@ -141,10 +145,7 @@ func (a argocd) application(o object.Object, about, from string) {
 		}
 		a.source(o, one, s, named)
 	}
-	a.leave(about, spec, map[string]string{
-		"ignoreDifferences": "mostly not needed: fields that controllers own are theirs. fairlead.dev/ignore on the object for the rest",
-		"sourceHydrator":    "this has no equal: follow the branch that the hydrated manifests are on",
-	})
+	a.leave(about, spec, adviceApplication)
 }
 
 // ordersArgo reports whether objects of a kind tell Argo CD what to do.
@@ -168,7 +169,9 @@ func resources(o object.Object) (kinds []object.GroupKind) {
 func (a argocd) automation(about string, policy *fields, d *delivery) {
 	automated := policy.sub("automated")
 	on, said := automated.value("enabled").(bool)
-	automated.skip("allowEmpty")
+	if automated.flag("allowEmpty") {
+		a.note(about, "spec.syncPolicy.automated.allowEmpty", "if Git has no app of the Environment any more, or many objects are gone, their deletion is held until a person approves: see docs/tasks/delete.md")
+	}
 	d.suspended = !policy.has("automated") || said && !on
 	d.keeps, d.holds = !automated.flag("selfHeal"), !automated.flag("prune")
 	switch {
@@ -359,17 +362,13 @@ func (a argocd) chartDir(o object.Object, d delivery, h *fields, repository stri
 	if v := h.list("apiVersions"); len(v) > 0 {
 		helm["apiVersions"] = v
 	}
-	h.skip("version", "skipTests", "passCredentials", "skipSchemaValidation")
+	h.skip("version", "skipTests") // of Helm, and what is not applied anyway
 	if h.text("namespace") == d.into {
 		h.skip("namespace")
 	} else {
 		delete(h.read, "namespace")
 	}
-	a.leave(d.about, h, map[string]string{
-		"fileParameters":          "a single value cannot be set from a file: hold it in values",
-		"ignoreMissingValueFiles": "a file of values that is not there is an error: name only those that are",
-		"namespace":               "templates are told the namespace that the app goes to, and no other",
-	})
+	a.leave(d.about, h, adviceHelm)
 	a.file(o, d, "fairlead.yaml", map[string]any{"helm": helm})
 	d.repository, d.path = repository, ""
 	a.deliveries = append(a.deliveries, d)
@@ -499,20 +498,34 @@ func (a argocd) ref(about, revision string) ref {
 	return ref{"branch", revision}
 }
 
+// project says what becomes of a project's bounds.
 func (a argocd) project(o object.Object) {
-	if o.Name() == "default" {
-		return
-	}
 	spec := specOf(o)
-	spec.skip("description", "roles", "orphanedResources")
-	if len(spec.list("syncWindows")) > 0 {
-		a.note(about(o), "spec.syncWindows", "write them as gates of the Environment: window and freeze")
+	spec.skip("description", "sourceRepos", "sourceNamespaces", "destinations", "clusterResourceWhitelist", "clusterResourceBlacklist", "namespaceResourceWhitelist", "namespaceResourceBlacklist",
+		"permitOnlyProjectScopedClusters")
+	if o.Name() != "default" {
+		a.note(about(o), "", "%s", noteRights)
 	}
-	if len(spec.list("signatureKeys")) > 0 {
-		a.note(about(o), "spec.signatureKeys", "put the public keys into a Secret, and name it in spec.verify of the Repository")
+	a.leave(about(o), spec, adviceProject)
+}
+
+// marked are prefixes of annotations of an Application that ask somebody for something.
+var marked = []struct{ prefix, text string }{
+	{"notifications.argoproj.io/", "who is told is said by a Notifier: see docs/tasks/notifications.md"},
+	{"argocd-image-updater.argoproj.io/", "images are not updated by Fairlead yet: let who builds them commit their tags"},
+}
+
+// annotations are what an Application's annotations ask for.
+func (a argocd) annotations(about, field string, all map[string]any, d *delivery) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, m := range marked {
+			if strings.HasPrefix(name, m.prefix) {
+				a.note(about, field+"["+name+"]", "%s", m.text)
+			}
+		}
 	}
-	if says(o.At("spec", "roles")) {
-		a.note(about(o), "spec.roles", "who may do what is said by Kubernetes' own RBAC on Environments and Apps")
+	if all["argocd.argoproj.io/skip-reconcile"] == "true" {
+		d.suspended = true
+		a.note(about, field+"[argocd.argoproj.io/skip-reconcile]", "it is left alone today: it has an Environment of its own, to be resumed when it is meant to go on")
 	}
-	a.note(about(o), "", "%s", noteRights)
 }

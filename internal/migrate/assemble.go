@@ -71,6 +71,9 @@ func (m *migration) environment(name string, apps []delivery) object.Object {
 		destination["createNamespace"] = true
 	}
 	spec := map[string]any{"sources": m.sources(apps), "destination": destination}
+	if first.ends {
+		spec["deletion"] = "Prune"
+	}
 	sync := map[string]any{"suspend": true}
 	if first.keeps {
 		sync["drift"] = "Report"

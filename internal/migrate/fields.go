@@ -91,13 +91,7 @@ func says(v any) bool {
 	return true
 }
 
-// leave makes notes of what was not read.
-func (m *migration) leave(about string, f *fields, advice map[string]string) {
-	f.rest(func(name string) {
-		text := "this has no equal"
-		if a, ok := advice[strings.TrimPrefix(name, f.at+".")]; ok {
-			text = a
-		}
-		m.note(about, name, "%s", text)
-	})
+// leave makes notes of what was not read: none of it is lost without a word.
+func (m *migration) leave(about string, f *fields, a advice) {
+	f.rest(func(name string) { m.note(about, name, "%s", a.of(strings.TrimPrefix(name, f.at+"."))) })
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -92,13 +93,8 @@ func (f flux) source(o object.Object) {
 		f.repository(o)
 	case "HelmRepository":
 		spec := specOf(o)
-		spec.skip("url", "type", "interval", "timeout", "secretRef", "suspend", "accessFrom") // what a HelmRelease says of it is looked at there
-		f.leave(about(o), spec, map[string]string{
-			"certSecretRef":   "put its ca.crt into the Secret that spec.render.charts of the Environment names; client certificates are not used",
-			"insecure":        "say insecure under spec.render.charts of the Environment",
-			"passCredentials": "credentials go to the address that they are for alone",
-			"provider":        "cloud identities are not used for registries: put a token into the Secret",
-		})
+		spec.skip("url", "type", "interval", "timeout", "secretRef", "accessFrom") // what a HelmRelease says of it is looked at there
+		f.leave(about(o), spec, adviceCharts)
 	case "HelmChart": // a HelmRelease makes it
 	default:
 		f.note(about(o), "", "%s is no source of Fairlead's: put what it holds into Git or an OCI registry", kind)
@@ -119,8 +115,10 @@ func (f flux) repository(o object.Object) {
 		out["secretRef"] = map[string]any{"name": name}
 		f.moved(o, "spec.secretRef", "Secret", name)
 	}
-	if spec.flag("suspend") {
-		out["suspend"] = true
+	for _, name := range []string{"suspend", "insecure"} {
+		if spec.flag(name) {
+			out[name] = true
+		}
 	}
 	if strings.HasPrefix(o.Text("spec", "layerSelector", "mediaType"), "application/vnd.cncf.helm.chart.") { // a chart, and nothing else is taken of it
 		spec.skip("layerSelector")
@@ -133,15 +131,7 @@ func (f flux) repository(o object.Object) {
 		delete(spec.read, "provider")
 	}
 	f.verification(o, spec, out)
-	f.leave(about(o), spec, map[string]string{
-		"ignore":            "write it into a .sourceignore in the root of the repository, which counts for directories of plain manifests: what a kustomization.yaml does not name is left out anyway",
-		"recurseSubmodules": "submodules are not fetched: name the other repository as a source of its own",
-		"include":           "name the other repository as a source of its own",
-		"sparseCheckout":    "not needed: only what apps read is looked at",
-		"proxySecretRef":    "set HTTPS_PROXY for Fairlead's controller",
-		"provider":          "cloud identities are not used for Git: put a token into the Secret",
-		"layerSelector":     "the first layer that holds an archive is taken",
-	})
+	f.leave(about(o), spec, adviceSource)
 	f.repositories[f.home(o.Namespace())+"/"+o.Name()] = made("Repository", f.home(o.Namespace()), o.Name(), out)
 }
 
@@ -266,22 +256,12 @@ func (f flux) kustomization(o object.Object) {
 	if len(spec.list("healthChecks")) > 0 {
 		f.note(d.about, "spec.healthChecks", "the health of every object of the app is looked at. What others make, such as the Deployments of an operator, is not waited for by what depends on the app")
 	}
-	// What is looked at always, or needs no answer here.
-	spec.skip("interval", "retryInterval", "timeout", "wait", "healthChecks", "deletionPolicy", "force")
-	if spec.flag("force") {
-		f.note(d.about, "spec.force", "mark the objects that may be deleted and made anew with fairlead.dev/apply: replace")
+	f.deletion(spec, &d)
+	if slow := longest(spec); slow != "" && (spec.flag("wait") || spec.has("healthChecks")) {
+		f.note(d.about, "spec.timeout", "an object counts as degraded after 10m: write health: {deadline: %s} into the directory's fairlead.yaml", slow)
 	}
-	f.leave(d.about, spec, map[string]string{
-		"patches":                 "put them into the directory's kustomization.yaml: they are Kustomize's own",
-		"images":                  "put them into the directory's kustomization.yaml: they are Kustomize's own",
-		"components":              "put them into the directory's kustomization.yaml: they are Kustomize's own",
-		"commonMetadata":          "put it into the directory's kustomization.yaml, as labels and commonAnnotations",
-		"namePrefix":              "put it into the directory's kustomization.yaml",
-		"nameSuffix":              "put it into the directory's kustomization.yaml",
-		"healthCheckExprs":        "write them as spec.health.rules of the Environment",
-		"kubeConfig":              "another cluster: let it run a Fairlead of its own",
-		"ignoreMissingComponents": "name only components that are there",
-	})
+	spec.skip("interval", "retryInterval", "wait") // nothing is looked at again unless it changed, and health is looked at always
+	f.leave(d.about, spec, adviceKustomization)
 	f.deliveries = append(f.deliveries, d)
 }
 
@@ -353,6 +333,32 @@ func (f flux) waits(o object.Object, spec *fields, d *delivery) {
 		}
 		d.after = append(d.after, name)
 	}
+}
+
+// deletion is what becomes of the objects when the order is deleted.
+func (f flux) deletion(spec *fields, d *delivery) {
+	switch policy := spec.text("deletionPolicy"); policy {
+	case "", "MirrorPrune":
+	case "Delete", "WaitForTermination":
+		d.ends = true
+	case "Orphan":
+		f.note(d.about, "spec.deletionPolicy", "its objects stay when it is deleted, and so they do when the Environment is; but who takes its source out of the Environment retires the app, and deletes them: "+
+			"mark those with fairlead.dev/prune: never that have to stay then")
+	default:
+		f.note(d.about, "spec.deletionPolicy", "%s is not known: spec.deletion of the Environment says what becomes of its objects when it is deleted", policy)
+	}
+}
+
+// longest is the longest of the timeouts that are longer than an object has to get healthy if nothing is said; empty if there is none.
+func longest(all ...*fields) string {
+	most, out := 10*time.Minute, ""
+	for _, f := range all {
+		text := f.text("timeout")
+		if d, err := time.ParseDuration(text); err == nil && d > most {
+			most, out = d, text
+		}
+	}
+	return out
 }
 
 func (f flux) suspension(spec *fields, d *delivery) {

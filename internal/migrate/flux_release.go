@@ -42,6 +42,9 @@ func (f flux) release(o object.Object) {
 		}
 		if target := v.text("targetPath"); target != "" {
 			one["targetPath"] = target
+			if !v.flag("literal") {
+				f.note(d.about, "spec.valuesFrom[].targetPath", "what is put at %s is a text, where Flux takes it as --set does, 3 as a number and true as a truth: templates may tell the difference", target)
+			}
 		}
 		if v.flag("optional") {
 			one["optional"] = true
@@ -51,15 +54,8 @@ func (f flux) release(o object.Object) {
 	if len(rest) > 0 {
 		helm["valuesFrom"] = rest
 	}
-	install, upgrade := spec.sub("install"), spec.sub("upgrade")
-	d.makes = install.flag("createNamespace")
-	if install.text("crds") == "Skip" {
-		helm["skipCRDs"] = true
-	}
-	for _, s := range []*fields{install, upgrade} {
-		s.skip("crds", "remediation", "timeout", "strategy", "replace", "force", "cleanupOnFailure", "disableWait", "disableWaitForJobs", "skipCRDs", "disableTakeOwnership")
-	}
-	spec.skip("interval", "timeout", "rollback", "uninstall", "maxHistory", "persistentClient", "waitStrategy")
+	declared := map[string]any{"helm": helm}
+	f.actions(spec, &d, declared)
 	drift := spec.sub("driftDetection")
 	switch drift.text("mode") {
 	case "enabled":
@@ -75,20 +71,52 @@ func (f flux) release(o object.Object) {
 	if values, _ := spec.value("values").(map[string]any); len(values) > 0 {
 		helm["values"] = values
 	}
-	f.leave(d.about, spec, map[string]string{
-		"postRenderers":  "write a kustomization.yaml with helmCharts and the patches beside it",
-		"kubeConfig":     "another cluster: let it run a Fairlead of its own",
-		"commonMetadata": "write a kustomization.yaml with helmCharts and labels",
-
-		"driftDetection.ignore":  "mark the objects with fairlead.dev/ignore, and these paths, where they are fields that Git says and others change",
-		"test.enable":            "name the tests of the chart under release.verify: see docs/tasks/verification.md",
-		"test.filters":           "name the tests of the chart under release.verify: see docs/tasks/verification.md",
-		"upgrade.preserveValues": "values of earlier releases do not count: write them all down",
-		"chart.spec.verify":      "to have charts refused that nobody signed, set verify under spec.render.charts of the Environment",
-		"chart.spec.valuesFiles": "name files of the repository under helm.valueFiles, and copy what only the chart has",
-	})
-	f.file(o, d, "fairlead.yaml", map[string]any{"helm": helm})
+	f.leave(d.about, spec, adviceRelease)
+	f.file(o, d, "fairlead.yaml", declared)
 	f.charted(o, d)
+}
+
+// actions are what is said of installing, upgrading, going back and uninstalling.
+func (f flux) actions(spec *fields, d *delivery, declared map[string]any) {
+	install, upgrade, rollback, uninstall := spec.sub("install"), spec.sub("upgrade"), spec.sub("rollback"), spec.sub("uninstall")
+	d.makes = install.flag("createNamespace")
+	helm, _ := declared["helm"].(map[string]any)
+	skips, updates := install.flag("skipCRDs") || install.text("crds") == "Skip", upgrade.text("crds")
+	if skips {
+		helm["skipCRDs"] = true
+	}
+	switch {
+	case skips && updates != "" && updates != "Skip":
+		f.note(d.about, "spec.upgrade.crds", "the chart's definitions are left out altogether, since an install does so: to have them applied and updated, remove skipCRDs from fairlead.yaml")
+	case !skips && updates == "Skip":
+		f.note(d.about, "spec.upgrade.crds", "the chart's definitions are updated with it, and never deleted: to leave them as they are, set helm.skipCRDs in fairlead.yaml")
+	}
+	if slow := longest(spec, install, upgrade); slow != "" {
+		declared["health"] = map[string]any{"deadline": slow}
+	}
+	if n, _ := number(spec.m["maxHistory"]); n == 10 {
+		spec.skip("maxHistory")
+	}
+	// How it is applied and waited for, which is done one way alone, and what uses no name or cluster otherwise.
+	install.skip("replace")
+	uninstall.skip("disableWait")
+	for _, s := range []*fields{install, upgrade, rollback, uninstall} {
+		s.skip("timeout", "strategy", "serverSideApply")
+	}
+	spec.skip("interval", "persistentClient", "waitStrategy")
+}
+
+// number is a whole number, however it was read.
+func number(v any) (int64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return v, true
+	case int:
+		return int64(v), true
+	case float64:
+		return int64(v), true
+	}
+	return 0, false
 }
 
 // shortened is the name of a release as Flux has it: of what is too long for Helm, the begin and a hash.
@@ -120,8 +148,11 @@ func (f flux) chart(o object.Object, spec *fields, d delivery) (any, bool) {
 		what, _ := followed(source)
 		return map[string]any{"repository": "oci://" + path.Dir(strings.TrimPrefix(url, "oci://")), "name": path.Base(url), "version": what.name}, true
 	}
-	c := spec.sub("chart").sub("spec")
-	c.skip("interval", "reconcileStrategy")
+	template := spec.sub("chart")
+	template.skip("metadata") // of the HelmChart, which there is none of
+	c := template.sub("spec")
+	c.skip("interval")
+	strategy := c.text("reconcileStrategy")
 	r := c.sub("sourceRef")
 	kind, name, namespace := r.text("kind"), r.text("name"), cmp.Or(r.text("namespace"), o.Namespace())
 	source := f.sources[object.Key{Group: fluxSource, Kind: kind, Namespace: namespace, Name: name}]
@@ -141,6 +172,9 @@ func (f flux) chart(o object.Object, spec *fields, d delivery) (any, bool) {
 	case kind == "GitRepository":
 		if name != f.written(f.home(o.Namespace())) {
 			f.note(about(o), "spec.chart", "the chart is in another repository than the one that the written files are for: name it with --repository %s, or put the chart beside the app", name)
+		}
+		if strategy != "Revision" {
+			f.note(about(o), "spec.chart.spec.reconcileStrategy", "a change of the chart counts when its version changes today, and at once with Fairlead, like any other file in Git")
 		}
 		dir, _ := within(c.text("chart"))
 		return "/" + dir, true

@@ -71,6 +71,7 @@ type delivery struct {
 	suspended  bool
 	keeps      bool // hand edits stay
 	holds      bool // nothing is deleted because it is gone from Git, unless a person says so
+	ends       bool // the objects go when the Environment is deleted
 	after      []string
 	values     map[string]any // substituted
 	valuesFrom []any
@@ -80,7 +81,7 @@ type delivery struct {
 
 // place is all that apps of one Environment have in common.
 func (d delivery) place() string {
-	return fmt.Sprintf("%q %q %q %v %v %v %v %v %v %q", d.home, d.into, d.account, d.makes, d.suspended, d.keeps, d.holds, d.values, d.valuesFrom, d.keys)
+	return fmt.Sprintf("%q %q %q %v %v %v %v %v %v %v %q", d.home, d.into, d.account, d.makes, d.suspended, d.keeps, d.holds, d.ends, d.values, d.valuesFrom, d.keys)
 }
 
 // migration is what is found on the way.
