@@ -55,6 +55,8 @@ type App struct {
 	Broken []Trouble
 	// Unpinned are the charts that are named by a range of versions.
 	Unpinned []Trouble
+	// Doubled are the keys that stand twice in one map of its files of values.
+	Doubled []Trouble
 	// Origins finds what is written where; nil: only what the objects know.
 	Origins Origins
 	// Guessed apps may hold what is meant for other programs.
@@ -141,7 +143,7 @@ func (a *member) known(all []Finding) []Finding {
 	})
 }
 
-// broken are the findings of an app that are about no object: why it cannot be rendered, and which charts it does not pin.
+// broken are the findings of an app that are about no object: why it cannot be rendered, which charts it does not pin, and which values it says twice.
 func (w *world) broken(a *member) []Finding {
 	var out []Finding
 	for _, t := range a.Broken {
@@ -152,17 +154,23 @@ func (w *world) broken(a *member) []Finding {
 		case t.Elsewhere:
 			f.Rule, f.Severity = ruleElsewhere, Warning
 		}
-		if f.Severity = w.config.severity(f.Rule, f.Severity, t.Place.File); f.Severity != Off {
-			out = append(out, f)
-		}
+		out = w.noted(out, f)
 	}
 	for _, t := range a.Unpinned {
-		f := Finding{Rule: ruleUnpinned, Severity: Note, App: a.Title(), Place: t.Place, Message: t.Message, Remedy: "name a version, or its digest as VERSION@sha256:…"}
-		if f.Severity = w.config.severity(f.Rule, f.Severity, t.Place.File); f.Severity != Off {
-			out = append(out, f)
-		}
+		out = w.noted(out, Finding{Rule: ruleUnpinned, Severity: Note, App: a.Title(), Place: t.Place, Message: t.Message, Remedy: "name a version, or its digest as VERSION@sha256:…"})
+	}
+	for _, t := range a.Doubled {
+		out = w.noted(out, Finding{Rule: ruleDoubled, Severity: Warning, App: a.Title(), Place: t.Place, Message: t.Message, Remedy: "remove one"})
 	}
 	return out
+}
+
+// noted adds a finding with the severity that the configuration gives it, unless that is none.
+func (w *world) noted(out []Finding, f Finding) []Finding {
+	if f.Severity = w.config.severity(f.Rule, f.Severity, f.Place.File); f.Severity == Off {
+		return out
+	}
+	return append(out, f)
 }
 
 func order(a, b Finding) int {

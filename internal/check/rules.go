@@ -25,6 +25,7 @@ const (
 	ruleElsewhere = "not-fetched"
 	ruleUnpinned  = "unpinned-chart"
 	ruleSealed    = "sealed-secret"
+	ruleDoubled   = "duplicate-value"
 )
 
 // table is all rules, in the order of the reference page.
@@ -43,6 +44,7 @@ var table = []Rule{
 	{string(schema.DuplicateItem), Error, "A list has two items of one name, of which an apply cannot say which is meant.", ofSchema(schema.DuplicateItem)},
 	{"wrong-name", Error, "A name or a label is one that API servers refuse.", wrongName},
 	{"duplicate", Error, "Two apps of an environment want the same object, or one app wants it twice.", duplicate},
+	{ruleDoubled, Warning, "A key stands twice in a map of a chart's values: the last one counts, as it does for Helm.", nil},
 	{"cluster-scoped-namespace", Warning, "An object that lives in no namespace names one.", clusterScoped},
 	{"missing-namespace", Warning, "Nothing in the tree makes the namespace that an object names. A note, unless the name is nearly one that is made.", missingNamespace},
 	{"missing-config-map", Warning, "A ConfigMap that a pod needs is not in its namespace.", missingConfig("ConfigMap")},

@@ -211,6 +211,24 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func TestYAMLBeyond(t *testing.T) {
+	ten := func(s string) string { return "[" + strings.Repeat(s+",", 10) + "]" }
+	bomb := "# made by hand\na: &a " + ten("x") + "\nb: &b " + ten("*a") + "\nc:\n  d: &d\n" + strings.Repeat("  - *b\n", 10) + "e: " + ten("*d") + "\n"
+	for text, want := range map[string]int{
+		bomb:                            14, // the ninth of d
+		"a: 1\n":                        0,
+		strings.Repeat("x", 9000):       1,
+		"a: &a [x]\nb: *a\n":            0,
+		"a: &a\n  b:\n  - *a\n":         3,
+		"a: &a [x]\n---\nb: &b {c: *b}": 3,
+		"a: &a [x]\nb: {{ *a }\n":       0, // no YAML
+	} {
+		if got := YAMLBeyond([]byte(text), 8000); got != want {
+			t.Errorf("%.60q: line %d, want %d", text, got, want)
+		}
+	}
+}
+
 func FuzzRender(f *testing.F) {
 	for _, text := range []string{everyDraw, `{{ range $i, $v := .l }}{{ $v | quote }}{{ end }}`, `{{ tpl .s . }}`, `{{ with .m }}{{ .k }}{{ end }}{{ define "x" }}{{ template "x" }}{{ end }}`, `{{ regexMatch "(a*)*b" .s }}`} {
 		f.Add(text, "x")

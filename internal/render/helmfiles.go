@@ -77,6 +77,9 @@ func (w *chartWalk) dir(rel string, depth int) error {
 	return nil
 }
 
+// ownValues are the values that a chart brings, and those below it.
+var ownValues = regexp.MustCompile(`^(charts/[^/]+/)*values\.yaml$`)
+
 func (w *chartWalk) file(name string, info fs.FileInfo) error {
 	full := path.Join(w.root, name)
 	if !info.Mode().IsRegular() {
@@ -87,6 +90,9 @@ func (w *chartWalk) file(name string, info fs.FileInfo) error {
 		return err
 	}
 	w.hide(full)
+	if ownValues.MatchString(name) {
+		w.valued = append(w.valued, full)
+	}
 	w.out = append(w.out, chart.File{Name: name, At: full, Data: bytes.TrimPrefix(data, []byte("\ufeff"))})
 	return nil
 }

@@ -137,6 +137,7 @@ func (v *visitor) layers(i int, c types.HelmChart, files []chart.File) (map[stri
 			return nil, err
 		}
 		v.renderer.hide(name)
+		v.renderer.valued = append(v.renderer.valued, name)
 		if base, err = chart.Layer(base, chart.File{Name: name, At: name, Data: data}); err != nil {
 			return nil, err
 		}
@@ -170,6 +171,7 @@ func (v *visitor) layers(i int, c types.HelmChart, files []chart.File) (map[stri
 			return nil, err
 		}
 		v.renderer.hide(name)
+		v.renderer.valued = append(v.renderer.valued, name)
 		if base, err = chart.Layer(base, chart.File{Name: name, At: name, Data: data}); err != nil {
 			return nil, err
 		}

@@ -88,6 +88,7 @@ func (r *renderer) layers(h *app.Helm, chartDir string) (map[string]any, error) 
 			return nil, err
 		}
 		r.hide(name)
+		r.valued = append(r.valued, name)
 		if values, err = chart.Layer(values, chart.File{Name: name, At: name, Data: data}); err != nil {
 			return nil, err
 		}

@@ -72,6 +72,8 @@ type Result struct {
 	Asked Asked
 	// Charts are the charts of registries and repositories that the app names, whether they could be had or not.
 	Charts []ChartNamed
+	// Values are the files that were read for values of charts: one is named as often as it was read.
+	Values []string
 	// Closed are the files and objects of which placeholders stand for the values: see Decryption.Look.
 	Closed []object.Origin
 	// Unread is what the render would have read of the cluster and had nobody to ask for, as people read it: file and line, and what. It is as if none of it were there.
@@ -101,7 +103,7 @@ func Render(req Request) (Result, error) {
 	}
 	err = r.conceal(err)
 	res.Inputs, res.Asked, res.Closed, res.Sealed, res.Charts = r.files.rec.own.Inputs(), r.outside.asked(), r.secrets.closed, r.secrets.sealed, r.named
-	res.Unread = r.unread
+	res.Unread, res.Values = r.unread, r.valued
 	return res, err
 }
 
@@ -120,6 +122,7 @@ type renderer struct {
 	recorded helmrelease.Packed
 	named    []ChartNamed
 	unread   []string
+	valued   []string
 	// disguise is what has other texts in its place in this render; empty: nothing. Given says that a chart was given values of a Secret.
 	disguise disguise
 	given    bool

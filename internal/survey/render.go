@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fairlead-cd/fairlead/internal/app"
 	"github.com/fairlead-cd/fairlead/internal/check"
 	"github.com/fairlead-cd/fairlead/internal/fault"
 	"github.com/fairlead-cd/fairlead/internal/object"
@@ -73,6 +74,7 @@ func rendered(tree source.Tree, files *origin.Files, a App, fetch render.Outside
 			r.Unpinned = append(r.Unpinned, unpinned(c))
 		}
 	}
+	r.Doubled = doubled(tree, a.Dir, res.Values)
 	r.Objects, r.Sealed, r.Touches, r.Closed = res.Objects, res.Sealed, res.Inputs.Touches, res.Closed
 	if err == nil {
 		return r, nil
@@ -98,6 +100,47 @@ func unpinned(c render.ChartNamed) check.Trouble {
 		what = "the newest"
 	}
 	return trouble(fault.Newf(fault.Invalid, "%s: the version of chart %s of %s is %s, a range: what is delivered changes when a newer chart is published", c.At, c.Name, c.URL, what), c.At)
+}
+
+// doubled are the keys that stand twice in the values that an app gives a chart: in files of them, or in its declaration. Of a file that is no YAML, the render says so.
+func doubled(tree source.Tree, dir string, files []string) []check.Trouble {
+	var out []check.Trouble
+	look := func(name string, within ...string) {
+		data, err := tree.ReadFile(name)
+		if err != nil {
+			return
+		}
+		docs, _ := object.Documents(name, data)
+		for _, d := range docs {
+			for _, t := range object.TwiceIn(below(d, within...)) {
+				out = append(out, check.Trouble{
+					Place:   origin.Place{File: name, Line: t.Line, Column: t.Column},
+					Message: fmt.Sprintf("%s is written twice, first on line %d: the last one counts", object.Object{}.Show(append(object.PathOf(within...), t.Path...)), t.First),
+				})
+			}
+		}
+	}
+	files = slices.Clone(files)
+	slices.Sort(files)
+	for _, name := range slices.Compact(files) {
+		look(name)
+	}
+	look(path.Join(dir, app.DeclarationFile), "helm", "values")
+	return out
+}
+
+// below is the value at some keys of a map; an empty node if there is none.
+func below(n *yaml.Node, keys ...string) *yaml.Node {
+	for _, key := range keys {
+		next := &yaml.Node{}
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				next = n.Content[i+1]
+			}
+		}
+		n = next
+	}
+	return n
 }
 
 // loose reads manifests of which it is not known how they are rendered. What is no object is left out.

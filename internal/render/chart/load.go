@@ -204,9 +204,8 @@ const maxYAML = 32 << 20
 
 // flat refuses YAML that multiplies.
 func flat(f File) error {
-	n, err := gotemplate.YAMLSize(f.Data)
-	if err != nil || n > maxYAML {
-		return fault.Newf(fault.Invalid, "%s: the aliases in it multiply into more than %d MiB", f.At, maxYAML>>20)
+	if line := gotemplate.YAMLBeyond(f.Data, maxYAML); line > 0 {
+		return fault.Newf(fault.Invalid, "%s:%d: the aliases in it multiply into more than %d MiB: write out what they stand for, where it is needed", f.At, line, maxYAML>>20)
 	}
 	return nil
 }
