@@ -131,9 +131,14 @@ func (e *expander) expression(depth int) (string, error) {
 	if op == ":-" || op == ":=" || op == "=" {
 		return e.withDefault(value, depth, wrong)
 	}
-	end := e.close(op)
-	if end < 0 {
+	end := strings.IndexByte(e.rest, '}')
+	switch {
+	case end < 0:
 		return "", wrong("the } is missing")
+	case end > 0 && length:
+		return "", wrong("nothing may follow the name in ${#" + n + "}")
+	case end > 0 && op == "":
+		return "", wrong(unknown(n, e.rest[:end]))
 	}
 	word := e.rest[:end]
 	e.rest = e.rest[end+1:]
@@ -145,7 +150,7 @@ func (e *expander) expression(depth int) (string, error) {
 	}
 	out, ok := apply(op, value, word)
 	if !ok {
-		return "", wrong("that is not understood")
+		return "", wrong(misused(op, n))
 	}
 	return out, nil
 }
@@ -215,12 +220,26 @@ func (e *expander) operator() string {
 	return ""
 }
 
-// close is where the brace is that ends an expression; less than 0 if there is none.
-func (e *expander) close(op string) int {
-	if op == "" && !strings.HasPrefix(e.rest, "}") {
-		return -1
+// unknown is what to write in place of what follows a name and is no operator.
+func unknown(name, word string) string {
+	first, _ := utf8.DecodeRuneInString(word)
+	if first == '-' {
+		return fmt.Sprintf("- is not understood: write ${%s:-…} to say what it is without a value; a name is made of letters, digits and _ alone", name)
 	}
-	return strings.IndexByte(e.rest, '}')
+	return fmt.Sprintf("%q is not understood: a name is made of letters, digits and _ alone, and :- := = : ^ , # %% or / may follow it", first)
+}
+
+// misused is what to write in place of what follows an operator.
+func misused(op, name string) string {
+	switch op[0] {
+	case ':':
+		return fmt.Sprintf("a : takes numbers, as in ${%s:2} or ${%s:2:3}, or - or = and what it is without a value, as in ${%s:-…}", name, name, name)
+	case '/':
+		return fmt.Sprintf("%s takes what is replaced, and by what, as in ${%s%sa/b} with \\/ for a slash, and makes at most 4 MiB", op, name, op)
+	case '#', '%':
+		return fmt.Sprintf("%s takes a pattern, as in ${%s%s*.}, of at most 100 bytes, for values of at most %d", op, name, op, mostMatched)
+	}
+	return "nothing may follow " + op
 }
 
 // apply makes something of a value.

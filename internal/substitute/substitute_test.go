@@ -44,8 +44,12 @@ func TestWrong(t *testing.T) {
 	for text, want := range map[string]string{
 		"${gone}": "variable gone has no value", "${gone^^}": "variable gone has no value", "${#gone}": "variable gone has no value", "${gone:1}": "variable gone has no value",
 		"${x:-${gone}}": "variable gone has no value",
-		"${}":           "no name", "${a b}": "the } is missing", "${1a}": "no name", "${a": "the } is missing", "${a:-b": "the } is missing", "${x:-b": "the } is missing",
-		"${a:+b}": "not understood", "${a:?b}": "not understood", "${a:x}": "not understood", "${a/b}": "not understood", "${a#[}": "not understood", "${-a}": "no name",
+		"${}":           "no name", "${a b}": `' ' is not understood: a name is made of letters, digits and _ alone, and :- := = : ^ , # % or / may follow it; write $${ for the text ${`, "${1a}": "no name", "${a": "the } is missing", "${a:-b": "the } is missing", "${x:-b": "the } is missing",
+		"${a-b}": "${a-b}: - is not understood: write ${a:-…} to say what it is without a value; a name is made of letters, digits and _ alone", "${gone-b}": "write ${gone:-…}",
+		"${my-app.name}": "write ${my:-…}", "${a-${b}}": "- is not understood", "${a-b": "the } is missing", "${a.b}": "'.' is not understood", "${a+b}": "'+' is not understood", "${a\xff}": "is not understood",
+		"${a:+b}": "a : takes numbers, as in ${a:2}", "${a:?b}": "a : takes numbers", "${a:x}": "a : takes numbers", "${a/b}": "/ takes what is replaced, and by what, as in ${a/a/b} with \\/ for a slash",
+		"${a//b}": "as in ${a//a/b}", "${a#[}": "# takes a pattern, as in ${a#*.}", "${a%%[}": "%% takes a pattern", "${a^b}": "nothing may follow ^", "${a,,b}": "nothing may follow ,,",
+		"${#a:1}": "nothing may follow the name in ${#a}", "${-a}": "no name",
 		strings.Repeat("${x:-", 30) + strings.Repeat("}", 30): "too deep",
 		strings.Repeat("${long}", 5):                          "4 MiB",
 	} {
