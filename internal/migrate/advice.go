@@ -11,7 +11,6 @@ const (
 	advicePlugin    = "plugins are not run: commit what it makes, or leave this app to Argo CD"
 	adviceReplace   = "mark the objects that may be deleted and made anew with fairlead.dev/apply: replace"
 	adviceIgnore    = "mostly not needed: fields that controllers own are theirs. fairlead.dev/ignore on the object for the rest"
-	adviceCluster   = "another cluster: let it run a Fairlead of its own"
 	adviceWait      = "the health of its objects is always looked at: an app that depends on it waits until it is ready"
 	adviceHooks     = "the chart's hooks are run: leave them out by its values, or write a kustomization.yaml with helmCharts and patches that delete them"
 	adviceFailed    = "what a release that fails leaves is said by spec.release of the Environment: without it, it stays as it is until Git changes; with it, the app goes back, and what was added is deleted. See docs/tasks/rollback.md"
@@ -21,18 +20,18 @@ const (
 
 // adviceKustomization is for fields of Flux's Kustomization.
 var adviceKustomization = advice{
-	"patches":                 adviceKustomize,
-	"images":                  adviceKustomize,
-	"components":              adviceKustomize,
-	"commonMetadata":          "put it into the directory's kustomization.yaml, as labels and commonAnnotations",
-	"namePrefix":              "put it into the directory's kustomization.yaml",
-	"nameSuffix":              "put it into the directory's kustomization.yaml",
-	"force":                   adviceReplace,
-	"healthCheckExprs":        "write them as spec.health.rules of the Environment",
-	"kubeConfig":              adviceCluster,
-	"ignoreMissingComponents": "name only components that are there",
-	"driftIgnoreRules":        "mark the objects with fairlead.dev/ignore, and these paths",
-	"dependsOn[].readyExpr":   adviceReady,
+	"patches":                       adviceKustomize,
+	"images":                        adviceKustomize,
+	"components":                    adviceKustomize,
+	"commonMetadata":                "put it into the directory's kustomization.yaml, as labels and commonAnnotations",
+	"namePrefix":                    "put it into the directory's kustomization.yaml",
+	"nameSuffix":                    "put it into the directory's kustomization.yaml",
+	"force":                         adviceReplace,
+	"healthCheckExprs":              "write them as spec.health.rules of the Environment",
+	"ignoreMissingComponents":       "name only components that are there",
+	"decryption.serviceAccountName": "keys of a cloud are not used: encrypt for an age or OpenPGP key as well",
+	"driftIgnoreRules":              "mark the objects with fairlead.dev/ignore, and these paths",
+	"dependsOn[].readyExpr":         adviceReady,
 }
 
 // adviceSource is for fields of a GitRepository or OCIRepository.
@@ -61,7 +60,6 @@ var adviceCharts = advice{
 // adviceRelease is for fields of a HelmRelease.
 var adviceRelease = advice{
 	"postRenderers":         "write a kustomization.yaml with helmCharts and the patches beside it",
-	"kubeConfig":            adviceCluster,
 	"commonMetadata":        "write a kustomization.yaml with helmCharts and labels",
 	"healthCheckExprs":      "write them as health.rules into fairlead.yaml: what they look at begins with object there",
 	"maxHistory":            "Helm's records of ten revisions are kept, and older ones are deleted",

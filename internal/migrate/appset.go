@@ -20,6 +20,9 @@ func (a argocd) set(o object.Object) bool {
 		a.note(about(o), "spec.strategy", "apps are not released in steps: write dependsOn into the sources that wait for others, or a gate into an Environment that waits for another, such as soak")
 	}
 	a.leave(about(o), spec, nil)
+	for _, g := range list(spec.m, "generators") {
+		a.unknownIn(about(o), "spec.generators[]", g)
+	}
 	made := slices.ContainsFunc(a.all, func(x object.Object) bool { return maker(x) == named(o) })
 	var todo []func()
 	var failed []error
@@ -52,6 +55,31 @@ func (a argocd) set(o object.Object) bool {
 		a.note(about(o), fieldOf(err), "%v", err)
 	}
 	return len(todo) > 0
+}
+
+// generated are the fields of the generators that are understood.
+var generated = map[string][]string{
+	"list":   {"elements", "elementsYaml", "template"},
+	"git":    {"repoURL", "revision", "directories", "files", "requeueAfterSeconds", "template", "pathParamPrefix", "values"},
+	"matrix": {"generators", "template"},
+	"merge":  {"generators", "mergeKeys", "template"},
+}
+
+// unknownIn notes what a generator says that nobody knows, and what those below it do. One of a kind that is not understood is looked at elsewhere.
+func (a argocd) unknownIn(about, at string, g map[string]any) {
+	for _, kind := range kindsOf(g) {
+		content, _ := g[kind].(map[string]any)
+		known, ok := generated[kind]
+		if !ok {
+			continue
+		}
+		f := &fields{at: at + "." + kind, m: content, read: map[string]bool{}}
+		f.skip(known...)
+		a.leave(about, f, nil)
+		for _, below := range list(content, "generators") {
+			a.unknownIn(about, at+"."+kind+".generators[]", below)
+		}
+	}
 }
 
 // expansion is an ApplicationSet with its templates.

@@ -213,6 +213,9 @@ func (f flux) kustomization(o object.Object) {
 	}
 	spec := specOf(o)
 	d := delivery{about: about(o), from: from(o), name: o.Name(), home: f.home(o.Namespace())}
+	if f.elsewhere(o, spec) {
+		return
+	}
 	repository, what, ok := f.sourceOf(o, spec.sub("sourceRef"))
 	if !ok {
 		return
@@ -237,7 +240,7 @@ func (f flux) kustomization(o object.Object) {
 		}
 	}
 	if keys := spec.sub("decryption"); len(keys.m) > 0 {
-		keys.skip("provider", "serviceAccountName")
+		keys.skip("provider")
 		if d.keys = keys.sub("secretRef").text("name"); d.keys == "" {
 			f.note(d.about, "spec.decryption", "keys of a cloud are not used: encrypt for an age or OpenPGP key as well, and name its Secret")
 		}
@@ -333,6 +336,15 @@ func (f flux) waits(o object.Object, spec *fields, d *delivery) {
 		}
 		d.after = append(d.after, name)
 	}
+}
+
+// elsewhere reports whether an order is for another cluster: no app is made of it here.
+func (f flux) elsewhere(o object.Object, spec *fields) bool {
+	if !spec.has("kubeConfig") {
+		return false
+	}
+	f.note(about(o), "spec.kubeConfig", "it goes to another cluster: let that run a Fairlead of its own, and make this there")
+	return true
 }
 
 // deletion is what becomes of the objects when the order is deleted.

@@ -14,6 +14,9 @@ import (
 func (f flux) release(o object.Object) {
 	spec := specOf(o)
 	d := delivery{about: about(o), from: from(o), home: f.home(o.Namespace()), charts: map[string]string{}}
+	if f.elsewhere(o, spec) {
+		return
+	}
 	chart, ok := f.chart(o, spec, d)
 	if !ok {
 		return
