@@ -86,22 +86,23 @@ func (r *renderer) settings(objs []object.Object) map[object.Key]object.Object {
 	return own
 }
 
-// lookUp finds what references name. What may not be read is taken for what is not there, if the rules say so: nobody is restarted for that.
+// lookUp finds what references name. If the rules say so, nothing is known of what may not be read.
 func (r *renderer) lookUp(own map[object.Key]object.Object, refs []restart.Reference) ([]restart.Setting, error) {
 	var out []restart.Setting
 	for _, ref := range refs {
+		s := restart.Setting{Reference: ref}
 		o, is := own[object.Key{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}]
 		if mode := app.ApplyOf(o); !is || mode == app.ApplyOnce || mode == app.ApplyNever { // what Git says is not what is there
 			answer, err := r.outside.ask(Question{About: AboutSetting, GVK: object.GVK{Version: "v1", Kind: ref.Kind}, Namespace: ref.Namespace, Name: ref.Name})
-			if err != nil && (fault.KindOf(err) != fault.Denied || r.rules.Restart != restart.Readable) {
+			if s.Unread = err != nil; s.Unread && (fault.KindOf(err) != fault.Denied || r.rules.Restart != restart.Readable) {
 				return nil, err
 			}
 			if len(answer.Objects) > 0 {
 				o = answer.Objects[0]
 			}
 		}
-		if ref.Counts(o) {
-			out = append(out, restart.Setting{Reference: ref, Object: o})
+		if s.Object = o; ref.Counts(o) {
+			out = append(out, s)
 		}
 	}
 	return out, nil

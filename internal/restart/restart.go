@@ -35,6 +35,7 @@ const Annotation = "fairlead.dev/settings-hash"
 type Reference struct {
 	Kind, Namespace, Name string
 	Keys                  []string // ordered; nil: all
+	Optional              bool     // pods start without it
 	Matched               bool     // it counts only if it is annotated with reloader.stakater.com/match
 }
 
@@ -71,7 +72,7 @@ func References(o object.Object, mode Mode, namespace string) []Reference {
 	}
 	auto := mode == All || mode == Readable || own == enabled || asks(reloader+"auto") == "true"
 	search := !auto && asks(reloader+"search") == "true"
-	f := finder{namespace: cmp.Or(o.Namespace(), namespace), found: map[thing]map[string]bool{}}
+	f := finder{namespace: cmp.Or(o.Namespace(), namespace), found: map[thing]map[string]bool{}, needed: map[thing]bool{}}
 	pod, _ := o.At(slices.Concat(path, []string{"spec"})...).(map[string]any)
 	f.wanted = map[string]bool{
 		"ConfigMap": auto || search || asks("configmap."+reloader+"auto") == "true",
@@ -85,7 +86,7 @@ func References(o object.Object, mode Mode, namespace string) []Reference {
 	for kind, prefix := range map[string]string{"ConfigMap": "configmap", "Secret": "secret"} {
 		f.wanted[kind] = true
 		for name := range strings.SplitSeq(asks(prefix+"."+reloader+"reload"), ",") {
-			f.add(kind, strings.TrimSpace(name), "")
+			f.add(kind, strings.TrimSpace(name), "", true)
 			matched[thing{kind, strings.TrimSpace(name)}] = false
 		}
 		for name := range strings.SplitSeq(asks(prefix+"s.exclude."+reloader+"reload"), ",") {
@@ -108,16 +109,18 @@ type finder struct {
 	namespace string
 	wanted    map[string]bool           // kinds
 	found     map[thing]map[string]bool // keys; nil: all
+	needed    map[thing]bool            // not optional
 }
 
 type thing struct{ kind, name string }
 
 // add notes that a key of an object is read; empty: all of it.
-func (f finder) add(kind, name, key string) {
+func (f finder) add(kind, name, key string, optional bool) {
 	if name == "" || !f.wanted[kind] {
 		return
 	}
 	r := thing{kind, name}
+	f.needed[r] = f.needed[r] || !optional
 	keys, known := f.found[r]
 	switch {
 	case key == "":
@@ -132,7 +135,7 @@ func (f finder) add(kind, name, key string) {
 func (f finder) references(matched map[thing]bool) []Reference {
 	var out []Reference
 	for t, keys := range f.found {
-		r := Reference{Kind: t.kind, Namespace: f.namespace, Name: t.name, Matched: matched[t]}
+		r := Reference{Kind: t.kind, Namespace: f.namespace, Name: t.name, Optional: !f.needed[t], Matched: matched[t]}
 		if keys != nil {
 			r.Keys = slices.Sorted(maps.Keys(keys))
 		}
@@ -158,13 +161,13 @@ func (f finder) pod(spec map[string]any) {
 				from, _ := e["valueFrom"].(map[string]any)
 				for kind, field := range map[string]string{"ConfigMap": "configMapKeyRef", "Secret": "secretKeyRef"} {
 					ref, _ := from[field].(map[string]any)
-					f.add(kind, text(ref["name"]), text(ref["key"]))
+					f.add(kind, text(ref["name"]), text(ref["key"]), ref["optional"] == true)
 				}
 			}
 			for _, e := range items(c["envFrom"]) {
 				for kind, field := range map[string]string{"ConfigMap": "configMapRef", "Secret": "secretRef"} {
 					ref, _ := e[field].(map[string]any)
-					f.add(kind, text(ref["name"]), "")
+					f.add(kind, text(ref["name"]), "", ref["optional"] == true)
 				}
 			}
 		}
@@ -178,10 +181,10 @@ func (f finder) volume(v map[string]any, configMap, configMapName, secret, secre
 		name := text(ref[at[1]])
 		chosen := items(ref["items"])
 		if len(chosen) == 0 {
-			f.add(kind, name, "")
+			f.add(kind, name, "", ref["optional"] == true)
 		}
 		for _, item := range chosen {
-			f.add(kind, name, text(item["key"]))
+			f.add(kind, name, text(item["key"]), ref["optional"] == true)
 		}
 	}
 }
@@ -203,10 +206,14 @@ func items(v any) []map[string]any {
 type Setting struct {
 	Reference
 	Object object.Object
+	Unread bool // it may not be read: nobody knows what is there
 }
 
-// Hash is what workloads read: for each setting a tag, which says which it is, and a hash of what it holds, made with a key; a tag alone of what is not there, or not
-// known. About keeps the hashes of different places apart. Of many settings there is one hash of all.
+// isUnknown reports whether it is not known what pods that run have read: those that need what is not there have not begun.
+func (s Setting) isUnknown() bool { return s.Unread || s.Object.IsZero() && !s.Optional }
+
+// Hash is what workloads read: for each setting a tag, which says which it is, and a hash of what it holds, made with a key; a tag alone of what pods have to wait for,
+// and of what may not be read. About keeps the hashes of different places apart. Of many settings there is one hash of all.
 func Hash(key []byte, about string, settings []Setting) string {
 	hashes := map[string]hash.Hash{}
 	out := prints{}
@@ -215,7 +222,7 @@ func Hash(key []byte, about string, settings []Setting) string {
 		if len(settings) <= mostApart {
 			tag = digest(tagSize, hmac.New(sha256.New, key), s.Kind, s.Name)
 		}
-		if out[tag] += ""; s.Object.IsZero() {
+		if out[tag] += ""; s.isUnknown() {
 			continue
 		}
 		if hashes[tag] == nil {

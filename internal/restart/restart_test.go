@@ -25,6 +25,9 @@ func reads(refs []restart.Reference) string {
 	var out []string
 	for _, r := range refs {
 		line := strings.TrimSpace(fmt.Sprintf("%s %s/%s %s", r.Kind, r.Namespace, r.Name, strings.Join(r.Keys, ",")))
+		if r.Optional {
+			line += " if it is there"
+		}
 		if r.Matched {
 			line += " if it matches"
 		}
@@ -55,10 +58,12 @@ func TestReferences(t *testing.T) {
 		"Fairlead's own wins":          {deployment(`reloader.stakater.com/auto: "false", fairlead.dev/restart-on-change: enabled`, pod), restart.Annotated, both},
 		"auto, ConfigMaps":             {deployment(`configmap.reloader.stakater.com/auto: "true"`, pod), restart.Annotated, configMap},
 		"auto, Secrets":                {deployment(`secret.reloader.stakater.com/auto: "true"`, pod), restart.Annotated, secret},
-		"named":                        {deployment(`secret.reloader.stakater.com/reload: "a, b"`, pod), restart.Annotated, "Secret shop/a; Secret shop/b"},
+		"named":                        {deployment(`secret.reloader.stakater.com/reload: "a, b"`, pod), restart.Annotated, "Secret shop/a if it is there; Secret shop/b if it is there"},
 		"named besides":                {deployment(`secret.reloader.stakater.com/reload: token`, pod), restart.All, "ConfigMap shop/flags; Secret shop/token"},
 		"excluded":                     {deployment(`configmaps.exclude.reloader.stakater.com/reload: "flags"`, pod), restart.All, secret},
 		"a volume":                     {deployment("", `{volumes: [{name: a, configMap: {name: files}}, {name: b, secret: {secretName: tls, items: [{key: crt, path: x}]}}]}`), restart.All, "ConfigMap shop/files; Secret shop/tls crt"},
+		"optional":                     {deployment("", `{volumes: [{name: a, configMap: {name: files, optional: true}}, {name: p, projected: {sources: [{secret: {name: part, optional: true}}]}}], containers: [{name: a, envFrom: [{configMapRef: {name: env, optional: true}}], env: [{name: A, valueFrom: {secretKeyRef: {name: token, key: a, optional: true}}}]}]}`), restart.All, "ConfigMap shop/env if it is there; ConfigMap shop/files if it is there; Secret shop/part if it is there; Secret shop/token a if it is there"},
+		"optional once, and needed":    {deployment("", `{volumes: [{name: a, configMap: {name: files, optional: true}}], containers: [{name: a, envFrom: [{configMapRef: {name: files}}]}]}`), restart.All, "ConfigMap shop/files"},
 		"an item, and all of it":       {deployment("", `{volumes: [{name: b, secret: {secretName: tls, items: [{key: crt, path: x}]}}, {name: c, secret: {secretName: tls}}]}`), restart.All, "Secret shop/tls"},
 		"projected":                    {deployment("", `{volumes: [{name: a, projected: {sources: [{configMap: {name: p}}, {secret: {name: q}}, {serviceAccountToken: {path: t}}]}}]}`), restart.All, "ConfigMap shop/p; Secret shop/q"},
 		"init containers":              {deployment("", `{initContainers: [{name: a, envFrom: [{secretRef: {name: s}}]}]}`), restart.All, "Secret shop/s"},
@@ -147,7 +152,7 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// A life is what a workload reads, setting by setting, as it is found again and again; "-" is not there.
+// A life is what a workload reads, setting by setting, as it is found again and again; "-" is not there, "?" may not be read, and "o" in front is optional.
 type life [][]string
 
 // TestSettle holds what becomes of a workload, whatever it looked like when it was found: a change restarts it, and nothing else.
@@ -156,8 +161,9 @@ func TestSettle(t *testing.T) {
 	reads := func(values []string) string {
 		var settings []restart.Setting
 		for i, v := range values {
-			s := restart.Setting{Reference: restart.Reference{Kind: "Secret", Name: fmt.Sprintf("s%d", i)}}
-			if v != "-" {
+			v, optional := strings.CutPrefix(v, "o")
+			s := restart.Setting{Reference: restart.Reference{Kind: "Secret", Name: fmt.Sprintf("s%d", i), Optional: optional}, Unread: v == "?"}
+			if v != "-" && v != "?" {
 				s.Object = one(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: "+v+"}\n")
 			}
 			settings = append(settings, s)
@@ -181,6 +187,9 @@ func TestSettle(t *testing.T) {
 		"it goes":                    {life: life{{a, a}, {a, "-"}, {a, a}}, restarts: []bool{false, false, false}},
 		"it is made anew":            {life: life{{a, a}, {a, "-"}, {a, b}}, restarts: []bool{false, false, true}},
 		"found, gone, and made anew": {found: workload, life: life{{a, a}, {a, "-"}, {a, b}}, restarts: []bool{false, false, true}},
+		"it may not be read":         {life: life{{a}, {"?"}, {a}, {"?"}, {b}}, restarts: []bool{false, false, false, false, true}},
+		"optional, and it comes":     {life: life{{"o-"}, {"o" + a}, {"o-"}}, restarts: []bool{false, true, true}},
+		"optional, and not read":     {life: life{{"o-"}, {"o?"}, {"o-"}, {"o" + a}}, restarts: []bool{false, false, false, true}},
 		"another is read":            {life: life{{a}, {a, b}, {a, a}}, restarts: []bool{false, false, true}},
 		"one is not read any more":   {life: life{{a, b}, {a}, {b}}, restarts: []bool{false, false, true}},
 		"nobody asks any more":       {life: life{{a}, {}, {}, {b}}, restarts: []bool{false, false, false, true}},
