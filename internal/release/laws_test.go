@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead-cd/fairlead/internal/release"
 )
 
-var wants = []release.Want{{}, {Digest: "a", Revision: "1"}, {Digest: "b", Revision: "2"}, {Digest: "c", Revision: "3"}, {Digest: "a", Revision: "4"}, {Digest: "none", Revision: "5", None: true}}
+var wants = []release.Want{{}, {Digest: "a", Revision: "1"}, {Digest: "b", Revision: "2"}, {Digest: "c", Revision: "3"}, {Digest: "a", Revision: "4"}, {Digest: "none", Revision: "5", None: true}, {Digest: "d", Revision: "2", Cause: "Secret tls changed"}}
 
 func drawSeen(t *rapid.T, s release.State) release.Seen {
 	one := func(name string) bool { return rapid.Bool().Draw(t, name) }
@@ -86,6 +86,9 @@ func check(t *rapid.T, was release.State, seen release.Seen, p release.Policy, n
 	}
 	if s.IsPinned(s.Released) && s.Released != was.Released {
 		fail("what was rolled back is released again")
+	}
+	if w := was.Current.Want; was.IsPinned(w) && s.Released.Revision == w.Revision && s.Released.Digest != was.Released.Digest && seen.Asked == nil {
+		fail("the commit that was rolled back is released again, for what it reads outside")
 	}
 	from := append(was.Kept(), seen.Want, was.Released, was.Current.Want) // what Git wants, or wanted last, was read
 	if seen.Asked != nil {

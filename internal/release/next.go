@@ -163,9 +163,9 @@ func (s *State) GotWell(w Want) {
 // giveUp notes that a want is nothing to go back to any more.
 func (s *State) giveUp(w Want) { s.setGood(s.goodBut(w)) }
 
-// goodBut are those that there are to go back to, the last of them first, without one.
+// goodBut are those that there are to go back to, the last of them first, without those of a commit.
 func (s *State) goodBut(w Want) []Want {
-	return slices.DeleteFunc(append([]Want{s.Good}, s.Earlier...), func(o Want) bool { return o.IsZero() || o.is(w) })
+	return slices.DeleteFunc(append([]Want{s.Good}, s.Earlier...), func(o Want) bool { return o.IsZero() || o.is(w) || o.ofCommit(w) })
 }
 
 func (s *State) setGood(all []Want) {
@@ -184,10 +184,21 @@ func (n *next) want() {
 	if w.IsZero() || r.Phase != "" && w.is(r.Want) {
 		return
 	}
+	if n.State.keepsFrom(w) {
+		n.State.Barred = append(slices.DeleteFunc(slices.Clone(n.State.Barred), r.Want.is), w)
+		n.State.Current.Want = w
+		return
+	}
 	if r.Phase != "" && !r.Phase.Ended() {
 		n.enter(Superseded, "by "+w.Revision)
 	}
 	n.begin(w, w.Cause)
+}
+
+// keepsFrom reports whether a want is of the commit that was rolled back, and reads something else outside: that is no reason to try the commit again.
+func (s State) keepsFrom(w Want) bool {
+	bad := s.Current.Want
+	return s.IsPinned(bad) && w.ofCommit(bad) && !s.Current.Back.ofCommit(bad) && !w.is(s.Released)
 }
 
 // begin begins a release.

@@ -96,6 +96,8 @@ func (s *story) sees(w string) {
 	case "want":
 		s.seen.Hook, s.seen.Broken = "", ""
 		s.seen.Want, s.seen.Ready, s.seen.Applied, s.seen.Health, s.seen.Sick = release.Want{Digest: value, Revision: "commit-" + value, None: value == "none"}, true, false, release.Moving, ""
+	case "outside": // the same commit wants something else, for what it reads in the cluster
+		s.seen.Want.Digest, s.seen.Want.Cause, s.seen.Applied, s.seen.Health = value, "Secret tls changed", false, release.Moving
 	case "not-ready":
 		s.seen.Ready, s.seen.NotReady = false, value
 	case "ready":

@@ -25,6 +25,9 @@ func (w Want) IsZero() bool { return w.Digest == "" }
 // is reports whether two wants are of the same objects. Another commit with the same objects wants nothing new.
 func (w Want) is(o Want) bool { return w.Digest == o.Digest }
 
+// ofCommit reports whether two wants are of the same commit, which may read something else outside by now.
+func (w Want) ofCommit(o Want) bool { return w.Revision != "" && w.Revision == o.Revision }
+
 // Phase is how far a release is.
 type Phase string
 
@@ -73,7 +76,7 @@ type State struct {
 	Released Want `json:"released,omitzero"`
 	// Good is what was released last and got well. It has objects.
 	Good Want `json:"good,omitzero"`
-	// Earlier are those that were Good before, the last of them first, none twice, and nothing that was given up since.
+	// Earlier are those that were Good before, the last of them first, one of each commit, none twice, and nothing that was given up since.
 	Earlier []Want `json:"earlier,omitempty"`
 	// Barred are the wants that were rolled back, the last of them last, none twice.
 	Barred []Want `json:"barred,omitempty"`
