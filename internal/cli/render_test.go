@@ -69,7 +69,7 @@ func TestRender(t *testing.T) {
 func TestUsage(t *testing.T) {
 	env := map[string]string{}
 	want{"statsu", 2, `^$`, `unknown command "statsu".*status`}.check(t, env)
-	want{"secret edit", 2, `^$`, `unknown command "edit" for "fairlead secret"\nRun 'fairlead secret --help'`}.check(t, env)
+	want{"secret show", 2, `^$`, `unknown command "show" for "fairlead secret"\nRun 'fairlead secret --help'`}.check(t, env)
 	want{"secret keys lits", 2, `^$`, `unknown command "lits" for "fairlead secret keys": did you mean list\?`}.check(t, env)
 	want{"secret", 0, `Available Commands`, `^$`}.check(t, env)
 	want{"version -o xml", 2, `^$`, `want one of json, yaml\nRun 'fairlead version --help'`}.check(t, env)
